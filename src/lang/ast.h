@@ -318,6 +318,13 @@ struct comment {
 	bool own_line; /* nothing but white space before it on its line */
 };
 
+enum script_item_kind { ITEM_PROBE, ITEM_MACRO, ITEM_FN, ITEM_MAP };
+
+struct script_item {
+	enum script_item_kind kind;
+	size_t index;
+};
+
 struct script {
 	struct span span;
 	uint32_t file;
@@ -333,7 +340,7 @@ struct script {
 	VEC(struct probe_decl) probes;
 	VEC(struct comment) comments;
 	/* order of the items below config, for the formatter: index into one of the vectors above */
-	VEC(struct item { enum { ITEM_PROBE, ITEM_MACRO, ITEM_FN, ITEM_MAP } kind; size_t index; }) items;
+	VEC(struct script_item) items;
 };
 
 struct expr *ast_clone_expr(struct arena *a, const struct expr *e);
