@@ -1,0 +1,36 @@
+/* The face of src/compile: the list of passes, from text to program. */
+#ifndef AWL_COMPILE_H
+#define AWL_COMPILE_H
+
+#include "compile/program.h"
+#include "sema/sema.h"
+
+enum dump_stage { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_BPF = 8 };
+
+struct setting {
+	const char *name, *value;
+};
+
+struct compile_in {
+	struct kernel *kernel;
+	const char *name;            /* of the script: "opensnoop.bt", "stdin", "-e" */
+	struct str text;
+	struct params params;
+	int pid, child;
+	bool unsafe;
+	unsigned dump;               /* enum dump_stage */
+	struct buf *dump_to;
+	bool format_only;            /* --fmt: parse and format into dump_to */
+	const struct setting *settings; size_t nsettings; /* config from the command line */
+};
+
+/* Compiles. The diag (owned by the program, or returned alone in *diag after errors) has all messages.
+ * NULL when there were errors; then *arena holds the diag and is freed by the caller. */
+struct program *compile_script(const struct compile_in *in, struct diag **diag, struct arena **arena);
+void program_free(struct program *p);
+
+/* All builtins and providers. */
+extern const struct builtin *const builtin_families[];
+extern const struct provider *const providers[];
+
+#endif

@@ -1,0 +1,67 @@
+/* What the files of src/kernel share: the state behind `struct kernel`, and small helpers.
+ *
+ * Every cache has a flag (or a pointer) that says whether it was tried: a failure is remembered with
+ * its error and is not tried again. Nothing here is thread-safe: a `struct kernel` belongs to the
+ * thread that compiles; what the event loop asks (kernel_ksym) must come from one thread too. */
+#ifndef AWL_KERNEL_PRIV_H
+#define AWL_KERNEL_PRIV_H
+
+#include "kernel/kernel.h"
+
+/* Open addressing over names that lie in BTF's own string section: a slot is the number of an
+ * entry, 0 is free. `slots` is NULL until the index is built. */
+struct btf_index {
+	uint32_t *slots;
+	uint32_t mask;
+};
+
+/* One enumerator: the `index`-th value of enum `id`. */
+struct enumerator {
+	uint32_t id, index;
+};
+
+struct ksyms;
+
+struct kernel {
+	struct kernel_paths paths; /* owned copies */
+	signed char has[FEATURE_COUNT]; /* 0 not tried, 1 yes, -1 no */
+
+	struct btf *btf;
+	bool btf_tried;
+	struct err btf_err;
+	struct btf_index by_name; /* slot: type id */
+	struct btf_index by_enumerator; /* slot: index into enumerators plus one */
+	VEC(struct enumerator) enumerators;
+
+	int tracefs; /* fd, -1 when not open */
+	bool tracefs_tried;
+	struct err tracefs_err;
+
+	struct ksyms *syms;
+	bool syms_tried;
+
+	int cgroup_mount; /* fd of the cgroup v2 root, -1 */
+	bool cgroup_tried;
+};
+
+/* Reads all of a file below `dirfd` (or AT_FDCWD); 0 or -errno. */
+int kernel_read_at(int dirfd, const char *path, struct buf *out, size_t limit);
+
+/* After a refused system call: adds what to do to `e`, when EPERM or EACCES has a known cause:
+ * capabilities of `need` that are missing, a lockdown, a seccomp filter. */
+void kernel_hint_refused(struct err *e, const int *need, size_t n);
+void kernel_hint_bpf(struct err *e); /* for bpf(2) and perf_event_open(2) */
+
+/* Sorted set of names that point into a buffer; for listings. */
+struct name_list {
+	VEC(const char *) names;
+};
+void names_sort(struct name_list *l); /* and removes duplicates */
+
+void btf_index_free(struct btf_index *ix);
+void ksyms_free(struct ksyms *s);
+/* Calls fn for each text symbol in the order of the file. */
+int ksyms_each_text(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name), void *arg,
+		    struct err *e);
+
+#endif

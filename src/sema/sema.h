@@ -1,0 +1,144 @@
+/* The face of src/sema: names, types, constants and the storage plan.
+ *
+ *   script → resolve attach points to targets → group targets into probes, clone bodies
+ *          → rounds of inference over all bodies until no type changes → one last round that reports
+ *
+ * Types of variables and maps only ever grow (a longer string, a wider integer), so the rounds end.
+ * In all but the last round reports are dropped (sema_error returns NULL and diag_* ignore NULL).
+ *
+ * Where results are kept: expr->type, expr->folded/value for constants, and expr->sem:
+ *   EXPR_VAR → struct var_sym      EXPR_MAP → struct map_sym    EXPR_IDENT/EXPR_CALL → struct call_sem
+ *   EXPR_FIELD/EXPR_ELEM → struct member (in the arena)          STMT_LET.var, loop.sym → struct var_sym
+ */
+#ifndef AWL_SEMA_H
+#define AWL_SEMA_H
+
+#include "base/base.h"
+#include "lang/lang.h"
+#include "sema/builtin.h"
+#include "sema/config.h"
+#include "sema/event.h"
+#include "sema/provider.h"
+#include "type/type.h"
+
+struct var_sym {
+	struct str name;
+	struct span decl;
+	const struct type *type;     /* NULL: not known yet */
+	bool declared, assigned, read;
+	bool fixed;                  /* declared with a type */
+	struct probe *probe;
+	uint32_t cell;               /* gen: scalars */
+	bool has_home;               /* gen: aggregates */
+	uint64_t home[8];            /* gen: a struct val (see gen.c) */
+};
+
+enum map_storage {
+	MAP_HASH,        /* HASH, values updated in place */
+	MAP_PERCPU_HASH, /* aggregations with keys */
+	MAP_SCALAR,      /* ARRAY of one: { value; u64 set } addressed directly */
+	MAP_PERCPU_ARRAY,/* aggregations without keys */
+};
+
+struct map_sym {
+	struct str name;             /* without @ */
+	struct span first;           /* first use, for messages */
+	bool keyed, scalar;          /* seen with / without a key */
+	const struct type *key;      /* NULL: scalar; several keys are a TYPE_TUPLE */
+	uint32_t nkeys;              /* as written: 1 even when the one key is a tuple variable */
+	const struct type *value;
+	bool read, written;
+	const struct map_decl *decl; /* or NULL */
+	/* the plan: */
+	enum map_storage storage;
+	enum bpf_map_type bpf_type;
+	uint32_t max_entries;
+	uint32_t index;              /* in the program */
+	uint32_t set_off;            /* MAP_SCALAR: offset of `set` in the value */
+	uint32_t value_size;
+	uint32_t lost_off;           /* globals: u64 count of keys that did not fit */
+};
+
+/* What expr->sem holds for names and calls. */
+struct call_sem {
+	const struct builtin *builtin; /* NULL: one of the below */
+	enum { CALL_BUILTIN, CALL_PROBE_NAME, CALL_CONSTANT } kind;
+	enum probe_name name;          /* CALL_PROBE_NAME */
+	unsigned index;                /* of argN */
+	struct event_def *event;       /* of builtins that emit one */
+	void *data;                    /* the builtin's own, from check() to lower() */
+	uint64_t num[4];
+};
+
+struct params { /* after the script on the command line */
+	const char *const *v;
+	size_t n;
+};
+
+struct sema_in {
+	struct arena *arena;
+	struct diag *diag;
+	struct kernel *kernel;
+	struct types *types;
+	struct config *config;
+	const struct script *script;
+	const struct builtin *const *families;     /* arrays ended by name == NULL; NULL-terminated */
+	const struct provider *const *providers;   /* NULL-terminated */
+	struct params params;
+	int pid;                  /* -p or the child of -c: filter; 0: none */
+	int child;                /* pid of -c's child, 0: none (cpid) */
+	bool unsafe;
+};
+
+/* The checked script: what gen and compile work from. */
+struct plan {
+	struct probe **probes; size_t nprobes;
+	struct map_sym **maps; size_t nmaps;            /* in order of index */
+	struct event_def **events; size_t nevents;      /* by id */
+	struct attach_target **targets; size_t ntargets;/* by id */
+	const char **strings; size_t nstrings;
+	struct config *config;
+	uint32_t globals_size;                          /* bytes of the data map taken so far */
+	uint32_t lost_off;
+	bool needs_stackmap; uint32_t stack_limit;      /* deepest stack asked for, frames */
+	bool needs_scratch;
+};
+
+/* False when errors were reported. */
+bool sema_run(const struct sema_in *in, struct plan **out);
+
+/* ---- for builtins and providers ------------------------------------------------------------------- */
+
+struct arena *sema_arena(struct sema *s);
+struct diag *sema_diag(struct sema *s);
+struct types *sema_types(struct sema *s);
+struct kernel *sema_kernel(struct sema *s);
+struct config *sema_config(struct sema *s);
+const struct sema_in *sema_input(struct sema *s);
+struct probe *sema_probe(struct sema *s);            /* the one whose body is being checked; NULL outside */
+bool sema_final(struct sema *s);                     /* the round that reports */
+
+/* Reports in the last round only (and while attach points are resolved); NULL otherwise. */
+struct diag_msg *sema_report(struct sema *s, enum diag_code code, struct span sp, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+struct call_sem *sema_call(struct sema *s, struct expr *e);  /* e->sem, made when missing */
+
+/* Arguments of the call being checked. */
+bool sema_arg_int(struct sema *s, struct expr *call, unsigned i);            /* integer-like, else reported */
+bool sema_arg_ptr(struct sema *s, struct expr *call, unsigned i);            /* pointer or integer (an address) */
+bool sema_arg_string(struct sema *s, struct expr *call, unsigned i);
+bool sema_literal_int(struct sema *s, struct expr *call, unsigned i, int64_t *out); /* reported when it is none */
+bool sema_literal_str(struct sema *s, struct expr *call, unsigned i, struct str *out);
+struct map_sym *sema_arg_map(struct sema *s, struct expr *call, unsigned i);  /* `@m` without keys, else reported */
+
+/* The event of a call, made once: fields of the given types are laid out after the id. Called again with
+ * the same call it updates types and layout. */
+struct event_def *sema_event(struct sema *s, struct expr *call, const struct event_kind *kind,
+			     const struct type *const *fields, uint32_t nfields);
+/* Parses `text` as a printf format and checks it against args[first…]; sets def->format. */
+bool sema_format(struct sema *s, struct expr *call, struct str text, unsigned first, const struct format **out);
+uint32_t sema_string(struct sema *s, const char *text);      /* index in plan.strings */
+uint32_t sema_global(struct sema *s, uint32_t size);         /* 8-byte aligned zeroed space in the globals; once per plan, not per round */
+void sema_need_stack(struct sema *s, uint32_t limit);
+
+#endif
