@@ -13,6 +13,8 @@ struct gen;
 struct val;
 struct probe;
 
+typedef uint32_t ir_val_t; /* an ir_val of ir/ir.h, which this header does not depend on */
+
 /* One place that a probe is attached to. Plain data: it goes into the compiled program. */
 struct attach_target {
 	const char *name;        /* full name, "uprobe:/bin/bash:readline": the value of `probe` */
@@ -119,6 +121,11 @@ struct provider {
 	const struct type *(*name_type)(struct sema *s, struct probe *p, enum probe_name name, unsigned index);
 	/* Code for it. For NAME_ARGS the place of the struct (SPACE_CTX …). */
 	struct val (*name_load)(struct gen *g, struct probe *p, enum probe_name name, unsigned index);
+	/* Code at the program's very start, before pid filter and predicate: leaves by gen_return when the event is
+	 * none of the targets'. NULL: nothing to do. */
+	void (*enter)(struct gen *g, struct probe *p);
+	/* The id of the target that fired, for `probe` in a program with several; NULL: the attach cookie. */
+	ir_val_t (*target_id)(struct gen *g, struct probe *p);
 	/* args.FIELD where args is not plain memory; NULL: by memory. */
 	struct val (*arg_field)(struct gen *g, struct probe *p, const struct member *m);
 
