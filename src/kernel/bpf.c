@@ -1,11 +1,12 @@
 /* bpf(2), thin: maps, programs, test runs. Links are in link.c.
  *
- * Calls that a user can make fail (making a map, a link) fill `struct err` with what to do; calls of
- * the hot path (reading maps) and of the loader, which owns the verifier's log, return -errno only.
+ * Calls that a user can make fail (making a map, a link) fill `struct err` with what to do; calls
+ * of the hot path (reading maps) and of the loader, which owns the verifier's log, return -errno
+ * only.
  *
- * RLIMIT_MEMLOCK: kernels before 5.11 charge maps and programs to it. It is raised when a call fails
- * with EPERM, once, and failing to raise it is no error: the call is then tried again as it was and
- * its own error is the one reported.
+ * RLIMIT_MEMLOCK: kernels before 5.11 charge maps and programs to it. It is raised when a call
+ * fails with EPERM, once, and failing to raise it is no error: the call is then tried again as it
+ * was and its own error is the one reported.
  */
 #include <errno.h>
 #include <sys/resource.h>
@@ -55,7 +56,8 @@ static void set_name(char dst[BPF_OBJ_NAME_LEN], const char *name)
 
 	for (; name && name[i] && i < BPF_OBJ_NAME_LEN - 1; i++) {
 		char c = name[i];
-		bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+		bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			  (c >= '0' && c <= '9') || c == '_';
 
 		dst[i] = ok ? c : '_';
 	}
@@ -70,8 +72,8 @@ static uint64_t addr(const void *p)
 static void hint_map(struct err *e, const struct map_spec *spec)
 {
 	if (e->code == ENOMEM || e->code == E2BIG)
-		err_hint(e, "ask for fewer entries: %u of %u + %u bytes are wanted", spec->max_entries,
-			 spec->key_size, spec->value_size);
+		err_hint(e, "ask for fewer entries: %u of %u + %u bytes are wanted",
+			 spec->max_entries, spec->key_size, spec->value_size);
 	else
 		kernel_hint_bpf(e);
 }
@@ -124,7 +126,8 @@ int bpf_map_next(int fd, const void *key, void *next)
 	return map_elem(BPF_MAP_GET_NEXT_KEY, fd, key, next, 0);
 }
 
-int bpf_map_batch(int fd, void *in, void *out, void *keys, void *values, uint32_t *count, bool remove)
+int bpf_map_batch(int fd, void *in, void *out, void *keys, void *values, uint32_t *count,
+		  bool remove)
 {
 	union bpf_attr a = {0};
 	int r;

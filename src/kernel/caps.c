@@ -123,8 +123,9 @@ void kernel_hint_refused(struct err *e, const int *need, size_t n)
 	else if (lockdown_mode(text, sizeof(text)))
 		err_hint(e, "the kernel is locked down (%s), which may forbid this", text);
 	else if (under_seccomp())
-		err_hint(e, "a seccomp filter is active: the container's profile must allow bpf and "
-			    "perf_event_open");
+		err_hint(e,
+			 "a seccomp filter is active: the container's profile must allow bpf and "
+			 "perf_event_open");
 }
 
 void kernel_hint_bpf(struct err *e)

@@ -1,8 +1,8 @@
 /* Making and freeing the view of a kernel, and the helpers its files share (priv.h).
  *
  * A kernel is opened without touching the system: each cache fills when it is first asked for. With
- * kernel_paths a recorded ("fake") kernel is read instead of the running one, so that a compiler can
- * be tested against kernels that are not at hand:
+ * kernel_paths a recorded ("fake") kernel is read instead of the running one, so that a compiler
+ * can be tested against kernels that are not at hand:
  *
  *     struct kernel_paths p = {.btf = "mini/btf", .features = "mini/features"};
  *     struct kernel *k = kernel_new(&p);

@@ -45,6 +45,8 @@ void kernel_force(struct kernel *k, enum feature f, bool has); /* --no-feature *
 struct btf *kernel_btf(struct kernel *k, struct err *e);
 /* Type id by kind and name; 0 when there is none. Names are indexed on the first use. */
 uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned btf_kind);
+/* The enum that has an enumerator of this name, and its value; 0 when there is none. */
+uint32_t kernel_btf_enumerator(struct kernel *k, struct str name, uint64_t *value);
 
 /* ---- tracefs ------------------------------------------------------------------------------- */
 
@@ -73,6 +75,8 @@ struct tp_format {
 
 int kernel_tp_format(struct kernel *k, struct arena *a, const char *category, const char *name,
 		     struct tp_format *out, struct err *e);
+/* Parses the text of a format file; -EBADMSG when it is malformed. Sets id and fields only. */
+int tp_format_parse(struct arena *a, struct str text, struct tp_format *out, struct err *e);
 /* Calls fn for each event, sorted by category and name, until it returns non-zero. */
 int kernel_tp_each(struct kernel *k, int (*fn)(void *arg, const char *category, const char *name), void *arg,
 		   struct err *e);

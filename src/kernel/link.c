@@ -1,7 +1,7 @@
 /* BPF links: how programs are attached. A link is a file descriptor; closing it detaches.
  *
- * The attribute of BPF_LINK_CREATE is written here by hand, since headers of the distribution may be
- * older than the kernel. The layout after the common head depends on the attach type:
+ * The attribute of BPF_LINK_CREATE is written here by hand, since headers of the distribution may
+ * be older than the kernel. The layout after the common head depends on the attach type:
  *
  *      0      4         8           12      16
  *      ┌──────┬─────────┬───────────┬───────┬─────────────────────────────────────────────┐
@@ -73,7 +73,8 @@ static bool is_tracing(uint32_t attach_type)
 
 int bpf_link_make(int prog_fd, int target_fd, uint32_t attach_type, uint64_t cookie, struct err *e)
 {
-	struct link_attr a = {.prog_fd = prog_fd, .target_fd = target_fd, .attach_type = attach_type};
+	struct link_attr a = {
+		.prog_fd = prog_fd, .target_fd = target_fd, .attach_type = attach_type};
 	int fd;
 
 	if (is_tracing(attach_type))
@@ -100,7 +101,8 @@ int bpf_raw_tp_open(const char *name, int prog_fd, uint64_t cookie, struct err *
 	if (fd == -ENOENT)
 		err_hint(e, "list the tracepoints there are with -l 'rawtracepoint:*'");
 	else if (cookie && (fd == -EINVAL || fd == -E2BIG))
-		err_hint(e, "this kernel has no cookies of raw tracepoints (Linux 6.10 and later do)");
+		err_hint(e,
+			 "this kernel has no cookies of raw tracepoints (Linux 6.10 and later do)");
 	else
 		kernel_hint_bpf(e);
 	return fd;

@@ -22,8 +22,10 @@ static void hint_open(struct err *e, const struct perf_event_attr *attr)
 	case EOPNOTSUPP:
 	case ENODEV:
 		if (attr->type == PERF_TYPE_HARDWARE)
-			err_hint(e, "this machine has no such hardware counter (virtual machines often "
-				    "have none): use a software event");
+			err_hint(
+				e,
+				"this machine has no such hardware counter (virtual machines often "
+				"have none): use a software event");
 		else if (attr->type == PERF_TYPE_BREAKPOINT)
 			err_hint(e, "the processor or the hypervisor has no such breakpoint");
 		break;
@@ -63,12 +65,13 @@ static int enable(int event_fd, struct err *e)
 	return 0;
 }
 
-/* Kernels before 5.15 have no links for perf events: the program is set by ioctl and leaves when the
- * event is closed. There is no place for a cookie then. */
+/* Kernels before 5.15 have no links for perf events: the program is set by ioctl and leaves when
+ * the event is closed. There is no place for a cookie then. */
 static int attach_by_ioctl(int event_fd, int prog_fd, uint64_t cookie, struct err *e)
 {
 	if (cookie)
-		return err_plain(e, EOPNOTSUPP, "this kernel has no perf event links, which carry cookies");
+		return err_plain(e, EOPNOTSUPP,
+				 "this kernel has no perf event links, which carry cookies");
 	if (ioctl(event_fd, PERF_EVENT_IOC_SET_BPF, prog_fd) < 0) {
 		err_set(e, errno, "set the BPF program of a perf event");
 		kernel_hint_bpf(e);
@@ -81,8 +84,10 @@ int perf_attach(int event_fd, int prog_fd, uint64_t cookie, struct err *e)
 {
 	int link = bpf_link_make(prog_fd, event_fd, BPF_PERF_EVENT, cookie, e);
 
-	if (link == -EINVAL || link == -E2BIG)
+	if (link == -EINVAL || link == -E2BIG) {
+		err_clear(e);
 		return attach_by_ioctl(event_fd, prog_fd, cookie, e);
+	}
 	if (link < 0)
 		return link;
 	if (enable(event_fd, e) < 0) {

@@ -1,8 +1,9 @@
 /* What the files of src/kernel share: the state behind `struct kernel`, and small helpers.
  *
- * Every cache has a flag (or a pointer) that says whether it was tried: a failure is remembered with
- * its error and is not tried again. Nothing here is thread-safe: a `struct kernel` belongs to the
- * thread that compiles; what the event loop asks (kernel_ksym) must come from one thread too. */
+ * Every cache has a flag (or a pointer) that says whether it was tried: a failure is remembered
+ * with its error and is not tried again. Nothing here is thread-safe: a `struct kernel` belongs to
+ * the thread that compiles; what the event loop asks (kernel_ksym) must come from one thread too.
+ */
 #ifndef AWL_KERNEL_PRIV_H
 #define AWL_KERNEL_PRIV_H
 
@@ -23,13 +24,13 @@ struct enumerator {
 struct ksyms;
 
 struct kernel {
-	struct kernel_paths paths; /* owned copies */
+	struct kernel_paths paths;      /* owned copies */
 	signed char has[FEATURE_COUNT]; /* 0 not tried, 1 yes, -1 no */
 
 	struct btf *btf;
 	bool btf_tried;
 	struct err btf_err;
-	struct btf_index by_name; /* slot: type id */
+	struct btf_index by_name;       /* slot: type id */
 	struct btf_index by_enumerator; /* slot: index into enumerators plus one */
 	VEC(struct enumerator) enumerators;
 
@@ -61,7 +62,7 @@ void names_sort(struct name_list *l); /* and removes duplicates */
 void btf_index_free(struct btf_index *ix);
 void ksyms_free(struct ksyms *s);
 /* Calls fn for each text symbol in the order of the file. */
-int ksyms_each_text(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name), void *arg,
-		    struct err *e);
+int ksyms_each_text(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name),
+		    void *arg, struct err *e);
 
 #endif

@@ -1,0 +1,95 @@
+/* The kernel functions that kprobes may be put on.
+ *
+ * tracefs/available_filter_functions lists what ftrace can reach, "name [module]" a line:
+ *
+ *     vfs_read
+ *     xfs_file_open [xfs]
+ *
+ * It may be missing or unreadable (no ftrace, lockdown). Then text symbols stand in, without those
+ * that the compiler makes beside functions and the sections that kprobes refuse.
+ *
+ * The result is sorted by module (the kernel itself first) and name, each once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "kernel/priv.h"
+
+struct func {
+	const char *module; /* NULL: the kernel itself */
+	const char *name;
+};
+
+struct func_list {
+	VEC(struct func) funcs;
+};
+
+/* Parts of functions and stubs that are no functions of their own. */
+static bool is_function(const char *name)
+{
+	static const char *const not_these[] = {"__pfx_",  "__cfi_",    "__kcfi", "__SCT__",
+						"__SCK__", "__ksymtab", "$"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(not_these); i++)
+		if (strncmp(name, not_these[i], strlen(not_these[i])) == 0)
+			return false;
+	return !strstr(name, ".cold") && !strstr(name, "__UNIQUE_ID");
+}
+
+static int add_func(void *arg, const char *module, const char *name)
+{
+	struct func_list *l = arg;
+
+	if (is_function(name) && (!module || strncmp(module, "__builtin__", 11) != 0) &&
+	    (!module || strcmp(module, "bpf") != 0))
+		hvec_push(&l->funcs, (struct func){module, name});
+	return 0;
+}
+
+/* Lines are cut in place. */
+static void add_lines(struct func_list *l, char *text)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *module = strchr(line, '[');
+
+		line[strcspn(line, " \t")] = 0;
+		if (module)
+			module[strcspn(module, "]")] = 0;
+		add_func(l, module ? module + 1 : NULL, line);
+	}
+}
+
+static int compare(const void *pa, const void *pb)
+{
+	const struct func *a = pa, *b = pb;
+	int r;
+
+	if (!a->module != !b->module)
+		return a->module ? 1 : -1;
+	r = a->module ? strcmp(a->module, b->module) : 0;
+	return r ? r : strcmp(a->name, b->name);
+}
+
+int kernel_func_each(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name),
+		     void *arg, struct err *e)
+{
+	int dir = kernel_tracefs(k, NULL), r = -ENOENT;
+	struct func_list l = {0};
+	struct buf b = BUF_INIT;
+
+	if (dir >= 0 && !(k->paths.kallsyms && !k->paths.tracefs))
+		r = kernel_read_at(dir, "available_filter_functions", &b, 512u << 20);
+	if (r == 0 && b.n)
+		add_lines(&l, b.p);
+	r = l.funcs.n ? 0 : ksyms_each_text(k, add_func, &l, e);
+	if (l.funcs.n)
+		qsort(l.funcs.v, l.funcs.n, sizeof(*l.funcs.v), compare);
+	for (size_t i = 0; i < l.funcs.n && !r; i++)
+		if (!i || compare(&l.funcs.v[i - 1], &l.funcs.v[i]) != 0)
+			r = fn(arg, l.funcs.v[i].module, l.funcs.v[i].name);
+	hvec_release(&l.funcs);
+	buf_release(&b);
+	return r;
+}

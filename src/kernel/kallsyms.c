@@ -1,0 +1,247 @@
+/* The kernel's symbols, from /proc/kallsyms.
+ *
+ *     ffffffff81000000 T _stext
+ *     ffffffffc0201000 t ftrace_trampoline	[__builtin__ftrace]
+ *
+ * The text is read whole, once, and stays: each line's name and module are cut out of it in place
+ * by NULs. Beside it is one array, sorted by address (where several symbols share one address, the
+ * first of the file wins: the kernel puts the best name first).
+ *
+ *      text   │ …ffffffff81000000 T _stext␀ffffffff81000040 T startup_64␀…
+ *      syms   │ address, offset of the name, module │ …      16 bytes each
+ *
+ * Readers without CAP_SYSLOG see zeros for addresses (kptr_restrict): then there are no symbols to
+ * resolve with, but the names still serve listings.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "kernel/priv.h"
+
+struct ksym {
+	uint64_t addr;
+	uint32_t name;   /* offset in the text */
+	uint16_t module; /* offset from the name; 0: none. Names are at most 511 bytes */
+	char kind;       /* as nm prints it */
+};
+
+struct ksyms {
+	struct buf text;
+	VEC(struct ksym) syms; /* by address */
+	uint64_t end;          /* of the kernel's own text and data, 0 when unknown */
+	bool hidden;           /* all addresses are zero */
+};
+
+static bool parse_hex(const char **p, uint64_t *out)
+{
+	const char *s = *p;
+	uint64_t v = 0;
+
+	for (;; s++) {
+		if (*s >= '0' && *s <= '9')
+			v = v << 4 | (*s - '0');
+		else if (*s >= 'a' && *s <= 'f')
+			v = v << 4 | (*s - 'a' + 10);
+		else
+			break;
+	}
+	if (s == *p || s - *p > 16)
+		return false;
+	*p = s;
+	*out = v;
+	return true;
+}
+
+/* Cuts "[module]" at the end of a name; 0 when there is none. */
+static uint16_t cut_module(char *name)
+{
+	char *tab = strpbrk(name, "\t "), *open, *close;
+
+	if (!tab)
+		return 0;
+	*tab = 0;
+	open = strchr(tab + 1, '[');
+	close = open ? strchr(open, ']') : NULL;
+	if (!close || open + 1 - name > UINT16_MAX)
+		return 0;
+	*close = 0;
+	return open + 1 - name;
+}
+
+static void add_line(struct ksyms *s, char *line)
+{
+	struct ksym sym = {0};
+	const char *p = line;
+
+	if (!parse_hex(&p, &sym.addr) || p[0] != ' ' || !p[1] || p[2] != ' ' || !p[3])
+		return;
+	sym.kind = p[1];
+	sym.name = p + 3 - s->text.p;
+	sym.module = cut_module(s->text.p + sym.name);
+	s->hidden &= sym.addr == 0;
+	hvec_push(&s->syms, sym);
+}
+
+static const char *name_of(const struct ksyms *s, const struct ksym *sym)
+{
+	return s->text.p + sym->name;
+}
+
+static const char *module_of(const struct ksyms *s, const struct ksym *sym)
+{
+	return sym->module ? name_of(s, sym) + sym->module : "";
+}
+
+static int by_addr(const void *pa, const void *pb)
+{
+	const struct ksym *a = pa, *b = pb;
+
+	if (a->addr != b->addr)
+		return a->addr < b->addr ? -1 : 1;
+	return a->name < b->name ? -1 : a->name > b->name;
+}
+
+/* vmlinux comes sorted, so the sort is for what modules and BPF programs follow with. */
+static void sort_syms(struct ksyms *s)
+{
+	for (size_t i = 1; i < s->syms.n; i++) {
+		if (by_addr(&s->syms.v[i - 1], &s->syms.v[i]) <= 0)
+			continue;
+		qsort(s->syms.v, s->syms.n, sizeof(*s->syms.v), by_addr);
+		return;
+	}
+}
+
+/* Where vmlinux ends: an address behind it must not be taken for one of its last symbol. */
+static void find_end(struct ksyms *s)
+{
+	static const char *const names[] = {"_end", "_einittext", "_etext"};
+
+	for (size_t n = 0; n < ARRAY_SIZE(names) && !s->end; n++)
+		for (size_t i = s->syms.n; i-- > 0 && !s->end;)
+			if (strcmp(name_of(s, &s->syms.v[i]), names[n]) == 0)
+				s->end = s->syms.v[i].addr;
+}
+
+static struct ksyms *read_ksyms(const char *path)
+{
+	struct ksyms *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		BUG("out of memory");
+	if (kernel_read_at(AT_FDCWD, path, &s->text, 512u << 20) < 0 || !s->text.n) {
+		ksyms_free(s);
+		return NULL;
+	}
+	s->hidden = true;
+	for (char *line = s->text.p; line;) {
+		char *end = strchr(line, '\n');
+
+		if (end)
+			*end = 0;
+		add_line(s, line);
+		line = end ? end + 1 : NULL;
+	}
+	return s;
+}
+
+void ksyms_free(struct ksyms *s)
+{
+	if (!s)
+		return;
+	buf_release(&s->text);
+	hvec_release(&s->syms);
+	free(s);
+}
+
+static struct ksyms *get_ksyms(struct kernel *k)
+{
+	if (!k->syms_tried) {
+		k->syms_tried = true;
+		k->syms = read_ksyms(k->paths.kallsyms ? k->paths.kallsyms : "/proc/kallsyms");
+	}
+	return k->syms;
+}
+
+/* The order of the file is needed by ksyms_each_text only, which sorts names itself. */
+static struct ksyms *get_sorted(struct kernel *k)
+{
+	struct ksyms *s = get_ksyms(k);
+
+	if (!s || s->hidden)
+		return NULL;
+	if (!s->end) {
+		sort_syms(s);
+		find_end(s);
+		s->end = s->end ? s->end : UINT64_MAX;
+	}
+	return s;
+}
+
+bool kernel_ksym(struct kernel *k, uint64_t addr, const char **name, const char **module,
+		 uint64_t *offset)
+{
+	struct ksyms *s = get_sorted(k);
+	size_t lo = 0, hi;
+	const struct ksym *sym;
+
+	if (!s)
+		return false;
+	for (hi = s->syms.n; lo < hi;) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (s->syms.v[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (!lo)
+		return false;
+	sym = &s->syms.v[lo - 1];
+	while (sym > s->syms.v && sym[-1].addr == sym->addr)
+		sym--;
+	/* Absolute symbols are numbers, not places. */
+	if (!sym->addr || sym->kind == 'A' || sym->kind == 'a' || (!sym->module && addr >= s->end))
+		return false;
+	*name = name_of(s, sym);
+	*module = module_of(s, sym);
+	*offset = addr - sym->addr;
+	return true;
+}
+
+bool kernel_kaddr(struct kernel *k, const char *name, uint64_t *addr)
+{
+	struct ksyms *s = get_sorted(k);
+
+	for (size_t i = 0; s && i < s->syms.n; i++) {
+		if (strcmp(name_of(s, &s->syms.v[i]), name) != 0)
+			continue;
+		*addr = s->syms.v[i].addr;
+		return true;
+	}
+	return false;
+}
+
+static bool is_text(char kind)
+{
+	return kind == 't' || kind == 'T' || kind == 'w' || kind == 'W';
+}
+
+int ksyms_each_text(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name),
+		    void *arg, struct err *e)
+{
+	struct ksyms *s = get_ksyms(k);
+	int r = 0;
+
+	if (!s)
+		return err_plain(e, ENOENT, "read %s: there are no kernel symbols",
+				 k->paths.kallsyms ? k->paths.kallsyms : "/proc/kallsyms");
+	for (size_t i = 0; i < s->syms.n && !r; i++) {
+		const struct ksym *sym = &s->syms.v[i];
+
+		if (is_text(sym->kind))
+			r = fn(arg, sym->module ? module_of(s, sym) : NULL, name_of(s, sym));
+	}
+	return r;
+}
