@@ -29,8 +29,4 @@ struct compile_in {
 struct program *compile_script(const struct compile_in *in, struct diag **diag, struct arena **arena);
 void program_free(struct program *p);
 
-/* All builtins and providers. */
-extern const struct builtin *const builtin_families[];
-extern const struct provider *const providers[];
-
 #endif

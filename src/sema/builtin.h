@@ -47,6 +47,9 @@ struct builtin {
 	/* Reading the aggregation in an expression: `slot(cpu)` values are merged by the caller. */
 };
 
+/* All families (arrays that end with a row without a name), NULL-terminated: src/builtin/table.c. */
+extern const struct builtin *const builtin_families[];
+
 /* Arguments of EXPR_CALL (none for EXPR_IDENT). */
 struct expr **call_args(const struct expr *e, size_t *n);
 struct str call_name(const struct expr *e);

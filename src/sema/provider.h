@@ -126,7 +126,7 @@ struct provider {
 	void (*enter)(struct gen *g, struct probe *p);
 	/* The id of the target that fired, for `probe` in a program with several; NULL: the attach cookie. */
 	ir_val_t (*target_id)(struct gen *g, struct probe *p);
-	/* args.FIELD where args is not plain memory; NULL: by memory. */
+	/* args.FIELD and ctx.FIELD where they are not plain memory; NULL: by memory. */
 	struct val (*arg_field)(struct gen *g, struct probe *p, const struct member *m);
 
 	int (*attach)(struct attach_env *env, const struct attach_prog *p, struct err *e);
@@ -135,5 +135,8 @@ struct provider {
 	/* For --explain: where the probe lands and what a hit costs, appended as lines of text. */
 	void (*explain)(struct kernel *k, const struct attach_target *t, struct buf *out);
 };
+
+/* All of them, NULL-terminated, in the order of -l: src/probe/table.c. */
+extern const struct provider *const providers[];
 
 #endif

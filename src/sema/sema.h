@@ -99,7 +99,10 @@ struct plan {
 	const char **strings; size_t nstrings;
 	struct config *config;
 	uint32_t globals_size;                          /* bytes of the data map taken so far */
-	uint32_t lost_off;
+	uint32_t lost_off;                              /* u64[LOST_COUNT]; always there */
+	uint32_t start_off;                             /* u64: boot time of the start, for `elapsed`; always there */
+	uint32_t exit_off;                              /* u64: not 0 once exit() has run; always there */
+	bool uses_exit;                                 /* some probe calls exit(): programs look at exit_off first */
 	bool needs_stackmap; uint32_t stack_limit;      /* deepest stack asked for, frames */
 	bool needs_scratch;
 };

@@ -1,0 +1,107 @@
+/* What providers share: checking parts, numbers and durations of attach points, "no such probe". */
+#include "probe/probe.h"
+
+bool probe_is_glob(struct str s)
+{
+	return memchr(s.p, '*', s.n) || memchr(s.p, '?', s.n);
+}
+
+const char *probe_cstr(struct sema *s, struct str t)
+{
+	return arena_strndup(sema_arena(s), t.p, t.n);
+}
+
+bool probe_malformed(struct sema *s, const struct provider *prov, const struct attach_point *ap,
+		     const char *why)
+{
+	struct diag_msg *m = sema_report(s, E_PROBE_FORM, ap->span, "malformed %s probe: %s",
+					 prov->name, why);
+
+	diag_help(m, "write %s", prov->form);
+	return false;
+}
+
+bool probe_parts(struct sema *s, const struct provider *prov, const struct attach_point *ap,
+		 size_t min, size_t max)
+{
+	if (ap->nparts < min)
+		return probe_malformed(s, prov, ap, "a part is missing");
+	if (ap->nparts > max)
+		return probe_malformed(s, prov, ap, "there are too many parts between colons");
+	for (size_t i = 1; i < ap->nparts; i++) {
+		if (ap->parts[i].n == 0 && i < min)
+			return probe_malformed(s, prov, ap, "a part is empty");
+	}
+	return true;
+}
+
+bool probe_number(struct sema *s, const struct attach_point *ap, size_t i, const char *what,
+		  uint64_t *out)
+{
+	unsigned long long v;
+
+	if (str_to_u64(ap->parts[i], &v)) {
+		*out = v;
+		return true;
+	}
+	sema_report(s, E_PROBE_FORM, ap->part_spans[i], "%s must be a number, not \"%.*s\"", what,
+		    STR_ARG(ap->parts[i]));
+	return false;
+}
+
+static const struct {
+	const char *name;
+	uint64_t ns;
+} units[] = {
+	{"ns", 1},         {"us", 1000},       {"ms", 1000000},
+	{"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000},
+};
+
+bool probe_duration(struct str text, uint64_t unit, uint64_t *ns)
+{
+	unsigned long long v;
+	size_t digits = 0;
+	struct str suffix;
+
+	while (digits < text.n && text.p[digits] >= '0' && text.p[digits] <= '9')
+		digits++;
+	if (!digits || !str_to_u64((struct str){text.p, digits}, &v))
+		return false;
+	suffix = (struct str){text.p + digits, text.n - digits};
+	if (suffix.n == 0)
+		return !__builtin_mul_overflow((uint64_t)v, unit, ns);
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (str_is(suffix, units[i].name))
+			return !__builtin_mul_overflow((uint64_t)v, units[i].ns, ns);
+	}
+	return false;
+}
+
+void probe_push(struct sema *s, struct attach_targets *out, struct attach_target t)
+{
+	vec_push(sema_arena(s), out, t);
+}
+
+bool probe_none(struct sema *s, const struct attach_point *ap, const struct nearest *near,
+		const char *why)
+{
+	enum missing_probes missing = sema_config(s)->missing_probes;
+	struct diag_msg *m;
+
+	if (missing == MISSING_IGNORE)
+		return true;
+	m = sema_report(s, missing == MISSING_WARN ? W_PROBE_NONE : E_PROBE_NONE, ap->span,
+			"no probe matches %.*s", STR_ARG(ap->text));
+	if (why)
+		diag_note(m, "%s", why);
+	if (near && nearest_found(near))
+		diag_help(m, "did you mean %.*s?", STR_ARG(near->best));
+	else
+		diag_help(m, "awl -l '%.*s:*' lists what there is", STR_ARG(ap->parts[0]));
+	return missing == MISSING_WARN;
+}
+
+struct str probe_pattern(const struct attach_point *ap, size_t i)
+{
+	return i < ap->nparts && ap->parts[i].n ? ap->parts[i] : STR("*");
+}

@@ -1,0 +1,52 @@
+/* Perf events with a program behind them: shared by profile, interval, software, hardware,
+ * watchpoint and tracepoint. */
+#include <errno.h>
+#include <unistd.h>
+#include "probe/probe.h"
+
+static int attach_one(struct attach_env *env, const struct attach_prog *p,
+		      struct perf_event_attr *attr, int pid, int cpu, uint64_t cookie, bool slow,
+		      struct err *e)
+{
+	int fd = perf_open(attr, pid, cpu, e);
+	int link;
+
+	if (fd < 0)
+		return fd;
+	link = perf_attach(fd, p->fd, cookie, e);
+	if (link < 0) {
+		close(fd);
+		return link;
+	}
+	env->own_fd(env, fd, slow);
+	if (link > 0)
+		env->own_fd(env, link, slow);
+	return 0;
+}
+
+int probe_attach_perf(struct attach_env *env, const struct attach_prog *p,
+		      struct perf_event_attr *attr, int pid, bool all_cpus, uint64_t cookie,
+		      bool slow, struct err *e)
+{
+	int cpus[4096];
+	int n, r;
+
+	if (pid > 0)
+		return attach_one(env, p, attr, pid, -1, cookie, slow, e);
+	n = cpu_online(cpus, ARRAY_SIZE(cpus));
+	if (n < 1)
+		return err_plain(e, EIO, "no online CPU found");
+	if (!all_cpus)
+		n = 1;
+	for (int i = 0; i < n; i++) {
+		r = attach_one(env, p, attr, -1, cpus[i], cookie, slow, e);
+		/* A CPU may go offline between the two looks. */
+		if (r == -ENODEV && n > 1) {
+			err_clear(e);
+			continue;
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* Private to src/probe: what the providers share. */
+#ifndef AWL_PROBE_H
+#define AWL_PROBE_H
+
+#include <stdio.h>
+#include "gen/gen.h"
+#include "sema/provider.h"
+#include "sema/sema.h"
+
+extern const struct provider provider_begin, provider_end, provider_self;
+extern const struct provider provider_tracepoint, provider_rawtracepoint;
+extern const struct provider provider_profile, provider_interval;
+extern const struct provider provider_software, provider_hardware, provider_watchpoint;
+extern const struct provider provider_iter;
+extern const struct provider provider_uprobe, provider_uretprobe, provider_usdt;
+extern const struct provider provider_kprobe, provider_kretprobe, provider_fentry, provider_fexit;
+
+bool probe_is_glob(struct str s);
+/* A copy with a terminating NUL. */
+const char *probe_cstr(struct sema *s, struct str t);
+/* Reports E_PROBE_FORM "…" with the provider's form as help; returns false. */
+bool probe_malformed(struct sema *s, const struct provider *prov, const struct attach_point *ap,
+		     const char *why);
+/* Checks the number of parts (with the provider's name). */
+bool probe_parts(struct sema *s, const struct provider *prov, const struct attach_point *ap,
+		 size_t min, size_t max);
+/* Part `i` as a number; `what` names it in the message. */
+bool probe_number(struct sema *s, const struct attach_point *ap, size_t i, const char *what,
+		  uint64_t *out);
+/* "10", "100us", "1s": nanoseconds; a bare number is `unit` nanoseconds each. */
+bool probe_duration(struct str text, uint64_t unit, uint64_t *ns);
+void probe_push(struct sema *s, struct attach_targets *out, struct attach_target t);
+/* No target matched: error, warning or silence as config.missing_probes says. The result is
+ * resolve's. */
+bool probe_none(struct sema *s, const struct attach_point *ap, const struct nearest *near,
+		const char *why);
+/* Matches of `pattern` parts for -l: part i or "*" where there are fewer. */
+struct str probe_pattern(const struct attach_point *ap, size_t i);
+
+/* pt_regs of this architecture, by name or number of argument; -1: there is none. */
+int regs_arg(unsigned n);
+int regs_syscall_arg(unsigned n);
+int regs_retval(void);
+int regs_sp(void);
+int regs_named(struct str name);
+/* args as a u64 from the pt_regs that the context of a kprobe-type program is. */
+struct val probe_ctx_reg(struct gen *g, const struct type *t, int offset);
+/* Opens a perf event on every online CPU (or one for `pid`) and attaches the program. */
+int probe_attach_perf(struct attach_env *env, const struct attach_prog *p,
+		      struct perf_event_attr *attr, int pid, bool all_cpus, uint64_t cookie,
+		      bool slow, struct err *e);
+
+#endif

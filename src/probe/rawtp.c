@@ -1,0 +1,198 @@
+/* rawtracepoint:EVENT: the kernel's tracepoints without the formatting of events.
+ *
+ * A body that uses `args` becomes a BTF-typed program (BPF_PROG_TYPE_TRACING), whose context is an
+ * array of typed arguments: pointers to kernel structs are followed with plain loads. One that uses
+ * only argN, or nothing, is a plain raw tracepoint program and needs no BTF. */
+#include <errno.h>
+#include <linux/btf.h>
+#include "probe/probe.h"
+
+struct scan {
+	struct sema *s;
+	const struct attach_point *ap;
+	struct str pattern;
+	struct attach_targets *out;
+	struct nearest near;
+};
+
+static int match_one(void *arg, const char *name)
+{
+	struct scan *m = arg;
+
+	nearest_try(&m->near, str_of(name));
+	if (str_glob(m->pattern, str_of(name)))
+		probe_push(m->s, m->out,
+			   (struct attach_target){
+				   .name = arena_printf(sema_arena(m->s),
+							"rawtracepoint:vmlinux:%s", name),
+				   .symbol = arena_strdup(sema_arena(m->s), name),
+			   });
+	return 0;
+}
+
+static bool rawtp_resolve(struct sema *s, const struct attach_point *ap, struct attach_targets *out)
+{
+	struct scan m = {.s = s, .ap = ap, .out = out};
+	struct err e = {0};
+	size_t before = out->n;
+
+	if (!probe_parts(s, &provider_rawtracepoint, ap, 2, 3))
+		return false;
+	m.pattern = ap->parts[ap->nparts - 1];
+	nearest_init(&m.near, m.pattern);
+	if (kernel_rawtp_each(sema_kernel(s), match_one, &m, &e) < 0) {
+		if (probe_is_glob(m.pattern)) {
+			struct diag_msg *msg = sema_report(
+				s, E_BTF, ap->span, "raw tracepoints cannot be listed: %s", e.what);
+
+			diag_help(msg, "write the name without a wildcard");
+			return false;
+		}
+		/* Without BTF an exact name is taken at its word: attaching tells. */
+		probe_push(s, out,
+			   (struct attach_target){.name = probe_cstr(s, ap->text),
+						  .symbol = probe_cstr(s, m.pattern)});
+	}
+	return out->n > before || probe_none(s, ap, &m.near, NULL);
+}
+
+static bool rawtp_share(unsigned uses, const struct attach_target *a, const struct attach_target *b)
+{
+	return !(uses & USES_ARGS) || strcmp(a->symbol, b->symbol) == 0;
+}
+
+static void rawtp_plan(struct sema *s, struct probe *p)
+{
+	char name[256];
+
+	p->pid_filter = sema_input(s)->pid;
+	p->prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT;
+	if (!(p->uses & USES_ARGS))
+		return;
+	snprintf(name, sizeof(name), "btf_trace_%s", p->targets[0].symbol);
+	p->attach_btf_id = kernel_btf_find(sema_kernel(s), name, BTF_KIND_TYPEDEF);
+	p->prog_type = BPF_PROG_TYPE_TRACING;
+	p->attach_type = BPF_TRACE_RAW_TP;
+}
+
+static const struct type *rawtp_name_type(struct sema *s, struct probe *p, enum probe_name name,
+					  unsigned index)
+{
+	switch (name) {
+	case NAME_ARGS:
+		return type_from_rawtp(sema_types(s), p->targets[0].symbol);
+	case NAME_ARG:
+		return index < 12 ? type_int(sema_types(s), 8, false) : NULL;
+	case NAME_CTX:
+		return type_ptr(sema_types(s), &type_void, SPACE_CTX);
+	default:
+		return NULL;
+	}
+}
+
+static struct val rawtp_name_load(struct gen *g, struct probe *p, enum probe_name name,
+				  unsigned index)
+{
+	const struct type *u64 = type_int(gen_types(g), 8, false);
+
+	if (name == NAME_ARGS)
+		return val_mem(type_from_rawtp(gen_types(g), p->targets[0].symbol), gen_ctx(g), 0,
+			       SPACE_CTX);
+	if (name == NAME_ARG)
+		return val_scalar(u64, ir_load(gen_ir(g), 8, gen_ctx(g), (int32_t)index * 8,
+					       IR_MEM_INVARIANT));
+	return val_scalar(u64, gen_ctx(g));
+}
+
+static int rawtp_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
+{
+	bool typed = p->prog_type == BPF_PROG_TYPE_TRACING;
+
+	for (size_t i = 0; i < p->ntargets; i++) {
+		const struct attach_target *t = &p->targets[i];
+		int fd = bpf_raw_tp_open(typed ? NULL : t->symbol, p->fd, t->id, e);
+
+		if (fd == -ENOENT)
+			err_hint(e, "this kernel has no raw tracepoint of that name: awl -l "
+				    "'rawtracepoint:*'");
+		if (fd < 0)
+			return err_wrap(e, "cannot attach %s", t->name);
+		env->own_fd(env, fd, false);
+	}
+	return 0;
+}
+
+struct listing {
+	struct str pattern;
+	struct types *types;
+	struct arena *arena;
+	bool verbose;
+	list_fn fn;
+	void *arg;
+};
+
+static const char *args_text(struct listing *l, const char *name)
+{
+	const struct type *t = l->verbose ? type_from_rawtp(l->types, name) : NULL;
+	struct buf b = BUF_INIT;
+	uint32_t n = 0;
+	const struct member *m = t ? type_members(l->types, t, &n) : NULL;
+	const char *text;
+
+	for (uint32_t i = 0; i < n; i++)
+		buf_printf(&b, "    %s %.*s\n", type_text(l->arena, m[i].type), STR_ARG(m[i].name));
+	text = b.n ? arena_strdup(l->arena, buf_cstr(&b)) : NULL;
+	buf_release(&b);
+	return text;
+}
+
+static int list_one(void *arg, const char *name)
+{
+	struct listing *l = arg;
+	char line[256];
+
+	if (!str_glob(l->pattern, str_of(name)))
+		return 0;
+	snprintf(line, sizeof(line), "rawtracepoint:vmlinux:%s", name);
+	return l->fn(l->arg, line, args_text(l, name));
+}
+
+static int rawtp_list(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
+		      list_fn fn, void *arg, struct err *e)
+{
+	struct listing l = {.verbose = verbose, .fn = fn, .arg = arg};
+	int r;
+
+	l.pattern = probe_pattern(pattern, pattern->nparts > 2 ? 2 : 1);
+	l.arena = arena_new();
+	l.types = types_new(l.arena, k);
+	r = kernel_rawtp_each(k, list_one, &l, e);
+	arena_free(l.arena);
+	return r;
+}
+
+static void rawtp_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
+{
+	buf_adds(out, "a raw tracepoint: about 20 ns per hit\n");
+}
+
+static const char *const rawtp_aliases[] = {"rt", NULL};
+
+const struct provider provider_rawtracepoint = {
+	.name = "rawtracepoint",
+	.aliases = rawtp_aliases,
+	.form = "rawtracepoint:EVENT",
+	.doc = "A tracepoint with the kernel's own arguments: cheaper than tracepoint, and "
+	       "typed.\n\n"
+	       "    rawtracepoint:sched_switch { @[args.next.comm] = count(); }",
+	.space = SPACE_KERNEL,
+	.listed = true,
+	.resolve = rawtp_resolve,
+	.share = rawtp_share,
+	.plan = rawtp_plan,
+	.name_type = rawtp_name_type,
+	.name_load = rawtp_name_load,
+	.attach = rawtp_attach,
+	.list = rawtp_list,
+	.explain = rawtp_explain,
+};

@@ -1,0 +1,227 @@
+/* System calls by the two raw tracepoints sys_enter and sys_exit.
+ *
+ * The events syscalls:sys_enter_X and sys_exit_X are made by the kernel from these two. Attaching
+ * to the events costs 70 ms each when leaving and fires a perf event for each; one raw tracepoint
+ * and a compare of the number serve all of them:
+ *
+ *   sys_enter  ctx: [0] struct pt_regs *  [1] number           arguments: in the registers
+ *   sys_exit   ctx: [0] struct pt_regs *  [1] result           number: regs->orig_ax
+ *
+ * Several events in one program are told apart by a tree of compares over ranges of numbers. 32-bit
+ * processes number their calls differently; the kernel's own events leave them out, and so does the
+ * check of the code segment here (on kernels that run 32-bit programs at all). */
+#include <stdlib.h>
+#include <unistd.h>
+#include "probe/tracepoint.h"
+
+enum { CTX_REGS = 0, CTX_SECOND = 8 };
+enum {
+	REC_NR = 8,
+	REC_FIRST = 16,
+	ARG_SIZE = 8
+}; /* offsets in the event's record: see its format file */
+
+#if defined(__x86_64__)
+enum { RAW_POSSIBLE = 1, REGS_NR = 120, REGS_CS = 136, USER_CS = 0x33 };
+#else
+enum { RAW_POSSIBLE = 0, REGS_NR = 0, REGS_CS = 0, USER_CS = 0 };
+#endif
+
+bool syscall_target(struct attach_target *t)
+{
+	struct str name = str_of(t->symbol);
+	bool enter = str_starts(name, STR("sys_enter_"));
+	int nr;
+
+	if (!RAW_POSSIBLE || (!enter && !str_starts(name, STR("sys_exit_"))))
+		return false;
+	nr = kernel_syscall_nr(t->symbol + (enter ? sizeof("sys_enter_") : sizeof("sys_exit_")) -
+			       1);
+	if (nr < 0)
+		return false;
+	t->a = enter ? TP_SYS_ENTER : TP_SYS_EXIT;
+	t->b = (uint32_t)nr;
+	return true;
+}
+
+const char *syscall_raw_name(const struct attach_target *t)
+{
+	if (t->a == TP_RAW_SYS)
+		return t->symbol;
+	return t->a == TP_SYS_ENTER ? "sys_enter" : "sys_exit";
+}
+
+/* ---- reading registers ---- */
+
+static struct val reg_mem(struct gen *g, const struct type *t, int off)
+{
+	ir_val regs = ir_load(gen_ir(g), 8, gen_ctx(g), CTX_REGS, IR_MEM_INVARIANT);
+
+	return val_mem(t, regs, off, SPACE_KERNEL);
+}
+
+static ir_val reg_load(struct gen *g, int off)
+{
+	return gen_load(g, reg_mem(g, type_int(gen_types(g), 8, false), off));
+}
+
+static ir_val call_number(struct gen *g, const struct probe *p)
+{
+	if (p->targets[0].a == TP_SYS_ENTER)
+		return ir_load(gen_ir(g), 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT);
+	return reg_load(g, REGS_NR);
+}
+
+/* A register's 8 bytes as a value of the field's type: an int argument is its low half. */
+static struct val narrowed(struct gen *g, const struct type *t, ir_val v)
+{
+	if (t->size < 8 && type_is_scalar(t))
+		v = type_is_signed(t) ? ir_sext(gen_ir(g), v, t->size)
+				      : ir_zext(gen_ir(g), v, t->size);
+	return val_scalar(t, v);
+}
+
+struct val syscall_field(struct gen *g, struct probe *p, const struct member *m)
+{
+	if (m->offset == REC_NR)
+		return narrowed(g, m->type, call_number(g, p));
+	if (p->targets[0].a == TP_SYS_EXIT)
+		return narrowed(g, m->type,
+				ir_load(gen_ir(g), 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT));
+	return narrowed(g, m->type,
+			reg_load(g, regs_syscall_arg((m->offset - REC_FIRST) / ARG_SIZE)));
+}
+
+/* raw_syscalls: sys_enter { long id; unsigned long args[6]; }  sys_exit { long id; long ret; } */
+struct val raw_sys_field(struct gen *g, struct probe *p, const struct member *m)
+{
+	bool enter = strcmp(p->targets[0].symbol, "sys_enter") == 0;
+	struct ir *b = gen_ir(g);
+	struct val array;
+
+	if (m->offset == REC_NR)
+		return narrowed(g, m->type,
+				enter ? ir_load(b, 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT)
+				      : reg_load(g, REGS_NR));
+	if (!enter)
+		return narrowed(g, m->type,
+				ir_load(b, 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT));
+	array = gen_temp(g, m->type, false);
+	for (unsigned i = 0; i < m->type->array.count; i++)
+		ir_store(b, 8, array.v, array.off + (int32_t)i * ARG_SIZE,
+			 reg_load(g, regs_syscall_arg(i)));
+	return array;
+}
+
+/* ---- which call is it ---- */
+
+struct leaf {
+	uint32_t from, to; /* numbers of this range */
+	uint64_t id;       /* of its target */
+};
+
+struct leaves {
+	struct leaf *v;
+	size_t n;
+};
+
+static int leaf_order(const void *a, const void *b)
+{
+	const struct leaf *x = a, *y = b;
+
+	return x->from < y->from ? -1 : x->from > y->from;
+}
+
+/* Ranges of the targets' numbers, neighbours joined unless their ids are wanted. */
+static struct leaves leaves_of(struct gen *g, const struct probe *p, bool with_ids)
+{
+	struct leaves l = {arena_array_of(gen_arena(g), struct leaf, p->ntargets), 0};
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->ntargets; i++)
+		l.v[l.n++] = (struct leaf){p->targets[i].b, p->targets[i].b, p->targets[i].id};
+	qsort(l.v, l.n, sizeof(*l.v), leaf_order);
+	for (size_t i = 1; i < l.n; i++) {
+		if (!with_ids && l.v[i].from <= l.v[n].to + 1)
+			l.v[n].to = l.v[i].to;
+		else if (l.v[i].from != l.v[n].from)
+			l.v[++n] = l.v[i];
+	}
+	l.n = n + 1;
+	return l;
+}
+
+static void leaf_test(struct ir *b, ir_val nr, const struct leaf *l, struct ir_block *yes,
+		      struct ir_block *no)
+{
+	ir_val off = ir_bini(b, IR_SUB, nr, l->from);
+
+	if (l->from == l->to)
+		ir_br(b, ir_bini(b, IR_EQ, nr, l->from), yes, no, IR_LIKELY_NO);
+	else
+		ir_br(b, ir_bini(b, IR_ULE, off, (int64_t)l->to - l->from), yes, no,
+		      IR_LIKELY_EVEN);
+}
+
+/* Binary search over sorted ranges; `hit` is called in a block of each leaf. */
+static void search(struct ir *b, ir_val nr, const struct leaf *v, size_t n, ir_cell id,
+		   struct ir_block *found, struct ir_block *missed)
+{
+	struct ir_block *low, *high, *here;
+
+	if (n > 1) {
+		low = ir_block_new(b, "low");
+		high = ir_block_new(b, "high");
+		ir_br(b, ir_bini(b, IR_ULT, nr, v[n / 2].from), low, high, IR_LIKELY_EVEN);
+		ir_at(b, low);
+		search(b, nr, v, n / 2, id, found, missed);
+		ir_at(b, high);
+		search(b, nr, v + n / 2, n - n / 2, id, found, missed);
+		return;
+	}
+	if (!id) {
+		leaf_test(b, nr, v, found, missed);
+		return;
+	}
+	here = ir_block_new(b, "target");
+	leaf_test(b, nr, v, here, missed);
+	ir_at(b, here);
+	ir_set(b, id, ir_const(b, (int64_t)v->id));
+	ir_jmp(b, found);
+}
+
+/* Leaves when the process is a 32-bit one. */
+static void skip_compat(struct gen *g, struct ir_block *missed)
+{
+	struct ir *b = gen_ir(g);
+	struct ir_block *native = ir_block_new(b, "native");
+
+	if (access("/proc/sys/abi/vsyscall32", F_OK) != 0)
+		return;
+	ir_br(b, ir_bini(b, IR_EQ, reg_load(g, REGS_CS), USER_CS), native, missed, IR_LIKELY_YES);
+	ir_at(b, native);
+}
+
+void syscall_enter(struct gen *g, struct probe *p)
+{
+	bool with_ids = (p->uses & USES_PROBE) && p->ntargets > 1;
+	struct leaves l = leaves_of(g, p, with_ids);
+	struct ir *b = gen_ir(g);
+	struct ir_block *found = ir_block_new(b, "found"), *missed = ir_block_new(b, "other");
+	ir_cell id = 0;
+
+	if (with_ids) {
+		id = ir_cell_new(b, "target", false);
+		p->data = arena_memdup(gen_arena(g), &id, sizeof(id));
+	}
+	search(b, call_number(g, p), l.v, l.n, id, found, missed);
+	ir_at(b, missed);
+	gen_return(g, ir_const(b, 0));
+	ir_at(b, found);
+	skip_compat(g, missed);
+}
+
+ir_val_t syscall_target_id(struct gen *g, struct probe *p)
+{
+	return ir_get(gen_ir(g), *(const ir_cell *)p->data);
+}

@@ -1,0 +1,8 @@
+/* The list of providers, in the order of -l. */
+#include "probe/probe.h"
+
+const struct provider *const providers[] = {
+	&provider_begin,    &provider_end,      &provider_self,          &provider_tracepoint,
+	&provider_software, &provider_hardware, &provider_rawtracepoint, &provider_iter,
+	&provider_profile,  &provider_interval, &provider_watchpoint,    NULL,
+};
