@@ -4,6 +4,7 @@
 #define AWL_SEMA_CONFIG_H
 
 #include "base/base.h"
+#include "lang/lang.h"
 #include "type/type.h"
 
 enum missing_probes { MISSING_ERROR, MISSING_WARN, MISSING_IGNORE };
@@ -24,6 +25,7 @@ struct config {
 	bool lazy_symbolication;
 	const char *str_trunc_trailer; /* ".." */
 	const char *license;           /* "GPL" */
+	bool script_applied;           /* config_from_script has run */
 };
 
 void config_init(struct config *c, struct arena *a);
@@ -31,5 +33,8 @@ void config_init(struct config *c, struct arena *a);
  * is wrong. Names are case-insensitive. */
 bool config_set(struct config *c, struct arena *a, struct str name, struct str value, const char **why);
 void config_from_env(struct config *c, struct arena *a);
+/* Applies the script's config block, reporting bad settings. sema_run does it, followed by the
+ * environment, unless it was done before. */
+void config_from_script(struct config *c, struct arena *a, struct diag *d, const struct script *script);
 
 #endif

@@ -134,6 +134,17 @@ bool sema_literal_int(struct sema *s, struct expr *call, unsigned i, int64_t *ou
 bool sema_literal_str(struct sema *s, struct expr *call, unsigned i, struct str *out);
 struct map_sym *sema_arg_map(struct sema *s, struct expr *call, unsigned i);  /* `@m` without keys, else reported */
 
+/* Accepts f(@m[k], …) and f(@m, k, …): checks the key against the map's and lets it grow. Afterwards
+ * args[0] is an EXPR_MAP with its keys in both spellings (args[i] stays where it is, not to be evaluated
+ * again). NULL after a report. */
+struct map_sym *sema_arg_map_key(struct sema *s, struct expr *call, unsigned i);
+/* For BI_LAZY_ARGS and nested expressions: types `e` as a value. */
+void sema_infer(struct sema *s, struct expr *e);
+/* The type that a type name means; NULL after a report (type_poison before the last round). */
+const struct type *sema_type_name(struct sema *s, struct type_name *tn);
+/* The space that addresses in this probe point into unless typed otherwise. */
+enum space sema_space(struct sema *s);
+
 /* The event of a call, made once: fields of the given types are laid out after the id. Called again with
  * the same call it updates types and layout. */
 struct event_def *sema_event(struct sema *s, struct expr *call, const struct event_kind *kind,
