@@ -20,8 +20,9 @@ struct val {
 	const struct type *type;
 	ir_val v;
 	int32_t off;
-	enum space space;      /* VAL_MEM */
+	enum space space;      /* VAL_MEM; of a pointer in VAL_SCALAR: where it leads, when better known than by type */
 	uint8_t bit_off, bit_size, load_size; /* VAL_MEM of a bit-field */
+	bool nullable;         /* VAL_SCALAR in SPACE_BTF: the verifier wants it checked before use */
 };
 
 #define VAL_VOID ((struct val){VAL_NONE, &type_void, 0, 0, SPACE_NONE, 0, 0, 0})
@@ -55,6 +56,7 @@ struct gen_in {
 	uint32_t ncpus;                /* possible CPUs, rounded up to a power of two */
 	uint32_t scratch_slot;         /* bytes of one scratch slot: grows as gen asks; read it after the last program */
 	uint32_t ring_size;
+	uint32_t zero_off, zero_size;  /* gen: bytes of the globals that stay zero (start with 0, 0) */
 };
 
 /* One program to a module. NULL after a reported error (E_STORAGE …). */
