@@ -93,6 +93,8 @@ struct expr {
 	struct span span;
 	const struct type *type; /* sema: */
 	void *sem;               /* sema: symbol, field, builtin … by kind; see sema/sema.h */
+	bool parens;             /* written in parentheses, which belong to the span (but of literals) */
+	uint16_t height;         /* levels of the tree from here down, bounded by the parser */
 	/* sema: constant value when `folded` (integers, bools, enums, pointers) */
 	bool folded;
 	uint64_t value;
@@ -213,6 +215,7 @@ struct stmt {
 			struct expr *map;                /* EXPR_MAP without keys */
 			struct expr *from, *to;
 			struct block *body;
+			bool parens;                     /* for (…), for the formatter */
 			void *sym;                       /* sema: */
 		} loop;
 		struct {                                 /* STMT_WHILE, STMT_UNROLL */
