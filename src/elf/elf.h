@@ -1,8 +1,8 @@
 /* The face of src/elf: programs and libraries of user space, their symbols, probes and addresses.
  *
- * Everything read here may come from a hostile process: readers are bounds-checked, sizes and counts
- * are limited, a malformed file gives an error that names the file and what is wrong with it. Files
- * are mapped read-only and looked at lazily. */
+ * Everything read here may come from a hostile process: readers are bounds-checked, sizes and
+ * counts are limited, a malformed file gives an error that names the file and what is wrong with
+ * it. Files are mapped read-only and looked at lazily. */
 #ifndef AWL_ELF_H
 #define AWL_ELF_H
 
@@ -17,52 +17,77 @@
 int elf_resolve(struct str name, int pid, char *out, size_t size, struct err *e);
 int elf_glob(struct str pattern, int (*fn)(void *arg, const char *path), void *arg);
 
-/* ---- one binary -------------------------------------------------------------------------------- */
+/* ---- one binary --------------------------------------------------------------------------------
+ */
 
 struct elf;
 
 struct elf *elf_open(const char *path, struct err *e);
+/* Takes `fd` over, also on failure; `path` is for messages. */
+struct elf *elf_open_fd(int fd, const char *path, struct err *e);
+/* An image in memory, which must outlive the result. */
+struct elf *elf_open_memory(const void *p, size_t n, const char *path, struct err *e);
 void elf_close(struct elf *f);
 const char *elf_path(const struct elf *f);
-bool elf_is_go(struct elf *f);       /* has Go build information or a pclntab */
+bool elf_is_go(struct elf *f);             /* has Go build information or a pclntab */
 uint16_t elf_machine(const struct elf *f); /* EM_X86_64 … */
 /* Address (p_vaddr space) to file offset and back, through the loadable segments. */
 bool elf_addr_to_offset(struct elf *f, uint64_t addr, uint64_t *offset);
 bool elf_offset_to_addr(struct elf *f, uint64_t offset, uint64_t *addr);
 bool elf_offset_is_text(struct elf *f, uint64_t offset); /* in an executable segment */
-size_t elf_read(struct elf *f, uint64_t offset, void *buf, size_t n); /* bytes of the file; may be short */
+bool elf_is_64(const struct elf *f);
+
+struct elf_section {
+	uint64_t addr, offset, size;
+	const uint8_t
+		*data; /* `size` bytes, valid until elf_close; NULL when it has none in the file */
+};
+
+bool elf_section_find(struct elf *f, const char *name, struct elf_section *out);
+/* The build id; its length, 0 when there is none. */
+size_t elf_build_id(struct elf *f, uint8_t *id, size_t cap);
+size_t elf_read(struct elf *f, uint64_t offset, void *buf,
+		size_t n); /* bytes of the file; may be short */
 
 struct elf_func {
-	const char *name;   /* as in the symbol table */
-	uint64_t addr;      /* link-time address */
-	uint64_t offset;    /* in the file: what a uprobe takes */
-	uint64_t size;      /* 0: unknown */
-	bool ifunc;         /* STT_GNU_IFUNC: a resolver, not the function */
+	const char *name; /* as in the symbol table */
+	uint64_t addr;    /* link-time address */
+	uint64_t offset;  /* in the file: what a uprobe takes */
+	uint64_t size;    /* 0: unknown */
+	bool ifunc;       /* STT_GNU_IFUNC: a resolver, not the function */
 };
 
 /* Function symbols (symtab, dynsym, and the separate or mini debug file when there), one for each
  * address and name, sorted by name. The array belongs to `f`. */
 int elf_funcs(struct elf *f, const struct elf_func **funcs, size_t *n, struct err *e);
-/* By exact name, also with a version (`memcpy@GLIBC_2.2.5` or without); false when there is none. */
+/* By exact name, also with a version (`memcpy@GLIBC_2.2.5` or without); false when there is none.
+ */
 bool elf_func_find(struct elf *f, struct str name, struct elf_func *out);
 /* Any symbol, also data (for uaddr). */
 bool elf_sym_find(struct elf *f, struct str name, uint64_t *addr, uint64_t *size);
 /* The function that covers a file offset. */
 bool elf_func_at(struct elf *f, uint64_t offset, struct elf_func *out);
 
-/* Demangled C++, Rust or D name in the arena; the name itself when it is not mangled. Limits hostile input. */
+/* Demangled C++, Rust or D name in the arena; the name itself when it is not mangled. Limits
+ * hostile input. */
 const char *elf_demangle(struct arena *a, const char *name);
 
-/* ---- probe placement --------------------------------------------------------------------------- */
+/* ---- probe placement ---------------------------------------------------------------------------
+ */
 
-enum probe_cost { COST_CHEAP /* nop5 turned into a call */, COST_EMULATED, COST_STEPPED, COST_REFUSED };
+enum probe_cost {
+	COST_CHEAP /* nop5 turned into a call */,
+	COST_EMULATED,
+	COST_STEPPED,
+	COST_REFUSED
+};
 
 struct placement {
-	uint64_t offset;         /* where to put the probe */
+	uint64_t offset; /* where to put the probe */
 	enum probe_cost cost;
-	bool moved;              /* not the function's first instruction: an endbr64 was skipped */
-	char insn[64];           /* text of the instruction there */
-	const char *why;         /* for COST_REFUSED: what is wrong; otherwise NULL */
+	bool moved;      /* not the function's first instruction: an endbr64 was skipped */
+	char insn[64];   /* text of the instruction there */
+	const char *why; /* for COST_REFUSED: what is wrong; otherwise NULL */
 };
 
 /* The cheapest place that is equivalent to the entry of the function at `offset` (size 0: unknown).
@@ -71,46 +96,54 @@ struct placement {
  * instruction of the function around it, and never moved. */
 void elf_place(struct elf *f, uint64_t offset, uint64_t size, bool exact, struct placement *out);
 
-/* ---- USDT ---------------------------------------------------------------------------------------- */
+/* ---- USDT
+ * ---------------------------------------------------------------------------------------- */
 
-enum usdt_arg_kind { USDT_CONST, USDT_REG, USDT_MEM /* *(reg + index*scale + off) */, USDT_ADDR /* *(symbol address) */ };
+enum usdt_arg_kind {
+	USDT_CONST,
+	USDT_REG,
+	USDT_MEM /* *(reg + index*scale + off) */,
+	USDT_ADDR /* *(symbol address) */
+};
 
 struct usdt_arg {
 	enum usdt_arg_kind kind;
-	int8_t size;        /* 1, 2, 4, 8; negative: signed */
-	bool is_float;      /* cannot be read */
-	int16_t reg;        /* byte offset in struct pt_regs, -1: none */
-	int16_t index;      /* the same */
-	uint8_t reg_off;    /* byte inside the register (%ah is 1), of USDT_REG */
-	uint8_t scale;      /* 1, 2, 4, 8 */
-	int64_t value;      /* constant, displacement, or link-time address of USDT_ADDR */
-	const char *text;   /* "-4@-20(%rbp)" */
+	int8_t size;      /* 1, 2, 4, 8; negative: signed */
+	bool is_float;    /* cannot be read */
+	int16_t reg;      /* byte offset in struct pt_regs, -1: none */
+	int16_t index;    /* the same */
+	uint8_t reg_off;  /* byte inside the register (%ah is 1), of USDT_REG */
+	uint8_t scale;    /* 1, 2, 4, 8 */
+	int64_t value;    /* constant, displacement, or link-time address of USDT_ADDR */
+	const char *text; /* "-4@-20(%rbp)" */
 };
 
 struct usdt_site {
 	const char *provider, *name;
-	uint64_t addr;          /* link-time, corrected by .stapsdt.base */
-	uint64_t offset;        /* in the file */
-	uint64_t sem_addr;      /* 0: none */
-	uint64_t sem_offset;    /* in the file: ref_ctr_offset */
+	uint64_t addr;       /* link-time, corrected by .stapsdt.base */
+	uint64_t offset;     /* in the file */
+	uint64_t sem_addr;   /* 0: none */
+	uint64_t sem_offset; /* in the file: ref_ctr_offset */
 	struct usdt_arg *args;
 	size_t nargs;
-	const char *bad;        /* why the arguments cannot be read; NULL: fine */
+	const char *bad; /* why the arguments cannot be read; NULL: fine */
 };
 
 /* All sites of .note.stapsdt in order of (provider, name, address). Belongs to `f`. */
 int elf_usdt(struct elf *f, const struct usdt_site **sites, size_t *n, struct err *e);
 /* Parses an argument description of the given machine; exported for tests. */
-int usdt_parse_args(struct arena *a, struct elf *f, uint16_t machine, const char *text, struct usdt_arg **args, size_t *n, struct err *e);
+int usdt_parse_args(struct arena *a, struct elf *f, uint16_t machine, const char *text,
+		    struct usdt_arg **args, size_t *n, struct err *e);
 
-/* ---- symbols of processes ------------------------------------------------------------------------- */
+/* ---- symbols of processes
+ * ------------------------------------------------------------------------- */
 
 struct symbolizer;
 
 struct symbol {
-	const char *name;     /* NULL: unknown */
-	const char *module;   /* path of the mapped file, "[vdso]", "" */
-	uint64_t offset;      /* from the symbol's start */
+	const char *name;   /* NULL: unknown */
+	const char *module; /* path of the mapped file, "[vdso]", "" */
+	uint64_t offset;    /* from the symbol's start */
 };
 
 struct symbolizer *symbolizer_new(void);
@@ -118,9 +151,11 @@ void symbolizer_free(struct symbolizer *s);
 void symbolizer_demangle(struct symbolizer *s, bool on);
 /* Remembers the mappings of `pid` now, so that its frames can be named after it has exited. */
 void symbolizer_remember(struct symbolizer *s, int pid);
-/* Names a user address of a process: mapped files by symtab/dynsym/MiniDebugInfo/debug file, perf maps
- * (/tmp/perf-PID.map inside its root, read only when owned by the process's user), vDSO. Strings are
- * valid until the symbolizer is freed. Mappings are read again (once) when an address is in none. */
+/* Names a user address of a process: mapped files by symtab/dynsym/MiniDebugInfo/debug file, perf
+ * maps
+ * (/tmp/perf-PID.map inside its root, read only when owned by the process's user), vDSO. Strings
+ * are valid until the symbolizer is freed. Mappings are read again (once) when an address is in
+ * none. */
 bool symbolizer_user(struct symbolizer *s, int pid, uint64_t addr, struct symbol *out);
 
 #endif

@@ -1,0 +1,471 @@
+/* Symbols of a binary: by name, all functions in order, and by address.
+ *
+ * The tables, in order of preference: .symtab of the binary (or of its debug file when it has been
+ * stripped), .dynsym, .symtab of the MiniDebugInfo. Debug files repeat the section headers of the
+ * binary, so an address means the same in all of them.
+ *
+ *   one name     linear scan of the tables; after a few of them, binary search in the sorted array
+ *   functions    struct elf_func[], sorted by (name, preference), names without @VERSION
+ *   address      struct func_range[], sorted by address; made when first asked for
+ *
+ * Names point into the string tables. Versions: `memcpy@@V` in .symtab and the default version in
+ * .dynsym are plain `memcpy`; an older version is found as `memcpy@V`, or by the bare name when
+ * there is no default one. */
+#include "elf/elf_priv.h"
+#include "elf/sort.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_FUNCS  (4u << 20)
+#define MAX_NAME   8192 /* longer names are left out */
+#define SCAN_FINDS 8    /* look-ups by scanning before the sorted array is made */
+
+enum { RANK_GLOBAL, RANK_WEAK, RANK_LOCAL, RANK_OLD_VERSION, RANK_UNTYPED, RANK_NONE };
+
+/* ---- tables ---- */
+
+static void symtab_add(struct elf *f, struct image *m, const struct image_sect *s)
+{
+	size_t size = m->is64 ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym);
+	const struct image_sect *strs, *ver;
+	struct symtab *t = &f->tabs[f->ntabs];
+
+	if (!s || f->ntabs == MAX_SYMTABS || s->link >= m->nsects)
+		return;
+	strs = &m->sects[s->link];
+	*t = (struct symtab){.syms = image_section_data(m, s),
+			     .n = s->size / size,
+			     .is64 = m->is64,
+			     .strs = (const char *)image_section_data(m, strs),
+			     .nstrs = strs->size};
+	if (!t->syms || !t->strs)
+		return;
+	while (t->nstrs && t->strs[t->nstrs - 1])
+		t->nstrs--;
+	ver = s->type == SHT_DYNSYM ? image_section_type(m, SHT_GNU_versym) : NULL;
+	if (ver && ver->size / 2 >= t->n)
+		t->versym = image_section_data(m, ver);
+	f->ntabs++;
+}
+
+void symtabs_load(struct elf *f)
+{
+	const struct image_sect *own;
+
+	if (f->tabs_known)
+		return;
+	f->tabs_known = true;
+	own = image_section_type(f->img, SHT_SYMTAB);
+	symtab_add(f, f->img, own);
+	if (!f->ntabs) {
+		f->debug = debug_find(f->img);
+		if (f->debug)
+			symtab_add(f, f->debug, image_section_type(f->debug, SHT_SYMTAB));
+	}
+	symtab_add(f, f->img, image_section_type(f->img, SHT_DYNSYM));
+	if (!own && !f->debug) {
+		f->mini = debug_mini(f->img);
+		if (f->mini)
+			symtab_add(f, f->mini, image_section_type(f->mini, SHT_SYMTAB));
+	}
+}
+
+bool symtab_get(const struct symtab *t, size_t i, struct symtab_entry *out)
+{
+	Elf64_Sym s;
+
+	if (t->is64) {
+		memcpy(&s, t->syms + i * sizeof(s), sizeof(s));
+	} else {
+		Elf32_Sym s32;
+
+		memcpy(&s32, t->syms + i * sizeof(s32), sizeof(s32));
+		s = (Elf64_Sym){s32.st_name,  s32.st_info,  s32.st_other,
+				s32.st_shndx, s32.st_value, s32.st_size};
+	}
+	*out = (struct symtab_entry){.name = s.st_name < t->nstrs ? t->strs + s.st_name : "",
+				     .value = s.st_value,
+				     .size = s.st_size,
+				     .type = ELF64_ST_TYPE(s.st_info),
+				     .bind = ELF64_ST_BIND(s.st_info),
+				     .shndx = s.st_shndx};
+	return s.st_shndx != SHN_UNDEF && out->name[0];
+}
+
+static bool is_func(const struct symtab_entry *s)
+{
+	return s->type == STT_FUNC || s->type == STT_GNU_IFUNC;
+}
+
+static bool is_old_version(const struct symtab *t, size_t i)
+{
+	return t->versym && (image_u16(t->versym + 2 * i) & 0x8000);
+}
+
+static unsigned rank_of(const struct symtab *t, size_t i, const struct symtab_entry *s)
+{
+	if (is_old_version(t, i))
+		return RANK_OLD_VERSION;
+	return s->bind == STB_LOCAL ? RANK_LOCAL : s->bind == STB_WEAK ? RANK_WEAK : RANK_GLOBAL;
+}
+
+static bool func_of(struct elf *f, const struct symtab_entry *s, struct elf_func *out)
+{
+	*out = (struct elf_func){.name = s->name,
+				 .addr = s->value,
+				 .size = s->size,
+				 .ifunc = s->type == STT_GNU_IFUNC};
+	return image_addr_to_offset(f->img, s->value, &out->offset) &&
+	       image_offset_is_text(f->img, out->offset);
+}
+
+/* ---- versions ---- */
+
+/* The name of version `want` from .gnu.version_d, a chain of definitions with chains of names. */
+static const char *version_name(struct image *m, unsigned want)
+{
+	const struct image_sect *s = image_section_type(m, SHT_GNU_verdef), *strs;
+	const uint8_t *p = image_section_data(m, s), *names;
+	uint64_t at = 0;
+
+	if (!p || s->link >= m->nsects)
+		return NULL;
+	strs = &m->sects[s->link];
+	names = image_section_data(m, strs);
+	for (int i = 0; names && i < 4096 && at + sizeof(Elf64_Verdef) <= s->size; i++) {
+		Elf64_Verdef d;
+		Elf64_Verdaux a;
+
+		memcpy(&d, p + at, sizeof(d));
+		if (d.vd_ndx == want && at + d.vd_aux + sizeof(a) <= s->size) {
+			memcpy(&a, p + at + d.vd_aux, sizeof(a));
+			if (a.vda_name < strs->size &&
+			    memchr(names + a.vda_name, 0, strs->size - a.vda_name))
+				return (const char *)names + a.vda_name;
+			return NULL;
+		}
+		if (!d.vd_next)
+			break;
+		at += d.vd_next;
+	}
+	return NULL;
+}
+
+/* ---- one name ---- */
+
+struct wanted {
+	struct str stem, version; /* version.p NULL: none given */
+	bool only_default;        /* stem@@version */
+};
+
+static struct wanted wanted_of(struct str name)
+{
+	struct wanted w = {.version = name};
+
+	w.stem = str_cut(&w.version, '@');
+	if (w.version.p && w.version.n && w.version.p[0] == '@') {
+		w.only_default = true;
+		w.version.p++;
+		w.version.n--;
+	}
+	return w;
+}
+
+/* How well symbol `i` answers the question; RANK_NONE: not at all. */
+static unsigned match_rank(struct elf *f, const struct symtab *t, size_t i,
+			   const struct symtab_entry *s, const struct wanted *w)
+{
+	const char *rest = s->name + w->stem.n, *v;
+	unsigned rank = rank_of(t, i, s);
+
+	if (strncmp(s->name, w->stem.p, w->stem.n) != 0 || (*rest && *rest != '@'))
+		return RANK_NONE;
+	if (*rest == '@') { /* the version is in the name */
+		v = rest[1] == '@' ? rest + 2 : rest + 1;
+		if (rest[1] != '@')
+			rank = RANK_OLD_VERSION;
+	} else {
+		v = w->version.p && t->versym
+			    ? version_name(f->img, image_u16(t->versym + 2 * i) & 0x7fff)
+			    : NULL;
+	}
+	if (!w->version.p)
+		return rank;
+	if (!v || !str_is(w->version, v))
+		return RANK_NONE;
+	return w->only_default && rank == RANK_OLD_VERSION ? RANK_NONE : rank;
+}
+
+typedef bool accept_fn(struct elf *f, const struct symtab_entry *s, unsigned *rank);
+
+static bool scan_for(struct elf *f, struct str name, accept_fn *accept, struct symtab_entry *best)
+{
+	struct wanted w = wanted_of(name);
+	unsigned best_rank = RANK_NONE, rank;
+	struct symtab_entry s;
+
+	if (!w.stem.n || memchr(name.p, 0, name.n))
+		return false;
+	symtabs_load(f);
+	for (size_t k = 0; k < f->ntabs && best_rank != RANK_GLOBAL; k++) {
+		const struct symtab *t = &f->tabs[k];
+
+		for (size_t i = 0; i < t->n && best_rank != RANK_GLOBAL; i++) {
+			if (!symtab_get(t, i, &s) || s.name[0] != w.stem.p[0])
+				continue;
+			rank = match_rank(f, t, i, &s, &w);
+			if (rank < best_rank && accept(f, &s, &rank) && rank < best_rank) {
+				best_rank = rank;
+				*best = s;
+			}
+		}
+	}
+	return best_rank != RANK_NONE;
+}
+
+static bool accept_func(struct elf *f, const struct symtab_entry *s, unsigned *rank)
+{
+	struct elf_func fn;
+
+	if (!is_func(s) && s->type != STT_NOTYPE)
+		return false;
+	if (!is_func(s)) /* assembly without .type */
+		*rank = RANK_UNTYPED;
+	return func_of(f, s, &fn);
+}
+
+static bool accept_any(struct elf *f, const struct symtab_entry *s, unsigned *rank)
+{
+	return s->type == STT_OBJECT || s->type == STT_NOTYPE || s->type == STT_COMMON ||
+	       is_func(s);
+}
+
+/* The first function of that name in the sorted array: the preferred one. */
+static const struct elf_func *sorted_find(struct elf *f, struct str name)
+{
+	size_t lo = 0, hi = f->nfuncs;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int c = strncmp(f->funcs[mid].name, name.p, name.n);
+
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < f->nfuncs && str_eq(str_of(f->funcs[lo].name), name) ? &f->funcs[lo] : NULL;
+}
+
+bool elf_func_find(struct elf *f, struct str name, struct elf_func *out)
+{
+	const struct elf_func *found, *all;
+	struct symtab_entry s;
+	size_t n;
+
+	if (!name.n)
+		return false;
+	if (!f->funcs_known && ++f->finds > SCAN_FINDS)
+		elf_funcs(f, &all, &n, NULL);
+	if (f->funcs_known && !memchr(name.p, '@', name.n)) {
+		found = sorted_find(f, name);
+		if (found) {
+			*out = *found;
+			return true;
+		}
+	}
+	return scan_for(f, name, accept_func, &s) && func_of(f, &s, out);
+}
+
+bool elf_sym_find(struct elf *f, struct str name, uint64_t *addr, uint64_t *size)
+{
+	struct symtab_entry s;
+
+	if (!name.n || !scan_for(f, name, accept_any, &s))
+		return false;
+	*addr = s.value;
+	*size = s.size;
+	return true;
+}
+
+/* ---- all functions ---- */
+
+typedef VEC(struct sort_item) item_vec;
+typedef VEC(struct elf_func) func_vec;
+
+/* The name without a version; NULL when it is too long to be kept. */
+static const char *stem_of(struct elf *f, const char *name, unsigned *rank)
+{
+	size_t n = strnlen(name, MAX_NAME);
+	const char *at = memchr(name, '@', n);
+
+	if (n == MAX_NAME)
+		return NULL;
+	if (!at || at == name)
+		return name;
+	if (at[1] != '@')
+		*rank = RANK_OLD_VERSION;
+	return arena_strndup(f->arena, name, (size_t)(at - name));
+}
+
+static void collect(struct elf *f, const struct symtab *t, func_vec *fns, item_vec *items)
+{
+	struct symtab_entry s;
+	struct elf_func fn;
+
+	for (size_t i = 0; i < t->n && !f->too_many; i++) {
+		unsigned rank;
+
+		if (!symtab_get(t, i, &s) || !is_func(&s) || !func_of(f, &s, &fn))
+			continue;
+		rank = rank_of(t, i, &s);
+		fn.name = stem_of(f, s.name, &rank);
+		if (!fn.name)
+			continue;
+		if (fns->n == MAX_FUNCS) {
+			f->too_many = true;
+			break;
+		}
+		hvec_push(items, (struct sort_item){0, fn.name, (uint32_t)fns->n, rank});
+		hvec_push(fns, fn);
+	}
+}
+
+static bool same_func(const struct elf_func *a, const struct elf_func *b)
+{
+	return a->addr == b->addr && strcmp(a->name, b->name) == 0;
+}
+
+/* Copies in sorted order, each (name, address) once. Equal names are adjacent and few. */
+static size_t copy_unique(struct elf_func *out, const func_vec *fns, const item_vec *items)
+{
+	size_t n = 0, run = 0;
+
+	for (size_t i = 0; i < items->n; i++) {
+		const struct elf_func *fn = &fns->v[items->v[i].idx];
+		size_t k;
+
+		if (n && strcmp(out[n - 1].name, fn->name) != 0)
+			run = n;
+		/* A hostile file repeats one name a million times: look back a little only. */
+		for (k = n; k > run && n - k < 64; k--)
+			if (same_func(&out[k - 1], fn))
+				break;
+		if (k > run && n - k < 64)
+			continue;
+		out[n++] = *fn;
+	}
+	return n;
+}
+
+static void funcs_load(struct elf *f)
+{
+	item_vec items = {0};
+	func_vec fns = {0};
+
+	f->funcs_known = true;
+	symtabs_load(f);
+	for (size_t k = 0; k < f->ntabs; k++)
+		collect(f, &f->tabs[k], &fns, &items);
+	if (!f->too_many && fns.n) {
+		sort_by_name(items.v, items.n);
+		f->funcs = malloc(fns.n * sizeof(*f->funcs));
+		if (!f->funcs)
+			BUG("out of memory");
+		f->nfuncs = copy_unique(f->funcs, &fns, &items);
+	}
+	hvec_release(&items);
+	hvec_release(&fns);
+}
+
+int elf_funcs(struct elf *f, const struct elf_func **funcs, size_t *n, struct err *e)
+{
+	if (!f->funcs_known)
+		funcs_load(f);
+	if (f->too_many)
+		return err_plain(e, E2BIG, "read the symbols of %s: more than %u functions",
+				 elf_path(f), MAX_FUNCS);
+	*funcs = f->funcs;
+	*n = f->nfuncs;
+	return 0;
+}
+
+/* ---- by address ---- */
+
+/* Of several names for one address: with a size, without leading underscores, then the shortest. */
+static uint32_t range_rank(const struct elf_func *fn)
+{
+	size_t under = strspn(fn->name, "_"), len = strnlen(fn->name, 255);
+
+	return (fn->size ? 0 : 1u << 16) + (uint32_t)(MIN(under, 15) << 8) + (uint32_t)len;
+}
+
+static void ranges_load(struct elf *f)
+{
+	struct sort_item *v;
+
+	f->ranges_known = true;
+	if (!f->funcs_known)
+		funcs_load(f);
+	if (!f->nfuncs)
+		return;
+	v = malloc(f->nfuncs * sizeof(*v));
+	f->ranges = malloc(f->nfuncs * sizeof(*f->ranges));
+	if (!v || !f->ranges)
+		BUG("out of memory");
+	for (size_t i = 0; i < f->nfuncs; i++)
+		v[i] = (struct sort_item){.key = f->funcs[i].addr,
+					  .idx = (uint32_t)i,
+					  .rank = range_rank(&f->funcs[i])};
+	sort_by_key(v, f->nfuncs);
+	for (size_t i = 0; i < f->nfuncs; i++) {
+		const struct elf_func *fn = &f->funcs[v[i].idx];
+
+		if (f->nranges && f->ranges[f->nranges - 1].addr == fn->addr)
+			continue;
+		f->ranges[f->nranges++] = (struct func_range){fn->addr, fn->size, v[i].idx};
+	}
+	free(v);
+}
+
+/* The last range that begins at or before `addr`; nranges when there is none. */
+static size_t range_before(const struct elf *f, uint64_t addr)
+{
+	size_t lo = 0, hi = f->nranges;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (f->ranges[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo ? lo - 1 : f->nranges;
+}
+
+bool elf_func_at(struct elf *f, uint64_t offset, struct elf_func *out)
+{
+	uint64_t addr;
+	size_t i;
+
+	if (!image_offset_to_addr(f->img, offset, &addr))
+		return false;
+	if (!f->ranges_known)
+		ranges_load(f);
+	i = range_before(f, addr);
+	if (i == f->nranges)
+		return false;
+	/* A function without a size reaches to the next; functions inside others are few. */
+	for (size_t back = 0; back < 16 && back <= i; back++) {
+		const struct func_range *r = &f->ranges[i - back];
+
+		if ((!r->size && !back) || addr - r->addr < r->size) {
+			*out = f->funcs[r->func];
+			return true;
+		}
+	}
+	return false;
+}
