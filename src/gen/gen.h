@@ -59,6 +59,9 @@ struct gen_in {
 	uint32_t zero_off, zero_size;  /* gen: bytes of the globals that stay zero (start with 0, 0) */
 };
 
+/* Bytes of the scratch map's one value, once all programs are generated (8 when none needs it). */
+uint32_t gen_scratch_bytes(const struct gen_in *in);
+
 /* One program to a module. NULL after a reported error (E_STORAGE …). */
 struct ir_module *gen_probe(struct gen_in *in, struct probe *p);
 

@@ -1,0 +1,317 @@
+/* The public interface, made of compile and runtime. See include/awl/awl.h for the contracts. */
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "api/session.h"
+
+/* Copies as much of the caller's struct as it knows of; the rest stays at the defaults. */
+static void opts_copy(void *to, size_t to_size, const void *from, size_t from_size)
+{
+	memset(to, 0, to_size);
+	if (from)
+		memcpy(to, from, MIN(to_size, from_size));
+}
+
+static void disable_features(struct kernel *k, const char *const *names)
+{
+	for (; names && *names; names++) {
+		for (int f = 1; f < FEATURE_COUNT; f++) {
+			if (str_case_eq(str_of(*names), str_of(feature_name((enum feature)f))))
+				kernel_force(k, (enum feature)f, false);
+		}
+	}
+}
+
+static enum out_buffering buffering_of(enum awl_buffering b)
+{
+	return b == AWL_BUF_NONE ? OUT_NONE : b == AWL_BUF_FULL ? OUT_FULL : OUT_LINE;
+}
+
+struct awl *awl_new(const struct awl_opts *opts)
+{
+	struct awl *awl = calloc(1, sizeof(*awl));
+
+	if (!awl)
+		abort();
+	opts_copy(&awl->opts, sizeof(awl->opts), opts, opts ? opts->size : 0);
+	awl->kernel = kernel_new(NULL);
+	awl->child_go = -1;
+	disable_features(awl->kernel, awl->opts.disabled_features);
+	out_init(&awl->out, awl->opts.out_fd > 0 ? awl->opts.out_fd : STDOUT_FILENO,
+		 awl->opts.json ? OUT_JSON : OUT_TEXT, buffering_of(awl->opts.buffering));
+	return awl;
+}
+
+void awl_free(struct awl *awl)
+{
+	if (!awl)
+		return;
+	run_free(awl->run);
+	child_release(awl);
+	out_release(&awl->out);
+	program_free(awl->program);
+	arena_free(awl->failed);
+	kernel_free(awl->kernel);
+	buf_release(&awl->error);
+	buf_release(&awl->dump);
+	free(awl);
+}
+
+const char *awl_error(const struct awl *awl)
+{
+	return buf_cstr(&awl->error);
+}
+
+int session_fail(struct awl *awl, const struct err *e)
+{
+	buf_reset(&awl->error);
+	buf_printf(&awl->error, "error: %s\n", e->what);
+	if (e->hint[0])
+		buf_printf(&awl->error, "  = help: %s\n", e->hint);
+	return e->code ? -e->code : -EIO;
+}
+
+int session_check_caps(struct awl *awl, struct err *e)
+{
+	static const int need[] = {CAP_BPF, CAP_PERFMON};
+	char missing[128];
+
+	if (caps_check(need, ARRAY_SIZE(need), missing, sizeof(missing)))
+		return 0;
+	err_plain(e, EPERM, "tracing needs %s, which this process does not have", missing);
+	err_hint(e, "run as root, or: setcap "
+		    "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search=ep on the awl binary");
+	return -EPERM;
+}
+
+/* ---- compiling ---- */
+
+static void render_diag(struct awl *awl, const struct diag *d)
+{
+	enum diag_format f = awl->opts.json_diagnostics ? DIAG_JSON
+			     : awl->opts.color          ? DIAG_COLOR
+							: DIAG_TEXT;
+
+	buf_reset(&awl->error);
+	diag_render(d, &awl->error, f);
+}
+
+static size_t count_params(const char *const *v)
+{
+	size_t n = 0;
+
+	while (v && v[n])
+		n++;
+	return n;
+}
+
+static int start_child(struct awl *awl)
+{
+	struct err e = {0};
+
+	if (!awl->opts.command || awl->child)
+		return 0;
+	return child_spawn(awl->opts.command, &awl->child, &awl->child_go, &e) < 0
+		       ? session_fail(awl, &e)
+		       : 0;
+}
+
+static int check_pid(struct awl *awl)
+{
+	struct err e = {0};
+
+	if (awl->opts.pid <= 0 || proc_alive(awl->opts.pid))
+		return 0;
+	err_plain(&e, ESRCH, "there is no process %d", awl->opts.pid);
+	err_hint(&e, "ps or pgrep shows the processes there are");
+	return session_fail(awl, &e);
+}
+
+int awl_compile(struct awl *awl, const char *name, const char *text,
+		const struct awl_compile_opts *opts)
+{
+	struct awl_compile_opts o;
+	struct diag *d;
+	struct arena *a;
+	int r = check_pid(awl);
+
+	opts_copy(&o, sizeof(o), opts, opts ? opts->size : 0);
+	if (r == 0)
+		r = start_child(awl);
+	if (r < 0)
+		return r;
+	struct compile_in in = {
+		.kernel = awl->kernel,
+		.name = name,
+		.text = str_of(text),
+		.params = {o.params, count_params(o.params)},
+		.pid = awl->child ? awl->child : awl->opts.pid,
+		.child = awl->child,
+		.unsafe = awl->opts.unsafe,
+		.dump = o.dump,
+		.dump_to = o.dump ? &awl->dump : NULL,
+	};
+	awl->program = compile_script(&in, &d, &a);
+	render_diag(awl, d);
+	if (!awl->program)
+		awl->failed = a;
+	return awl->program ? 0 : -EINVAL;
+}
+
+const char *awl_dump_text(const struct awl *awl)
+{
+	return buf_cstr(&awl->dump);
+}
+
+size_t awl_probe_count(const struct awl *awl)
+{
+	return awl->program ? awl->program->ntargets : 0;
+}
+
+int awl_ends_by_itself(const struct awl *awl)
+{
+	return awl->program && awl->program->only_once;
+}
+
+static int no_program(struct awl *awl)
+{
+	struct err e = {0};
+
+	err_plain(&e, EINVAL, "there is no compiled script");
+	return session_fail(awl, &e);
+}
+
+static void explain_target(struct awl *awl, const struct program_prog *p,
+			   const struct attach_target *t, void (*line)(void *arg, const char *text),
+			   void *arg)
+{
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b, "%s (%zu instructions): ", t->name, p->code.n);
+	if (p->prov->explain)
+		p->prov->explain(awl->kernel, t, &b);
+	else
+		buf_adds(&b, "run by awl itself\n");
+	if (b.n && b.p[b.n - 1] == '\n')
+		b.p[--b.n] = '\0';
+	line(arg, buf_cstr(&b));
+	buf_release(&b);
+}
+
+int awl_explain(struct awl *awl, void (*line)(void *arg, const char *text), void *arg)
+{
+	if (!awl->program)
+		return no_program(awl);
+	for (size_t i = 0; i < awl->program->nprogs; i++) {
+		const struct program_prog *p = &awl->program->progs[i];
+
+		for (size_t j = 0; j < p->ntargets; j++)
+			explain_target(awl, p, &p->targets[j], line, arg);
+	}
+	return 0;
+}
+
+/* ---- running ---- */
+
+static void on_message(void *arg, enum run_level level, const char *text)
+{
+	struct awl *awl = arg;
+
+	if (awl->opts.message)
+		awl->opts.message(awl->opts.arg, (enum awl_level)level, text);
+}
+
+static void on_record(void *arg, const char *type, const char *text, size_t n)
+{
+	struct awl *awl = arg;
+
+	awl->opts.record(awl->opts.arg, type, text, n);
+}
+
+static struct run_opts run_opts_of(struct awl *awl)
+{
+	return (struct run_opts){
+		.kernel = awl->kernel,
+		.out = &awl->out,
+		.pid = awl->opts.pid,
+		.child = awl->child,
+		.child_go = awl->child_go,
+		.quiet = awl->opts.quiet,
+		.verbose = awl->opts.verbose,
+		.handle_signals = awl->opts.handle_signals,
+		.message = on_message,
+		.record = awl->opts.record ? on_record : NULL,
+		.arg = awl,
+	};
+}
+
+int awl_attach(struct awl *awl)
+{
+	struct run_opts o = run_opts_of(awl);
+	struct err e = {0};
+
+	if (!awl->program)
+		return no_program(awl);
+	if (session_check_caps(awl, &e) < 0)
+		return session_fail(awl, &e);
+	awl->run = run_new(awl->program, &o);
+	if (run_load(awl->run, &e) < 0 || run_attach(awl->run, &e) < 0) {
+		int r = session_fail(awl, &e);
+
+		run_free(awl->run);
+		awl->run = NULL;
+		return r;
+	}
+	return 0;
+}
+
+int awl_poll(struct awl *awl, int timeout_ms)
+{
+	return awl->run ? run_poll(awl->run, timeout_ms) : -1;
+}
+
+void awl_stop(struct awl *awl)
+{
+	if (awl->run)
+		run_stop(awl->run);
+}
+
+int awl_finish(struct awl *awl)
+{
+	struct err e = {0};
+	int r;
+
+	if (!awl->run)
+		return no_program(awl);
+	r = run_finish(awl->run, &e);
+	return e.code ? session_fail(awl, &e) : r;
+}
+
+int awl_run(struct awl *awl)
+{
+	struct err e = {0};
+
+	if (!awl->run)
+		return no_program(awl);
+	run_loop(awl->run, &e);
+	if (e.code)
+		return session_fail(awl, &e);
+	return awl_finish(awl);
+}
+
+int awl_map_each(struct awl *awl, const char *name, awl_map_fn visit, void *arg)
+{
+	struct err e = {0};
+	int r;
+
+	if (!awl->run)
+		return no_program(awl);
+	r = run_map_each(awl->run, name, visit, arg, &e);
+	return e.code ? session_fail(awl, &e) : r;
+}
+
+uint64_t awl_lost(const struct awl *awl, enum awl_loss cause)
+{
+	return awl->run ? run_lost(awl->run, (enum lost)cause) : 0;
+}

@@ -1,0 +1,31 @@
+/* Private to src/api: what is behind the opaque struct awl. */
+#ifndef AWL_API_SESSION_H
+#define AWL_API_SESSION_H
+
+#include "awl/awl.h"
+#include "base/base.h"
+#include "compile/compile.h"
+#include "runtime/runtime.h"
+
+struct awl {
+	struct awl_opts opts;
+	struct kernel *kernel;
+	struct buf error; /* what awl_error() returns */
+	struct buf dump;
+	struct program *program;
+	struct arena *failed; /* of a compilation without a program */
+	struct out out;
+	struct run *run;
+	int child, child_go; /* -c: pid, and the descriptor that lets it exec; 0 and -1 */
+	bool child_reaped;
+};
+
+/* Starts the words of `command` as a process that waits until a byte is written to *go. */
+int child_spawn(const char *command, int *pid, int *go, struct err *e);
+void child_release(struct awl *awl); /* ends a child that was not let go, closes the descriptor */
+
+int session_fail(struct awl *awl, const struct err *e); /* keeps the message; returns -e->code */
+/* Names missing capabilities as an error. */
+int session_check_caps(struct awl *awl, struct err *e);
+
+#endif

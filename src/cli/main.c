@@ -1,0 +1,234 @@
+/* The awl command: the public library's first customer. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "cli/opts.h"
+
+static void on_message(void *arg, enum awl_level level, const char *text)
+{
+	const char *prefix = level == AWL_ERROR     ? "error: "
+			     : level == AWL_WARNING ? "warning: "
+						    : "";
+
+	fprintf(stderr, "%s%s\n", prefix, text);
+}
+
+static int show(struct buf *b)
+{
+	bool ok = !b->n || fwrite(b->p, 1, b->n, stdout) == b->n;
+
+	ok = fflush(stdout) == 0 && ok;
+	buf_release(b);
+	return ok ? EXIT_DONE : EXIT_USAGE;
+}
+
+static int fail(struct awl *awl, int code)
+{
+	fputs(awl_error(awl), stderr);
+	return code;
+}
+
+/* ---- the ways of running without a script ---- */
+
+static int list_one(void *arg, const char *probe, const char *detail)
+{
+	struct buf *b = arg;
+
+	buf_adds(b, probe);
+	buf_addc(b, '\n');
+	if (detail)
+		buf_adds(b, detail);
+	return 0;
+}
+
+static int cmd_list(struct awl *awl, const struct cli *c)
+{
+	struct buf b = BUF_INIT;
+	int r = awl_list(awl, c->pattern, list_one, &b);
+	int shown = show(&b);
+
+	return r < 0 ? fail(awl, EXIT_USAGE) : shown;
+}
+
+static void info_one(void *arg, const char *name, const char *text, int has)
+{
+	buf_printf(arg, "  %-18s %-3s  %s\n", name, has ? "yes" : "no", text);
+}
+
+static int cmd_info(struct awl *awl)
+{
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b, "awl %s\n\nKernel features:\n", AWL_VERSION);
+	awl_info(awl, info_one, &b);
+	return show(&b);
+}
+
+static void doc_one(void *arg, const char *kind, const char *name, const char *proto,
+		    const char *doc)
+{
+	buf_printf(arg, "%s\n", proto);
+	for (struct str rest = str_of(doc); rest.n;) {
+		struct str line = str_cut(&rest, '\n');
+
+		buf_printf(arg, "    %.*s\n", STR_ARG(line));
+	}
+	buf_addc(arg, '\n');
+}
+
+static int cmd_doc(const struct cli *c)
+{
+	struct buf b = BUF_INIT;
+	int r = awl_doc(c->doc, doc_one, &b);
+
+	if (r < 0)
+		fprintf(stderr, "awl: there is no builtin or probe \"%s\"; `awl doc` lists all\n",
+			c->doc);
+	return r < 0 ? (buf_release(&b), EXIT_USAGE) : show(&b);
+}
+
+/* ---- scripts ---- */
+
+static int read_script(const struct cli *c, struct buf *text, const char **name)
+{
+	const char *path = c->file && strcmp(c->file, "-") == 0 ? "/dev/stdin" : c->file;
+	int r;
+
+	if (c->expr) {
+		*name = "-e";
+		buf_adds(text, c->expr);
+		return 0;
+	}
+	*name = path && strcmp(path, "/dev/stdin") == 0 ? "stdin" : path;
+	r = buf_read_file(text, path, 16 << 20);
+	if (r < 0)
+		fprintf(stderr, "awl: cannot read the script %s: %s\n", *name, strerror(-r));
+	else if (memchr(buf_cstr(text), '\0', text->n)) {
+		fprintf(stderr, "awl: %s is not a script: it has NUL bytes\n", *name);
+		r = -EINVAL;
+	}
+	return r;
+}
+
+static int cmd_fmt(struct awl *awl, const char *name, const struct buf *text)
+{
+	char *formatted = awl_format(awl, name, buf_cstr(text));
+
+	if (!formatted)
+		return fail(awl, EXIT_USAGE);
+	fputs(formatted, stdout);
+	free(formatted);
+	return EXIT_DONE;
+}
+
+static void explain_one(void *arg, const char *text)
+{
+	buf_printf(arg, "%s\n", text);
+}
+
+static int cmd_explain(struct awl *awl)
+{
+	struct buf b = BUF_INIT;
+
+	awl_explain(awl, explain_one, &b);
+	return show(&b);
+}
+
+static int run(struct awl *awl, const struct cli *c)
+{
+	int r;
+
+	if (c->explain)
+		return cmd_explain(awl);
+	if (c->dump && !c->dry_run)
+		return EXIT_DONE;
+	if (awl_attach(awl) < 0)
+		return fail(awl, EXIT_ATTACH);
+	if (c->dry_run)
+		return EXIT_DONE;
+	r = awl_run(awl);
+	return r < 0 ? fail(awl, EXIT_ATTACH) : r;
+}
+
+static int cmd_script(struct awl *awl, const struct cli *c)
+{
+	AWL_OPTS(awl_compile_opts, o, .params = c->params, .dump = c->dump);
+	struct buf text = BUF_INIT;
+	const char *name;
+	int r;
+
+	if (read_script(c, &text, &name) < 0) {
+		buf_release(&text);
+		return EXIT_USAGE;
+	}
+	if (c->fmt) {
+		r = cmd_fmt(awl, name, &text);
+	} else {
+		r = awl_compile(awl, name, buf_cstr(&text), &o);
+		fputs(awl_dump_text(awl), stdout);
+		if (r < 0 || !c->no_warnings)
+			fputs(awl_error(awl), stderr);
+		r = r < 0 ? EXIT_USAGE : run(awl, c);
+	}
+	buf_release(&text);
+	return r;
+}
+
+/* ---- main ---- */
+
+static int open_output(const struct cli *c)
+{
+	int fd = c->output ? open(c->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : 0;
+
+	if (fd < 0)
+		fprintf(stderr, "awl: cannot write to %s: %s\n", c->output, strerror(errno));
+	return fd;
+}
+
+static int usage(const struct cli *c)
+{
+	struct buf b = BUF_INIT;
+
+	opts_help(&b);
+	if (c->help)
+		return show(&b);
+	fputs("awl: no script: give a FILE or -e 'PROGRAM'\nTry: awl --help\n", stderr);
+	buf_release(&b);
+	return EXIT_USAGE;
+}
+
+static int dispatch(const struct cli *c, int out_fd)
+{
+	AWL_OPTS(awl_opts, o, .json = c->json, .out_fd = out_fd, .buffering = c->buffering,
+		 .unsafe = c->unsafe, .quiet = c->quiet, .verbose = c->verbose, .handle_signals = 1,
+		 .pid = c->pid, .command = c->command, .message = on_message,
+		 .disabled_features = c->features, .color = isatty(STDERR_FILENO),
+		 .json_diagnostics = c->json_diag);
+	struct awl *awl = awl_new(&o);
+	int r = c->info ? cmd_info(awl) : c->list ? cmd_list(awl, c) : cmd_script(awl, c);
+
+	awl_free(awl);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct arena *a = arena_new();
+	struct cli c = {0};
+	int r, fd;
+
+	if (!opts_parse(&c, a, argc, argv))
+		r = EXIT_USAGE;
+	else if (c.version)
+		r = printf("awl %s\n", AWL_VERSION) < 0;
+	else if (c.is_doc)
+		r = cmd_doc(&c);
+	else if (c.help || (!c.expr && !c.file && !c.list && !c.info))
+		r = usage(&c);
+	else
+		r = (fd = open_output(&c)) < 0 ? EXIT_USAGE : dispatch(&c, fd);
+	arena_free(a);
+	return r;
+}

@@ -1,0 +1,342 @@
+/* Parsing of the command line from the rows of opts.def.
+ *
+ *   awl [options] FILE [params…]      awl [options] -e PROGRAM [params…]      awl -l [PATTERN]
+ *
+ * Options end at the script (or, with -e, at the first word that is none): what follows are the
+ * script's parameters, $1 …; `--` ends them too. An option's argument may be joined (-p12,
+ * --pid=12) or follow. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "cli/opts.h"
+
+struct row {
+	enum opt_id id;
+	char letter;
+	const char *name, *arg, *help;
+};
+
+static const struct row rows[] = {
+#define OPT(id, letter, name, arg, help) {OPT_##id, letter, name, arg, help},
+#include "cli/opts.def"
+#undef OPT
+};
+
+/* Spellings of bpftrace that mean one of the rows, or nothing here. */
+static const struct {
+	const char *name;
+	enum opt_id id;
+	bool takes_arg;
+} foreign[] = {
+	{"-dd", OPT_DEBUG, false},
+	{"--warnings", OPT_NONE, false},
+	{"-k", OPT_NONE, false},
+	{"-b", OPT_NONE, false},
+	{"--btf", OPT_NONE, false},
+	{"--verify-llvm-ir", OPT_NONE, false},
+	{"--usdt-file-activation", OPT_NONE, false},
+	{"-I", OPT_NONE, true},
+	{"--include", OPT_NONE, true},
+};
+
+static bool complain(const char *fmt, const char *what)
+{
+	fprintf(stderr, "awl: ");
+	fprintf(stderr, fmt, what);
+	fprintf(stderr, "\nTry: awl --help\n");
+	return false;
+}
+
+static bool set_format(struct cli *c, const char *v)
+{
+	if (strcmp(v, "text") && strcmp(v, "json"))
+		return complain("the format \"%s\" is not one of text, json", v);
+	c->json = strcmp(v, "json") == 0;
+	return true;
+}
+
+static bool set_buffering(struct cli *c, const char *v)
+{
+	if (strcmp(v, "line") && strcmp(v, "full") && strcmp(v, "none"))
+		return complain("the buffering \"%s\" is not one of line, full, none", v);
+	c->buffering = v[0] == 'l' ? AWL_BUF_LINE : v[0] == 'f' ? AWL_BUF_FULL : AWL_BUF_NONE;
+	return true;
+}
+
+static bool set_pid(struct cli *c, const char *v)
+{
+	unsigned long long pid;
+
+	if (!str_to_u64(str_of(v), &pid) || pid < 1 || pid > INT32_MAX)
+		return complain("\"%s\" is not a process id", v);
+	c->pid = (int)pid;
+	return true;
+}
+
+static bool set_debug(struct cli *c, const char *v)
+{
+	static const struct {
+		const char *name;
+		unsigned bits;
+	} stages[] = {
+		{"ast", AWL_DUMP_AST},
+		{"parse", AWL_DUMP_AST},
+		{"types", AWL_DUMP_TYPES},
+		{"ir", AWL_DUMP_IR},
+		{"bpf", AWL_DUMP_BPF},
+		{"codegen", AWL_DUMP_BPF},
+		{"codegen-opt", AWL_DUMP_BPF},
+		{"dis", AWL_DUMP_BPF},
+		{"libbpf", 0},
+		{"verifier", 0},
+		{"all", AWL_DUMP_AST | AWL_DUMP_TYPES | AWL_DUMP_IR | AWL_DUMP_BPF},
+	};
+	struct str list = str_of(v);
+
+	while (list.n) {
+		struct str one = str_cut(&list, ',');
+		bool known = false;
+
+		for (size_t i = 0; i < ARRAY_SIZE(stages); i++) {
+			if (!str_is(one, stages[i].name))
+				continue;
+			c->dump |= stages[i].bits;
+			known = true;
+		}
+		if (!known)
+			return complain("the stage \"%s\" is not one of ast, types, ir, bpf, all",
+					v);
+	}
+	return true;
+}
+
+static void set_features(struct cli *c, struct arena *a, const char *v)
+{
+	VEC(const char *) names = {0};
+	struct str list = str_of(v);
+
+	while (list.n) {
+		struct str one = str_cut(&list, ',');
+
+		vec_push(a, &names, arena_strndup(a, one.p, one.n));
+	}
+	vec_push(a, &names, NULL);
+	c->features = names.v;
+}
+
+static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
+{
+	switch (id) {
+	case OPT_NONE:
+		break;
+	case OPT_EXPR:
+		c->expr = v;
+		break;
+	case OPT_COMMAND:
+		c->command = v;
+		break;
+	case OPT_PID:
+		return set_pid(c, v);
+	case OPT_LIST:
+		c->list = true;
+		c->pattern = v ? v : "";
+		break;
+	case OPT_FORMAT:
+		return set_format(c, v);
+	case OPT_OUTPUT:
+		c->output = v;
+		break;
+	case OPT_BUFFER:
+		return set_buffering(c, v);
+	case OPT_QUIET:
+		c->quiet = true;
+		break;
+	case OPT_VERBOSE:
+		c->verbose = true;
+		break;
+	case OPT_DEBUG:
+		return set_debug(c, v ? v : "all");
+	case OPT_DRY_RUN:
+		c->dry_run = true;
+		break;
+	case OPT_EXPLAIN:
+		c->explain = true;
+		break;
+	case OPT_UNSAFE:
+		c->unsafe = true;
+		break;
+	case OPT_FMT:
+		c->fmt = true;
+		break;
+	case OPT_JSON_DIAG:
+		c->json_diag = true;
+		break;
+	case OPT_NO_FEATURE:
+		set_features(c, a, v);
+		break;
+	case OPT_NO_WARNINGS:
+		c->no_warnings = true;
+		break;
+	case OPT_INFO:
+		c->info = true;
+		break;
+	case OPT_HELP:
+		c->help = true;
+		break;
+	case OPT_VERSION:
+		c->version = true;
+		break;
+	}
+	return true;
+}
+
+/* One word of the command line against one row: its joined argument in *v ("" none). 0: another
+ * option; 1: this one; */
+static bool word_is(const char *word, const struct row *r, const char **v)
+{
+	size_t n = strlen(r->name);
+
+	*v = NULL;
+	if (word[1] == '-') {
+		if (strncmp(word + 2, r->name, n) || (word[2 + n] && word[2 + n] != '='))
+			return false;
+		if (word[2 + n] == '=')
+			*v = word + 3 + n;
+		return true;
+	}
+	if (!r->letter || word[1] != r->letter)
+		return false;
+	if (word[2])
+		*v = word + 2;
+	return true;
+}
+
+struct words {
+	char **v;
+	int n, i;
+};
+
+static bool take_arg(struct words *w, const struct row *r, const char **v)
+{
+	bool optional = r->arg[0] == '?';
+
+	if (*v)
+		return true;
+	if (w->i + 1 < w->n && (!optional || w->v[w->i + 1][0] != '-')) {
+		*v = w->v[++w->i];
+		return true;
+	}
+	return optional || complain("the option %s needs an argument", w->v[w->i]);
+}
+
+static int parse_foreign(struct words *w)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
+		if (strcmp(w->v[w->i], foreign[i].name))
+			continue;
+		w->i += foreign[i].takes_arg;
+		return 1;
+	}
+	return 0;
+}
+
+static bool parse_option(struct cli *c, struct arena *a, struct words *w);
+
+/* -qv: letters without arguments in one word. */
+static bool parse_letters(struct cli *c, struct arena *a, struct words *w, const char *rest)
+{
+	char word[3] = {'-', rest[0], 0};
+	char *one[1] = {word};
+	struct words sub = {one, 1, 0};
+
+	if (!parse_option(c, a, &sub))
+		return false;
+	return !rest[1] || parse_letters(c, a, w, rest + 1);
+}
+
+static bool parse_option(struct cli *c, struct arena *a, struct words *w)
+{
+	const char *word = w->v[w->i], *v;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!word_is(word, &rows[i], &v))
+			continue;
+		if (rows[i].arg)
+			return take_arg(w, &rows[i], &v) && apply(c, a, rows[i].id, v);
+		if (v && word[1] == '-')
+			return complain("the option %s takes no argument", word);
+		return apply(c, a, rows[i].id, NULL) && (!v || parse_letters(c, a, w, v));
+	}
+	return parse_foreign(w) || complain("there is no option %s", word);
+}
+
+static bool check(const struct cli *c)
+{
+	if (c->command && c->pid)
+		return complain("%s exclude one another: give one of the two", "-c and -p");
+	return true;
+}
+
+static void rest_are_params(struct cli *c, struct arena *a, struct words *w)
+{
+	VEC(const char *) params = {0};
+
+	for (; w->i < w->n; w->i++) {
+		if (strcmp(w->v[w->i], "--"))
+			vec_push(a, &params, w->v[w->i]);
+	}
+	vec_push(a, &params, NULL);
+	c->params = params.v;
+}
+
+bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv)
+{
+	struct words w = {argv, argc, 1};
+
+	if (argc > 1 && strcmp(argv[1], "doc") == 0) {
+		c->is_doc = true;
+		c->doc = argc > 2 ? argv[2] : NULL;
+		return true;
+	}
+	for (; w.i < argc; w.i++) {
+		const char *word = argv[w.i];
+
+		if (strcmp(word, "--") == 0 || word[0] != '-' || !word[1])
+			break;
+		if (!parse_option(c, a, &w))
+			return false;
+	}
+	if (w.i < argc && !c->expr && !c->list && strcmp(argv[w.i], "--"))
+		c->file = argv[w.i++];
+	rest_are_params(c, a, &w);
+	return check(c);
+}
+
+void opts_help(struct buf *out)
+{
+	buf_adds(out, "Usage: awl [options] FILE [parameters]\n"
+		      "       awl [options] -e 'PROGRAM' [parameters]\n"
+		      "       awl -l [PATTERN]      awl doc [NAME]\n\n"
+		      "Traces a running Linux system with programs in the bpftrace "
+		      "language.\n\nOptions:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct row *r = &rows[i];
+		const char *arg = r->arg ? r->arg + (r->arg[0] == '?') : "";
+		char left[64];
+
+		if (r->letter)
+			snprintf(left, sizeof(left), "  -%c, --%s %s", r->letter, r->name, arg);
+		else
+			snprintf(left, sizeof(left), "      --%s %s", r->name, arg);
+		buf_printf(out, "%-30s %s\n", left, r->help);
+	}
+	buf_adds(out, "\nExit status: 0 done (also after Ctrl-C); N after exit(N); 1 a wrong "
+		      "command line or script;\n"
+		      "255 the kernel refused to load or attach.\n\n"
+		      "Examples:\n"
+		      "  awl -e 'tracepoint:syscalls:sys_enter_openat { printf(\"%s %s\\n\", comm, "
+		      "str(args.filename)); }'\n"
+		      "  awl -e 'tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }'\n"
+		      "  awl -e 'profile:hz:99 { @[kstack] = count(); }'\n"
+		      "  awl -e 'uprobe:libc:malloc { @ = hist(arg0); }' -c 'ls -l'\n"
+		      "  awl -lv 'tracepoint:sched:*'\n");
+}

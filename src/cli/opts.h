@@ -1,0 +1,41 @@
+/* The command line: what the user asked for. */
+#ifndef AWL_CLI_OPTS_H
+#define AWL_CLI_OPTS_H
+
+#include <stdbool.h>
+#include "awl/awl.h"
+#include "base/base.h"
+
+enum opt_id {
+	OPT_NONE,
+#define OPT(id, letter, name, arg, help) OPT_##id,
+#include "cli/opts.def"
+#undef OPT
+};
+
+enum exit_code { EXIT_DONE = 0, EXIT_USAGE = 1, EXIT_ATTACH = 255 };
+
+struct cli {
+	const char *expr; /* -e */
+	const char *file; /* script, "-" is standard input */
+	const char *command;
+	int pid;
+	bool list;
+	const char *pattern; /* of -l, "" */
+	bool json, quiet, verbose, dry_run, explain, unsafe, fmt, json_diag, no_warnings, info,
+		help, version;
+	const char *output;
+	enum awl_buffering buffering;
+	unsigned dump;
+	const char **features; /* of --no-feature, NULL-terminated */
+	const char **params;   /* behind the script, NULL-terminated */
+	const char *doc;       /* `awl doc NAME` */
+	bool is_doc;
+};
+
+/* Fills `c`; storage lives in `a`. False after a message on standard error: leave with EXIT_USAGE.
+ */
+bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv);
+void opts_help(struct buf *out);
+
+#endif

@@ -1,0 +1,291 @@
+/* The plan to a program: every probe through gen and the back end, then descriptions of the maps.
+ *
+ * Maps of a program, in the order of their indices:
+ *
+ *   user maps (plan order) | ring | globals | scratch | stacks       internal ones only when needed
+ *
+ * Internal indices are fixed before code is generated, their sizes known after it. */
+#include <unistd.h>
+#include "compile/assemble.h"
+#include "gen/gen.h"
+
+enum {
+	RING_DEFAULT = 4 << 20,
+	RING_MIN = 64 << 10,
+	RING_MAX = 64 << 20,
+	STACK_ENTRIES = 16384,
+};
+
+struct assembly {
+	const struct compile_in *in;
+	struct arena *arena;
+	struct diag *diag;
+	struct types *types;
+	struct plan *plan;
+	struct program *p;
+	struct gen_in gen;
+	struct ir_isa isa;
+};
+
+static uint32_t pow2_at_least(uint64_t n)
+{
+	uint32_t p = 1;
+
+	while (p < n && p < (1u << 31))
+		p *= 2;
+	return p;
+}
+
+/* 4 MiB, less on machines with little memory; a power of two of pages. */
+static uint32_t ring_size(const struct config *c)
+{
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t size = c->perf_rb_pages ? c->perf_rb_pages * (uint64_t)sysconf(_SC_PAGESIZE)
+					 : MIN((uint64_t)RING_DEFAULT, memory / 256);
+
+	return pow2_at_least(MIN(MAX(size, (uint64_t)RING_MIN), (uint64_t)RING_MAX));
+}
+
+/* ---- maps ---- */
+
+static uint32_t map_add(struct assembly *a, struct program_map m)
+{
+	a->p->maps[a->p->nmaps] = m;
+	return (uint32_t)a->p->nmaps++;
+}
+
+static bool is_percpu(const struct map_sym *m)
+{
+	return m->storage == MAP_PERCPU_HASH || m->storage == MAP_PERCPU_ARRAY;
+}
+
+static void add_user_map(struct assembly *a, const struct map_sym *m)
+{
+	bool hash = m->storage == MAP_HASH || m->storage == MAP_PERCPU_HASH;
+	bool lru = m->bpf_type == BPF_MAP_TYPE_LRU_HASH ||
+		   m->bpf_type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+	struct map_spec spec = {
+		.name = arena_printf(a->arena, "AT_%.*s", STR_ARG(m->name)),
+		.type = m->bpf_type,
+		.key_size = m->key ? m->key->size : 4,
+		.value_size = m->value_size,
+		.max_entries = hash ? m->max_entries : 1,
+	};
+
+	if (hash && !lru && kernel_has(a->in->kernel, FEATURE_NO_PREALLOC))
+		spec.flags |= BPF_F_NO_PREALLOC;
+	map_add(a, (struct program_map){
+			   .name = arena_printf(a->arena, "@%.*s", STR_ARG(m->name)),
+			   .user = true,
+			   .spec = spec,
+			   .key = m->key,
+			   .nkeys = m->nkeys,
+			   .value = m->value,
+			   .scalar = !hash,
+			   .percpu = is_percpu(m),
+			   .set_off = m->set_off,
+			   .lost_off = m->lost_off,
+		   });
+}
+
+static uint32_t add_internal(struct assembly *a, const char *name, enum bpf_map_type type)
+{
+	return map_add(a, (struct program_map){
+				  .name = name,
+				  .spec = {.name = name + 1, .type = type, .max_entries = 1}});
+}
+
+static void add_maps(struct assembly *a)
+{
+	struct plan *plan = a->plan;
+
+	a->p->maps = arena_array_of(a->arena, struct program_map, plan->nmaps + 4);
+	for (size_t i = 0; i < plan->nmaps; i++)
+		add_user_map(a, plan->maps[i]);
+	a->gen.maps.ring = plan->nevents ? add_internal(a, ".ring", BPF_MAP_TYPE_RINGBUF) : NO_MAP;
+	a->gen.maps.globals = add_internal(a, ".globals", BPF_MAP_TYPE_ARRAY);
+	a->gen.maps.scratch = add_internal(a, ".scratch", BPF_MAP_TYPE_ARRAY);
+	a->gen.maps.stacks = plan->needs_stackmap ? add_internal(a, ".stacks", BPF_MAP_TYPE_HASH)
+						  : NO_MAP;
+}
+
+/* Once code is generated. */
+static void size_internal_maps(struct assembly *a)
+{
+	struct program *p = a->p;
+	struct map_spec *globals = &p->maps[a->gen.maps.globals].spec;
+	struct map_spec *scratch = &p->maps[a->gen.maps.scratch].spec;
+
+	if (a->gen.maps.ring != NO_MAP)
+		p->maps[a->gen.maps.ring].spec.max_entries = a->gen.ring_size;
+	globals->key_size = scratch->key_size = 4;
+	globals->value_size = ALIGN_UP(MAX(a->plan->globals_size, 8u), 8u);
+	globals->flags = BPF_F_MMAPABLE;
+	p->maps[a->gen.maps.globals].mmapable = true;
+	scratch->value_size = gen_scratch_bytes(&a->gen);
+	if (a->gen.maps.stacks != NO_MAP) {
+		struct map_spec *stacks = &p->maps[a->gen.maps.stacks].spec;
+
+		stacks->key_size = 8;
+		stacks->value_size = 8 + 8 * a->plan->stack_limit;
+		stacks->max_entries = STACK_ENTRIES;
+		if (kernel_has(a->in->kernel, FEATURE_NO_PREALLOC))
+			stacks->flags = BPF_F_NO_PREALLOC;
+	}
+}
+
+/* ---- programs ---- */
+
+static const char *map_name(void *arg, uint32_t map)
+{
+	const struct program *p = arg;
+
+	return map < p->nmaps ? p->maps[map].name : NULL;
+}
+
+/* The line of the script that a span begins on. */
+static void source_line(void *arg, struct span s, struct buf *out)
+{
+	const struct program *p = arg;
+	struct str text;
+	size_t from, to;
+
+	if (s.file == UINT32_MAX)
+		return;
+	text = diag_source_text(p->diag, s.file);
+	if (s.off >= text.n)
+		return;
+	buf_addstr(out, str_trim((struct str){text.p + s.off, MIN(s.len, text.n - s.off)}));
+	from = 0;
+	to = out->n;
+	for (; from < to; from++) { /* one line only */
+		if (out->p[from] == '\n')
+			out->p[from] = ' ';
+	}
+}
+
+static void dump_probe(struct assembly *a, const struct probe *probe, const struct buf *trace,
+		       const struct ir_code *code)
+{
+	struct buf *out = a->in->dump_to;
+
+	if (!out)
+		return;
+	if (a->in->dump & (DUMP_IR | DUMP_BPF))
+		buf_printf(out, "; %s\n", probe->name);
+	if (a->in->dump & DUMP_IR)
+		buf_addstr(out, (struct str){buf_cstr(trace), trace->n});
+	if (a->in->dump & DUMP_BPF)
+		ir_disasm(code, map_name, source_line, a->p, out);
+}
+
+static bool report_stack(struct assembly *a, const struct probe *probe, uint32_t need)
+{
+	struct diag_msg *m = diag_report(
+		a->diag, E_STORAGE, probe->ap->span,
+		"this probe needs %u bytes of stack, a BPF program has 512", need);
+
+	diag_help(m, "use fewer or shorter strings and keys, or set config on_stack_limit lower");
+	return false;
+}
+
+static bool assemble_probe(struct assembly *a, struct probe *probe)
+{
+	struct program_prog *out = &a->p->progs[a->p->nprogs++];
+	struct ir_module *m = gen_probe(&a->gen, probe);
+	struct buf trace = BUF_INIT;
+	uint32_t need;
+
+	if (!m)
+		return false;
+	*out = (struct program_prog){
+		.name = arena_printf(a->arena, "%s_%u", probe->prov->name, probe->index + 1),
+		.title = probe->name,
+		.prov = probe->prov,
+		.targets = probe->targets,
+		.ntargets = probe->ntargets,
+		.type = probe->prog_type,
+		.attach_type = probe->attach_type,
+		.attach_btf_id = probe->attach_btf_id,
+	};
+	need = ir_compile(m, &a->isa, &out->code,
+			  a->in->dump_to && (a->in->dump & DUMP_IR) ? &trace : NULL);
+	if (need)
+		report_stack(a, probe, need);
+	else
+		dump_probe(a, probe, &trace, &out->code);
+	buf_release(&trace);
+	return need == 0;
+}
+
+static bool assemble_probes(struct assembly *a)
+{
+	bool ok = true;
+
+	a->p->progs = arena_array_of(a->arena, struct program_prog, a->plan->nprobes);
+	for (size_t i = 0; i < a->plan->nprobes; i++)
+		ok &= assemble_probe(a, a->plan->probes[i]);
+	return ok;
+}
+
+/* ---- the whole ---- */
+
+static void copy_plan(struct program *p, struct plan *plan)
+{
+	p->config = *plan->config;
+	p->events = plan->events;
+	p->nevents = plan->nevents;
+	p->strings = plan->strings;
+	p->nstrings = plan->nstrings;
+	p->lost_off = plan->lost_off;
+	p->exit_off = plan->exit_off;
+	p->start_off = plan->start_off;
+	p->ntargets = plan->ntargets;
+	p->target_names = arena_array_of(p->arena, const char *, plan->ntargets);
+	for (size_t i = 0; i < plan->ntargets; i++)
+		p->target_names[i] = plan->targets[i]->name;
+	p->only_once = true;
+	for (size_t i = 0; i < plan->nprobes; i++)
+		p->only_once &= plan->probes[i]->prov->once;
+}
+
+static struct ir_isa isa_of(struct kernel *k)
+{
+	/* Asking costs a program load each: only loops need may_goto, only signed division needs
+	 * v4. */
+	return (struct ir_isa){
+		.cpu = kernel_has(k, FEATURE_CPU_V4) ? 4 : 3,
+		.may_goto = kernel_has(k, FEATURE_MAY_GOTO),
+	};
+}
+
+struct program *assemble(const struct compile_in *in, struct arena *a, struct diag *d,
+			 struct types *ts, struct plan *plan)
+{
+	struct assembly as = {.in = in, .arena = a, .diag = d, .types = ts, .plan = plan};
+
+	as.p = arena_new_of(a, struct program);
+	as.p->arena = a;
+	as.p->diag = d;
+	as.p->types = ts;
+	as.isa = isa_of(in->kernel);
+	as.gen = (struct gen_in){
+		.arena = a,
+		.diag = d,
+		.plan = plan,
+		.kernel = in->kernel,
+		.types = ts,
+		.ncpus = pow2_at_least((uint64_t)cpu_possible()),
+		.ring_size = ring_size(plan->config),
+	};
+	add_maps(&as);
+	copy_plan(as.p, plan);
+	if (!assemble_probes(&as) || diag_errors(d))
+		return NULL;
+	size_internal_maps(&as);
+	as.p->ring = as.gen.maps.ring;
+	as.p->globals = as.gen.maps.globals;
+	as.p->scratch = as.gen.scratch_slot ? as.gen.maps.scratch : NO_MAP;
+	as.p->stacks = as.gen.maps.stacks;
+	return as.p;
+}

@@ -1,0 +1,108 @@
+/* From text to program: the passes in their order.
+ *
+ *   parse → sema (probes, types, plan) → gen (IR) → ir_compile (BPF) → program
+ *
+ * Every pass reports what is wrong with the script to the diag and goes on; between passes the
+ * pipeline stops when there were errors. A dump that was asked for is appended as soon as its pass
+ * is done. */
+#include <stdlib.h>
+#include "compile/assemble.h"
+#include "compile/compile.h"
+#include "lang/lang.h"
+
+/* Everything of one compilation. */
+struct compilation {
+	const struct compile_in *in;
+	struct arena *arena;
+	struct diag *diag;
+	struct config *config;
+	struct types *types;
+	struct script *script;
+	struct plan *plan;
+	struct program *program;
+};
+
+static bool wants(const struct compilation *c, enum dump_stage stage)
+{
+	return c->in->dump_to && (c->in->dump & stage);
+}
+
+static bool pass_parse(struct compilation *c)
+{
+	uint32_t file = diag_add_source(
+		c->diag, arena_strdup(c->arena, c->in->name),
+		(struct str){arena_strndup(c->arena, c->in->text.p, c->in->text.n), c->in->text.n});
+
+	c->script = lang_parse(c->arena, c->diag, file);
+	if (wants(c, DUMP_AST))
+		lang_dump(c->script, NULL, c->arena, c->in->dump_to);
+	if (c->in->format_only && !diag_errors(c->diag))
+		lang_format(c->script, c->diag, c->in->dump_to);
+	return diag_errors(c->diag) == 0 && !c->in->format_only;
+}
+
+static bool pass_sema(struct compilation *c)
+{
+	struct sema_in in = {
+		.arena = c->arena,
+		.diag = c->diag,
+		.kernel = c->in->kernel,
+		.types = c->types,
+		.config = c->config,
+		.script = c->script,
+		.families = builtin_families,
+		.providers = providers,
+		.params = c->in->params,
+		.pid = c->in->pid,
+		.child = c->in->child,
+		.unsafe = c->in->unsafe,
+	};
+	bool ok = sema_run(&in, &c->plan);
+
+	if (ok && wants(c, DUMP_TYPES))
+		plan_dump(c->plan, c->arena, c->in->dump_to);
+	return ok;
+}
+
+static struct compilation compilation_new(const struct compile_in *in)
+{
+	struct compilation c = {.in = in, .arena = arena_new()};
+
+	c.diag = diag_new(c.arena);
+	c.config = arena_new_of(c.arena, struct config);
+	config_init(c.config, c.arena);
+	c.types = types_new(c.arena, in->kernel);
+	return c;
+}
+
+static void apply_settings(struct compilation *c)
+{
+	const char *why;
+
+	for (size_t i = 0; i < c->in->nsettings; i++) {
+		const struct setting *s = &c->in->settings[i];
+
+		if (!config_set(c->config, c->arena, str_of(s->name), str_of(s->value), &why))
+			diag_report(c->diag, E_CONFIG, NO_SPAN, "%s=%s: %s", s->name, s->value,
+				    why);
+	}
+}
+
+struct program *compile_script(const struct compile_in *in, struct diag **diag,
+			       struct arena **arena)
+{
+	struct compilation c = compilation_new(in);
+
+	*diag = c.diag;
+	*arena = c.arena;
+	apply_settings(&c);
+	if (diag_errors(c.diag) || !pass_parse(&c) || !pass_sema(&c))
+		return NULL;
+	return assemble(in, c.arena, c.diag, c.types, c.plan);
+}
+
+void program_free(struct program *p)
+{
+	if (p)
+		arena_free(p->arena);
+}
