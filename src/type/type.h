@@ -53,6 +53,8 @@ enum space {
 enum stack_kind { STACK_KERNEL, STACK_USER };
 enum stack_mode { STACK_BPFTRACE, STACK_PERF, STACK_RAW, STACK_BUILD_ID };
 
+enum type_lookup { LOOKUP_PLAIN, LOOKUP_STRUCT, LOOKUP_UNION, LOOKUP_ENUM };
+
 struct types;
 struct render;
 struct agg;
@@ -146,28 +148,54 @@ const struct type *type_agg(struct types *ts, const struct agg *agg, uint32_t si
 /* A struct made by awl (context of a probe): members keep their offsets. */
 const struct type *type_struct_new(struct types *ts, const char *name, uint32_t size, const struct member *members, uint32_t n);
 
+/* ---- declared by scripts and by debug information ------------------------------------------- */
+
+struct enum_value {
+	const char *name;
+	uint64_t value; /* sign-extended when the enum is signed */
+};
+
+/* A struct or union (LOOKUP_STRUCT, LOOKUP_UNION) of this name that hides the kernel's: incomplete
+ * until type_define; the same call gives the same type. */
+const struct type *type_declare(struct types *ts, enum type_lookup tag, const char *name);
+void type_define(struct types *ts, const struct type *t, uint32_t size, uint32_t align,
+		 const struct member *members, uint32_t n);
+/* A struct that calls `complete` when its members are first asked for; that calls type_define and
+ * returns true, or false when it cannot. Not found by type_lookup. `name` may be NULL. */
+const struct type *type_struct_lazy(struct types *ts, const char *name, bool is_union, uint32_t size,
+				    bool (*complete)(struct types *ts, const struct type *t, void *arg), void *arg);
+/* An enum; with a name it is found by type_lookup, and its enumerators by type_enumerator. */
+const struct type *type_enum_new(struct types *ts, const char *name, uint32_t size, bool is_signed,
+				 const struct enum_value *values, uint32_t n);
+void type_typedef(struct types *ts, const char *name, const struct type *t);
+
 /* ---- from the kernel ----------------------------------------------------------------------- */
 
 /* By BTF id of vmlinux; pointers found inside get SPACE_KERNEL (SPACE_USER with the tag "user"). */
 const struct type *type_from_btf(struct types *ts, uint32_t id);
 /* "struct task_struct", typedef names, enums; NULL when unknown. tag: struct, union, enum or plain. */
-enum type_lookup { LOOKUP_PLAIN, LOOKUP_STRUCT, LOOKUP_UNION, LOOKUP_ENUM };
 const struct type *type_lookup(struct types *ts, enum type_lookup tag, struct str name);
 /* int8 … uint64, u8 … , char, int, long, size_t, pid_t, void, bool and their like; NULL: unknown. */
 const struct type *type_builtin(struct types *ts, struct str name);
 /* The value of an enumerator anywhere in the kernel's BTF. */
 bool type_enumerator(struct types *ts, struct str name, uint64_t *value, const struct type **type);
 const char *type_enum_text(struct types *ts, const struct type *t, uint64_t value); /* NULL */
+const struct enum_value *type_enum_values(struct types *ts, const struct type *t, uint32_t *n);
 /* The arguments of a tracepoint event as a struct (common_* left out), members at their offsets in the
  * record; pointers are SPACE_USER for syscalls, else SPACE_KERNEL; data_loc members are marked. */
 const struct type *type_from_tracepoint(struct types *ts, const struct tp_format *f);
 /* Arguments of a raw tracepoint from BTF (btf_trace_NAME), as a struct of 8-byte slots; pointers to
  * structs are SPACE_BTF. NULL when unknown. Members are named as in BTF's prototype. */
 const struct type *type_from_rawtp(struct types *ts, const char *name);
-/* Context of a BTF iterator (struct bpf_iter__NAME), SPACE_CTX, its pointers SPACE_BTF. */
+/* Context of a BTF iterator (struct bpf_iter__NAME): the struct, to be put behind a SPACE_CTX pointer;
+ * its pointers are SPACE_BTF, its anonymous unions are flattened. */
 const struct type *type_from_iter(struct types *ts, const char *name);
 /* Prototype of a kernel function: arguments as a struct of 8-byte slots, result in *ret. NULL: unknown. */
 const struct type *type_from_func(struct types *ts, const char *name, const struct type **ret, uint32_t *btf_id);
+
+/* A struct that a tracepoint's format names is known by name only: its size is 0 until this (or
+ * type_members, type_member) looks it up in BTF. False: there is no definition. */
+bool type_complete(struct types *ts, const struct type *t);
 
 /* ---- asking --------------------------------------------------------------------------------- */
 

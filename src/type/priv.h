@@ -1,0 +1,67 @@
+/* What the files of src/type share.
+ *
+ * Structs and enums are `struct agr` behind their `struct type`, which is its first member: that is
+ * where members and values go once they are known. How they become known is its state:
+ *
+ *      AGR_NAME ──found in BTF by name──► AGR_BTF ──members read──► AGR_DONE
+ *      AGR_CALL ──────────callback──────────────────────────────────►
+ *      AGR_OPEN (declared by the script, not defined) ──type_define──►
+ *
+ * Invariant: one name has one `struct agr` for its first definition in BTF, however it was reached,
+ * so that types can be compared by pointer. */
+#ifndef AWL_TYPE_PRIV_H
+#define AWL_TYPE_PRIV_H
+
+#include "type/type.h"
+
+enum agr_state { AGR_NAME, AGR_BTF, AGR_CALL, AGR_OPEN, AGR_DONE };
+
+struct agr {
+	struct type t;
+	enum agr_state state;
+	bool declared; /* by the script: hides the kernel's of the same name */
+	bool defined;
+	uint32_t btf_id; /* 0: not from BTF */
+	const struct member *members;
+	const struct enum_value *values;
+	uint32_t n;
+	bool (*complete)(struct types *ts, const struct type *t, void *arg);
+	void *arg;
+};
+
+struct types {
+	struct arena *arena;
+	struct kernel *kernel;
+	struct strmap interned;    /* by the bytes of struct type_key */
+	struct strmap named;       /* "s NAME", "u NAME", "e NAME" → struct agr */
+	struct strmap by_id;       /* BTF id → struct agr */
+	struct strmap typedefs;    /* of the script */
+	struct strmap enumerators; /* of the script → struct script_enumerator */
+	struct strmap cache;       /* "r NAME", "i NAME", "f NAME" → struct from BTF */
+};
+
+static inline struct agr *agr_of(const struct type *t)
+{
+	return (struct agr *)t;
+}
+
+struct agr *agr_new(struct types *ts, enum type_kind kind, const char *name, enum agr_state state);
+/* The struct, union or enum of this name; made (known by name only) when it is new. */
+struct agr *agr_named(struct types *ts, enum type_lookup tag, struct str name);
+/* Like agr_named, but NULL when it is new. */
+struct agr *agr_find(struct types *ts, enum type_lookup tag, struct str name);
+
+/* Reads the members of a->btf_id into `a`. */
+void btf_read_members(struct types *ts, struct agr *a);
+void btf_read_values(struct types *ts, struct agr *a);
+/* Gives `a`, known by name only, its place in BTF; false when BTF has none. */
+bool btf_bind(struct types *ts, struct agr *a);
+
+/* Places `items` one after the other at their natural alignment. */
+void layout_tuple(struct type *t, struct member *members, uint32_t n);
+/* Alignment that a struct of this size has at most. */
+uint32_t layout_align_of_size(uint32_t size);
+/* Where to load a bit-field of `bits` bits at bit `at` of a struct of `size` bytes. */
+void layout_bits(struct member *m, uint32_t at, uint32_t bits, uint32_t size);
+
+#endif
