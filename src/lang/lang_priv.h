@@ -144,19 +144,20 @@ void block_drop_value(struct parser *p, struct block *b);
 void parse_recover(struct parser *p, uint32_t start);
 void expect_semicolon(struct parser *p);
 
-/* format_expr.c */
+/* format.c and format_expr.c */
 struct format {
 	const struct script *script;
-	const struct diag *diag;
 	struct str text;
 	struct buf *out;
 	unsigned indent;
 	size_t comment; /* the next one to print */
-	uint32_t pos;   /* end of what has been printed, in the source */
+	uint32_t pos;   /* how far the source has been printed */
 };
-void format_expr(struct format *f, const struct expr *e);
-void format_block(struct format *f, const struct block *b);
+
+void format_expr(struct format *f, const struct expr *e); /* on one line, but for its blocks */
+void format_long(struct format *f, const struct expr *e); /* broken where the line gets too long */
 void format_type(struct format *f, const struct type_name *t);
-size_t format_column(const struct format *f);
+void format_block(struct format *f, const struct block *b);
+void format_newline(struct format *f, unsigned more); /* and indentation, `more` levels deeper */
 
 #endif

@@ -161,7 +161,10 @@ static uint32_t preprocessor_end(const struct parser *p)
 
 	while (i < p->text.n && p->text.p[i] != '\n')
 		i += p->text.p[i] == '\\' && i + 1 < p->text.n ? 2 : 1;
-	return MIN(i, (uint32_t)p->text.n);
+	i = MIN(i, (uint32_t)p->text.n);
+	while (i > p->pos + 1 && strchr(" \t\r", p->text.p[i - 1]))
+		i--;
+	return i;
 }
 
 /* Comments and quotes are skipped whole, so that braces in them do not count. */
