@@ -29,9 +29,12 @@ void format_newline(struct format *f, unsigned more)
 
 static const struct comment *pending(const struct format *f, uint32_t before)
 {
-	const struct comment *c = f->script->comments.v + f->comment;
+	const struct comment *c;
 
-	return f->comment < f->script->comments.n && c->span.off < before ? c : NULL;
+	if (f->comment >= f->script->comments.n)
+		return NULL;
+	c = &f->script->comments.v[f->comment];
+	return c->span.off < before ? c : NULL;
 }
 
 static void comment_text(struct format *f, const struct comment *c)

@@ -191,23 +191,36 @@ static uint32_t skip_space(const struct parser *p, uint32_t i)
 	return i;
 }
 
+/* Behind the parenthesis that closes the one at `i`; 0 when there is none such. */
+static uint32_t parens_end(const struct parser *p, uint32_t i)
+{
+	uint32_t nest = 0;
+
+	if (text_at(p, i) != '(')
+		return 0;
+	for (; i < p->text.n; i++) {
+		nest += p->text.p[i] == '(';
+		if (p->text.p[i] == ')' && --nest == 0)
+			return i + 1;
+	}
+	return 0;
+}
+
+/* Behind any `__attribute__((…))` that follow; what is malformed is left for the next item. */
 static uint32_t attributes_end(const struct parser *p, uint32_t i)
 {
 	static const char word[] = "__attribute__";
 
 	for (;;) {
-		uint32_t at_word = skip_space(p, i), nest = 0;
+		uint32_t at_word = skip_space(p, i), end;
 
 		if (p->text.n - at_word < sizeof(word) ||
 		    memcmp(p->text.p + at_word, word, sizeof(word) - 1) != 0)
 			return i;
-		for (i = at_word + (uint32_t)sizeof(word) - 1; i < p->text.n; i++) {
-			nest += p->text.p[i] == '(';
-			if (p->text.p[i] == ')' && --nest == 0) {
-				i++;
-				break;
-			}
-		}
+		end = parens_end(p, skip_space(p, at_word + (uint32_t)sizeof(word) - 1));
+		if (!end)
+			return i;
+		i = end;
 	}
 }
 
@@ -599,6 +612,12 @@ static void item(struct parser *p)
 	struct lead l = read_lead(p);
 	bool c_word = str_is(l.word, "struct") || str_is(l.word, "union") || str_is(l.word, "enum");
 
+	if (text_at(p, p->pos) == '#' && text_at(p, p->pos + 1) == '!') {
+		syntax_error(p, E_ORDER, span_at(p, p->pos, p->pos + 2),
+			     "`#!` stands at the very beginning of the script only");
+		p->pos = preprocessor_end(p);
+		return;
+	}
 	if (text_at(p, p->pos) == '#') {
 		c_definition(p, true, false);
 		return;

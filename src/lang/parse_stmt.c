@@ -220,8 +220,13 @@ static struct stmt *for_loop(struct parser *p)
 	s->loop.parens = accept(p, T_LPAREN);
 	s->loop.var = p->tok.str;
 	s->loop.var_span = tok_span(p);
-	if (!expect(p, T_VAR, "a variable such as $kv after for") ||
-	    !expect(p, T_COLON, "`:` and a map or a range"))
+	expect(p, T_VAR, "a variable such as $kv after for");
+	if (at(p, T_IDENT) && str_is(p->tok.str, "in")) {
+		diag_suggest(syntax_error(p, E_SYNTAX, tok_span(p), "`in` is not used in for"),
+			     tok_span(p), ":");
+		p->tok.kind = T_COLON;
+	}
+	if (!expect(p, T_COLON, "`:` and a map or a range"))
 		return s;
 	s->loop.from = parse_operators(p);
 	if (accept(p, T_RANGE)) {
