@@ -1,0 +1,421 @@
+/* uprobe:FILE:FUNCTION and uretprobe:FILE:FUNCTION: entry and return of functions of programs.
+ *
+ *   uprobe:/bin/bash:readline     a path, a name in $PATH, libNAME or a soname
+ *   uprobe:libc:mem*              wildcards: one multi link for all of them
+ *   uprobe:FILE:FUNCTION+OFFSET   an instruction inside; uprobe:FILE:0xADDRESS a link-time address
+ *   uprobe:FILE:cpp:"ns::f(int)"  by demangled name
+ *   uprobe:FUNCTION               with -p: in that process's program
+ *
+ * A probe at a function's entry is put behind a leading endbr64 where that is cheaper. Indirect
+ * functions (IFUNC) are refused: their symbol is the resolver. Return probes of Go programs are
+ * refused: they move goroutine stacks, and the kernel's trampoline on the stack crashes them. */
+#include <errno.h>
+#include <stdlib.h>
+#include "probe/user.h"
+
+/* What an attach point asks for. */
+struct request {
+	struct sema *s;
+	const struct provider *prov;
+	const struct attach_point *ap;
+	struct attach_targets *out;
+	struct str func;
+	uint64_t offset; /* FUNCTION+OFFSET */
+	bool has_offset;
+	uint64_t addr;
+	bool by_addr, demangled;
+	struct nearest near;
+	size_t skipped;
+};
+
+static bool is_return(const struct request *r)
+{
+	return r->prov == &provider_uretprobe;
+}
+
+static bool parse_place(struct request *r, struct str text)
+{
+	struct str rest = text;
+	unsigned long long v;
+
+	if (str_to_u64(text, &v)) {
+		r->by_addr = true;
+		r->addr = v;
+		return !is_return(r) || probe_malformed(r->s, r->prov, r->ap,
+							"a return probe needs a function's name");
+	}
+	r->func = str_cut(&rest, '+');
+	if (!rest.p)
+		return true;
+	if (is_return(r))
+		return probe_malformed(r->s, r->prov, r->ap, "a return probe takes no offset");
+	if (!str_to_u64(rest, &v) || probe_is_glob(r->func))
+		return probe_malformed(r->s, r->prov, r->ap,
+				       "the offset is no number, or the function a wildcard");
+	r->offset = v;
+	r->has_offset = true;
+	return true;
+}
+
+static void push_place(struct request *r, struct elf *f, const char *name,
+		       const struct placement *pl)
+{
+	struct arena *a = sema_arena(r->s);
+
+	probe_push(r->s, r->out,
+		   (struct attach_target){
+			   .name = arena_printf(a, "%s:%s:%s", r->prov->name, elf_path(f), name),
+			   .module = arena_strdup(a, elf_path(f)),
+			   .symbol = arena_strdup(a, name),
+			   .addr = pl->offset,
+			   .a = is_return(r),
+			   .b = pl->cost | (pl->moved ? USER_MOVED : 0),
+			   .pid = sema_input(r->s)->pid,
+		   });
+}
+
+static bool refuse(struct request *r, struct elf *f, const char *name, const char *why)
+{
+	struct diag_msg *m = sema_report(r->s, E_PROBE_TARGET, r->ap->span,
+					 "cannot probe %s in %s: %s", name, elf_path(f), why);
+
+	diag_help(m, "awl -l '%s:%s:*' lists the functions that there are", r->prov->name,
+		  elf_path(f));
+	return false;
+}
+
+static bool add_exact(struct request *r, struct elf *f, const char *name, uint64_t offset,
+		      uint64_t size, bool exact)
+{
+	struct placement pl;
+
+	elf_place(f, offset, size, exact, &pl);
+	if (is_return(r)) { /* the kernel takes the return address at the very first instruction */
+		pl.offset = offset;
+		pl.moved = false;
+	}
+	if (pl.cost == COST_REFUSED)
+		return refuse(r, f, name, pl.why);
+	push_place(r, f, name, &pl);
+	return true;
+}
+
+static bool add_addr(struct request *r, struct elf *f)
+{
+	char name[32];
+	uint64_t offset;
+
+	snprintf(name, sizeof(name), "0x%" PRIx64, r->addr);
+	if (!elf_addr_to_offset(f, r->addr, &offset))
+		return refuse(r, f, name, "the address is in no segment of the file");
+	return add_exact(r, f, name, offset, 0, true);
+}
+
+static bool add_func(struct request *r, struct elf *f, const struct elf_func *fn)
+{
+	char name[512];
+
+	if (fn->ifunc)
+		return refuse(r, f, fn->name,
+			      "it is an indirect function: the symbol is only the resolver of the "
+			      "implementations");
+	if (!r->has_offset)
+		return add_exact(r, f, fn->name, fn->offset, fn->size, false);
+	snprintf(name, sizeof(name), "%s+%" PRIu64, fn->name, r->offset);
+	if (fn->size && r->offset >= fn->size)
+		return refuse(r, f, name, "the offset is beyond the end of the function");
+	return add_exact(r, f, name, fn->offset + r->offset, fn->size ? fn->size - r->offset : 0,
+			 true);
+}
+
+/* ---- wildcards ---- */
+
+static bool name_matches(struct request *r, struct arena *tmp, const char *name)
+{
+	const char *text;
+	struct str whole;
+
+	if (!r->demangled)
+		return str_glob(r->func, str_of(name));
+	text = elf_demangle(tmp, name);
+	whole = str_of(text);
+	/* ns::f matches ns::f(int) too. */
+	return str_glob(r->func, whole) || str_glob(r->func, str_cut(&whole, '('));
+}
+
+static int offset_order(const void *a, const void *b)
+{
+	const struct attach_target *x = a, *y = b;
+
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	return strcmp(x->symbol, y->symbol);
+}
+
+/* Drops targets of the same place from `from` on: aliases, in the order of their names the first
+ * stays. */
+static void drop_aliases(struct attach_targets *out, size_t from)
+{
+	size_t n = from;
+
+	qsort(out->v + from, out->n - from, sizeof(*out->v), offset_order);
+	for (size_t i = from; i < out->n; i++) {
+		if (n == from || out->v[n - 1].addr != out->v[i].addr)
+			out->v[n++] = out->v[i];
+	}
+	out->n = n;
+}
+
+static void add_match(struct request *r, struct elf *f, const struct elf_func *fn)
+{
+	struct placement pl;
+
+	elf_place(f, fn->offset, fn->size, false, &pl);
+	if (fn->ifunc || pl.cost == COST_REFUSED) {
+		r->skipped++;
+		return;
+	}
+	if (is_return(r))
+		pl.offset = fn->offset;
+	push_place(r, f, fn->name, &pl);
+}
+
+static bool add_matching(struct request *r, struct elf *f)
+{
+	const struct elf_func *funcs;
+	size_t n, from = r->out->n;
+	struct arena *tmp = arena_new();
+	struct err e = {0};
+
+	if (elf_funcs(f, &funcs, &n, &e) < 0) {
+		arena_free(tmp);
+		return refuse(r, f, "functions", e.what);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (name_matches(r, tmp, funcs[i].name))
+			add_match(r, f, &funcs[i]);
+		else if (!probe_is_glob(r->func))
+			nearest_try(&r->near, str_of(funcs[i].name));
+	}
+	arena_free(tmp);
+	drop_aliases(r->out, from);
+	return true;
+}
+
+static bool add_from_file(void *arg, struct elf *f)
+{
+	struct request *r = arg;
+	struct elf_func fn;
+	struct diag_msg *m;
+
+	if (is_return(r) && elf_is_go(f)) {
+		m = sema_report(r->s, E_PROBE_TARGET, r->ap->span,
+				"a return probe would crash the Go program %s", elf_path(f));
+		diag_note(m, "Go moves goroutine stacks and finds the kernel's trampoline address "
+			     "on them");
+		diag_help(m, "probe the function's entry instead: uprobe:%s:\"%.*s\"", elf_path(f),
+			  STR_ARG(r->func));
+		return false;
+	}
+	if (r->by_addr)
+		return add_addr(r, f);
+	if (!probe_is_glob(r->func) && !r->demangled && elf_func_find(f, r->func, &fn))
+		return add_func(r, f, &fn);
+	return add_matching(r, f);
+}
+
+static bool uprobe_resolve_as(struct sema *s, const struct provider *prov,
+			      const struct attach_point *ap, struct attach_targets *out)
+{
+	struct request r = {.s = s, .prov = prov, .ap = ap, .out = out};
+	bool implied = ap->nparts == 2 && sema_input(s)->pid > 0;
+	struct str file = implied ? STR("") : ap->nparts > 1 ? ap->parts[1] : STR("");
+	size_t before = out->n;
+
+	if (!implied && !probe_parts(s, prov, ap, 3, 4))
+		return false;
+	if (ap->nparts == 4) {
+		if (!str_is(ap->parts[2], "cpp") && !str_is(ap->parts[2], "rust"))
+			return probe_malformed(
+				s, prov, ap,
+				"between file and function only cpp or rust may stand");
+		r.demangled = true;
+	}
+	if (!parse_place(&r, ap->parts[ap->nparts - 1]))
+		return false;
+	nearest_init(&r.near, r.func);
+	if (!user_files(s, ap, file, add_from_file, &r))
+		return false;
+	if (out->n > before)
+		return true;
+	return probe_none(s, ap, &r.near,
+			  r.skipped ? "functions that match cannot be probed"
+				    : "no function of the file has that name");
+}
+
+static bool uprobe_resolve(struct sema *s, const struct attach_point *ap,
+			   struct attach_targets *out)
+{
+	return uprobe_resolve_as(s, &provider_uprobe, ap, out);
+}
+
+static bool uretprobe_resolve(struct sema *s, const struct attach_point *ap,
+			      struct attach_targets *out)
+{
+	return uprobe_resolve_as(s, &provider_uretprobe, ap, out);
+}
+
+/* ---- names ---- */
+
+static const struct type *common_type(struct sema *s, enum probe_name name)
+{
+	switch (name) {
+	case NAME_CTX:
+		return type_ptr(sema_types(s), &type_void, SPACE_CTX);
+	case NAME_FUNC:
+	case NAME_UREGS:
+		return type_int(sema_types(s), 8, false);
+	default:
+		return NULL;
+	}
+}
+
+static const struct type *uprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
+					   unsigned index)
+{
+	return name == NAME_ARG ? type_int(sema_types(s), 8, false) : common_type(s, name);
+}
+
+static const struct type *uretprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
+					      unsigned index)
+{
+	return name == NAME_RETVAL ? type_int(sema_types(s), 8, false) : common_type(s, name);
+}
+
+static struct val uprobe_name_load(struct gen *g, struct probe *p, enum probe_name name,
+				   unsigned index)
+{
+	const struct type *u64 = type_int(gen_types(g), 8, false);
+
+	switch (name) {
+	case NAME_ARG:
+		return user_arg(g, index);
+	case NAME_RETVAL:
+		return probe_ctx_reg(g, u64, regs_retval());
+	case NAME_FUNC:
+		if (kernel_has(gen_kernel(g), FEATURE_GET_FUNC_IP))
+			return val_scalar(u64,
+					  IR_CALL(gen_ir(g), BPF_FUNC_get_func_ip, gen_ctx(g)));
+		return probe_ctx_reg(g, u64, regs_named(STR("pc")));
+	case NAME_UREGS:
+		return val_mem(&type_void, gen_ctx(g), 0, SPACE_CTX);
+	default:
+		return val_scalar(u64, gen_ctx(g));
+	}
+}
+
+static int uprobe_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
+{
+	return user_attach(env, p, false, e);
+}
+
+static int uretprobe_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
+{
+	return user_attach(env, p, true, e);
+}
+
+/* ---- listing ---- */
+
+struct listing {
+	const char *prov;
+	struct str func;
+	list_fn fn;
+	void *arg;
+	struct err *e;
+};
+
+static int list_file(void *arg, const char *path)
+{
+	struct listing *l = arg;
+	struct elf *f = elf_open(path, l->e);
+	const struct elf_func *funcs;
+	struct buf line = BUF_INIT;
+	size_t n = 0;
+	int r = f ? elf_funcs(f, &funcs, &n, l->e) : -EINVAL;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (!str_glob(l->func, str_of(funcs[i].name)))
+			continue;
+		buf_reset(&line);
+		buf_printf(&line, "%s:%s:%s", l->prov, path, funcs[i].name);
+		r = l->fn(l->arg, buf_cstr(&line), NULL);
+	}
+	buf_release(&line);
+	if (f)
+		elf_close(f);
+	return r;
+}
+
+static int list_as(const char *prov, int pid, const struct attach_point *pattern, list_fn fn,
+		   void *arg, struct err *e)
+{
+	struct listing l = {prov, probe_pattern(pattern, 2), fn, arg, e};
+	char path[4096];
+	int r;
+
+	if (pattern->nparts < 2 && pid <= 0)
+		return err_plain(e, EINVAL, "functions can be listed for one file: -l '%s:FILE:*'",
+				 prov);
+	if (pattern->nparts > 1 && probe_is_glob(pattern->parts[1]))
+		return elf_glob(pattern->parts[1], list_file, &l);
+	r = elf_resolve(pattern->nparts > 1 ? pattern->parts[1] : STR(""), pid, path, sizeof(path),
+			e);
+	return r < 0 ? r : list_file(&l, path);
+}
+
+static int uprobe_list(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
+		       list_fn fn, void *arg, struct err *e)
+{
+	return list_as("uprobe", pid, pattern, fn, arg, e);
+}
+
+static int uretprobe_list(struct kernel *k, int pid, const struct attach_point *pattern,
+			  bool verbose, list_fn fn, void *arg, struct err *e)
+{
+	return list_as("uretprobe", pid, pattern, fn, arg, e);
+}
+
+static const char *const uprobe_aliases[] = {"u", NULL};
+static const char *const uretprobe_aliases[] = {"ur", NULL};
+
+const struct provider provider_uprobe = {
+	.name = "uprobe",
+	.aliases = uprobe_aliases,
+	.form = "uprobe:FILE:FUNCTION[+OFFSET]",
+	.doc = "The entry of a function, or an instruction, of a program or library.\n\n"
+	       "    uprobe:/bin/bash:readline { @[pid] = count(); }",
+	.space = SPACE_USER,
+	.resolve = uprobe_resolve,
+	.plan = user_plan,
+	.name_type = uprobe_name_type,
+	.name_load = uprobe_name_load,
+	.attach = uprobe_attach,
+	.list = uprobe_list,
+	.explain = user_explain,
+};
+
+const struct provider provider_uretprobe = {
+	.name = "uretprobe",
+	.aliases = uretprobe_aliases,
+	.form = "uretprobe:FILE:FUNCTION",
+	.doc = "The return of a function of a program or library; retval is what it returns.\n\n"
+	       "    uretprobe:/bin/bash:readline { printf(\"%s\\n\", str(retval)); }",
+	.space = SPACE_USER,
+	.resolve = uretprobe_resolve,
+	.plan = user_plan,
+	.name_type = uretprobe_name_type,
+	.name_load = uprobe_name_load,
+	.attach = uretprobe_attach,
+	.list = uretprobe_list,
+	.explain = user_explain,
+};

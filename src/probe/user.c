@@ -1,0 +1,267 @@
+/* Attaching to places in user-space files. See user.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "probe/user.h"
+
+enum {
+	TRACE_UPROBE_MULTI = 48
+}; /* BPF_TRACE_UPROBE_MULTI: newer than the oldest headers we build with */
+
+void user_plan(struct sema *s, struct probe *p)
+{
+	p->prog_type = BPF_PROG_TYPE_KPROBE;
+	p->preemptible = true;
+	if (kernel_has(sema_kernel(s), FEATURE_UPROBE_MULTI))
+		p->attach_type = TRACE_UPROBE_MULTI;
+}
+
+struct val user_arg(struct gen *g, unsigned index)
+{
+	const struct type *u64 = type_int(gen_types(g), 8, false);
+	struct ir *b = gen_ir(g);
+	int reg = regs_arg(index);
+	unsigned nregs = 0;
+	ir_val sp;
+
+	if (reg >= 0)
+		return val_scalar(u64, ir_load(b, 8, gen_ctx(g), reg, IR_MEM_INVARIANT));
+	while (regs_arg(nregs) >= 0)
+		nregs++;
+	sp = ir_load(b, 8, gen_ctx(g), regs_sp(), IR_MEM_INVARIANT);
+#if defined(__x86_64__)
+	index++; /* the return address is on top */
+#endif
+	return val_scalar(u64,
+			  gen_load(g, val_mem(u64, sp, (int32_t)(index - nregs) * 8, SPACE_USER)));
+}
+
+/* ---- files ---- */
+
+struct file_walk {
+	struct sema *s;
+	const struct attach_point *ap;
+	bool (*fn)(void *arg, struct elf *f);
+	void *arg;
+	bool ok;
+	size_t n;
+};
+
+static void report_file(struct file_walk *w, const char *path, const struct err *e)
+{
+	struct diag_msg *m = sema_report(w->s, E_PROBE_TARGET, w->ap->span, "%s", e->what);
+
+	diag_help(m, "%s",
+		  e->hint[0] ? e->hint
+			     : "give the path of a program or a shared library, or its name as in "
+			       "$PATH or ld.so.cache");
+	w->ok = false;
+}
+
+static int open_one(void *arg, const char *path)
+{
+	struct file_walk *w = arg;
+	struct err e = {0};
+	struct elf *f = elf_open(path, &e);
+
+	if (!f) {
+		report_file(w, path, &e);
+		return 0;
+	}
+	w->n++;
+	w->ok &= w->fn(w->arg, f);
+	elf_close(f);
+	return 0;
+}
+
+bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
+		bool (*fn)(void *arg, struct elf *f), void *arg)
+{
+	struct file_walk w = {s, ap, fn, arg, true, 0};
+	char path[4096];
+	struct err e = {0};
+
+	if (probe_is_glob(file)) {
+		elf_glob(file, open_one, &w);
+		return w.n ? w.ok : probe_none(s, ap, NULL, "no file matches the pattern");
+	}
+	if (elf_resolve(file, sema_input(s)->pid, path, sizeof(path), &e) < 0) {
+		report_file(&w, NULL, &e);
+		return false;
+	}
+	open_one(&w, path);
+	return w.ok;
+}
+
+/* ---- attaching ---- */
+
+/* Targets of one file, as the arrays that the kernel wants. */
+struct places {
+	const char *path;
+	const struct attach_target **targets;
+	uint64_t *offsets, *ref_ctrs, *cookies;
+	bool has_ref_ctr;
+	size_t n, attached;
+};
+
+static void places_release(struct places *p)
+{
+	free(p->targets);
+	free(p->offsets);
+	free(p->ref_ctrs);
+	free(p->cookies);
+}
+
+/* All targets from `first` on that are in its file and not yet taken. */
+static struct places places_of(const struct attach_prog *p, size_t first, bool *taken)
+{
+	size_t left = p->ntargets - first;
+	struct places out = {
+		.path = p->targets[first].module,
+		.targets = calloc(left, sizeof(*out.targets)),
+		.offsets = calloc(left, sizeof(*out.offsets)),
+		.ref_ctrs = calloc(left, sizeof(*out.ref_ctrs)),
+		.cookies = calloc(left, sizeof(*out.cookies)),
+	};
+
+	for (size_t i = first; i < p->ntargets; i++) {
+		const struct attach_target *t = &p->targets[i];
+
+		if (taken[i] || strcmp(t->module, out.path))
+			continue;
+		taken[i] = true;
+		out.targets[out.n] = t;
+		out.offsets[out.n] = t->addr;
+		out.ref_ctrs[out.n] = t->ref_ctr;
+		out.cookies[out.n] = t->id;
+		out.has_ref_ctr |= t->ref_ctr != 0;
+		out.n++;
+	}
+	return out;
+}
+
+/* Is the refusal about one of the places rather than about all of them? */
+static bool is_about_a_place(int r)
+{
+	return r == -EINVAL || r == -EIO || r == -EILSEQ || r == -EOPNOTSUPP || r == -ERANGE ||
+	       r == -EBUSY;
+}
+
+static int attach_multi(struct attach_env *env, const struct attach_prog *p, struct places *pl,
+			size_t from, size_t n, bool is_return, struct err *e)
+{
+	struct uprobe_multi u = {
+		.path = pl->path,
+		.offsets = pl->offsets + from,
+		.ref_ctr_offsets = pl->has_ref_ctr ? pl->ref_ctrs + from : NULL,
+		.cookies = pl->cookies + from,
+		.count = (uint32_t)n,
+		.is_return = is_return,
+		.pid = env->pid,
+	};
+	int fd = bpf_uprobe_multi_open(p->fd, &u, e);
+
+	if (fd >= 0) {
+		env->own_fd(env, fd, true);
+		pl->attached += n;
+		return 0;
+	}
+	if (!is_about_a_place(fd))
+		return fd;
+	if (n == 1) {
+		env->skipped(env, pl->targets[from],
+			     "the kernel refuses a probe on this instruction");
+		return 0;
+	}
+	err_clear(e);
+	fd = attach_multi(env, p, pl, from, n / 2, is_return, e);
+	return fd < 0 ? fd : attach_multi(env, p, pl, from + n / 2, n - n / 2, is_return, e);
+}
+
+static int attach_perf_one(struct attach_env *env, const struct attach_prog *p,
+			   const struct attach_target *t, int pmu, bool is_return, struct err *e)
+{
+	struct perf_event_attr attr = {
+		.type = (uint32_t)pmu,
+		.config = (is_return ? 1ull << perf_uprobe_retprobe_bit() : 0) | t->ref_ctr << 32,
+		.uprobe_path = (uint64_t)(uintptr_t)t->module,
+		.probe_offset = t->addr,
+		.sample_period = 1,
+	};
+
+	/* One event on one CPU fires on all of them. */
+	return probe_attach_perf(env, p, &attr, env->pid, false, t->id, true, e);
+}
+
+static int attach_perf(struct attach_env *env, const struct attach_prog *p, struct places *pl,
+		       bool is_return, struct err *e)
+{
+	int pmu = perf_pmu_type("uprobe", e);
+	int r = 0;
+
+	if (pmu < 0)
+		return pmu;
+	for (size_t i = 0; i < pl->n && r >= 0; i++) {
+		r = attach_perf_one(env, p, pl->targets[i], pmu, is_return, e);
+		if (is_about_a_place(r)) {
+			env->skipped(env, pl->targets[i], e->what);
+			err_clear(e);
+			r = 0;
+		} else if (r == 0) {
+			pl->attached++;
+		}
+	}
+	return r;
+}
+
+static int attach_file(struct attach_env *env, const struct attach_prog *p, struct places *pl,
+		       bool is_return, struct err *e)
+{
+	bool multi = p->attach_type == TRACE_UPROBE_MULTI;
+	int r = multi ? attach_multi(env, p, pl, 0, pl->n, is_return, e)
+		      : attach_perf(env, p, pl, is_return, e);
+
+	if (r < 0)
+		return err_wrap(e, "cannot attach %s",
+				pl->n == 1 ? pl->targets[0]->name : pl->path);
+	if (pl->attached)
+		return 0;
+	err_plain(e, EINVAL, "cannot attach %s: the kernel refuses a probe there",
+		  pl->targets[0]->name);
+	err_hint(e, "awl --explain shows the instruction; another function or offset may do");
+	return -EINVAL;
+}
+
+int user_attach(struct attach_env *env, const struct attach_prog *p, bool is_return, struct err *e)
+{
+	bool *taken = calloc(p->ntargets, sizeof(*taken));
+	int r = 0;
+
+	for (size_t i = 0; i < p->ntargets && r >= 0; i++) {
+		struct places pl;
+
+		if (taken[i])
+			continue;
+		pl = places_of(p, i, taken);
+		r = attach_file(env, p, &pl, is_return, e);
+		places_release(&pl);
+	}
+	free(taken);
+	return r;
+}
+
+void user_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
+{
+	static const char *const cost[] = {
+		[COST_CHEAP] = "the kernel turns the nop there into a call: about 0.2 us per hit",
+		[COST_EMULATED] = "an instruction that the kernel emulates: about 0.45 us per hit",
+		[COST_STEPPED] = "an instruction that must be single-stepped: 1 us per hit, 15 us "
+				 "on virtual machines",
+		[COST_REFUSED] = "refused",
+	};
+
+	buf_printf(out, "%s at 0x%" PRIx64 ", ", t->module, t->addr);
+	if (t->b & USER_MOVED)
+		buf_adds(out, "behind endbr64, ");
+	buf_printf(out, "%s\n", cost[t->b & 3]);
+}

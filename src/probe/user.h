@@ -1,0 +1,25 @@
+/* Private: what uprobe, uretprobe and usdt share: attaching to places in files. */
+#ifndef AWL_PROBE_USER_H
+#define AWL_PROBE_USER_H
+
+#include "elf/elf.h"
+#include "probe/probe.h"
+
+/* attach_target.b of user probes: what a hit costs (enum probe_cost), and whether an endbr64 was
+ * skipped. */
+enum { USER_MOVED = 256 };
+
+/* Plans a kprobe-type program attached by uprobe multi links where the kernel has them. */
+void user_plan(struct sema *s, struct probe *p);
+/* Attaches every target: one multi link for each file, or a perf event for each place. A link that
+ * is refused because of some of its places is split until those are found; they are told of and
+ * left out. */
+int user_attach(struct attach_env *env, const struct attach_prog *p, bool is_return, struct err *e);
+void user_explain(struct kernel *k, const struct attach_target *t, struct buf *out);
+/* The files that part 1 of an attach point names: fn for each; reports what cannot be found. */
+bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
+		bool (*fn)(void *arg, struct elf *f), void *arg);
+/* arg0, arg1 … at a function's entry; beyond the registers from the stack. */
+struct val user_arg(struct gen *g, unsigned index);
+
+#endif
