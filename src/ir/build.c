@@ -2,8 +2,8 @@
  *
  * Instructions are appended to the current block and folded on the way (fold.c), so that generated
  * code may be naive: ir_bini(b, IR_ADD, x, 0) is x. Floating values are kept once a function, found
- * by a small hash table. After a terminator `b->block` is NULL: what is built then is dropped, and a
- * constant stands for its value.
+ * by a small hash table. After a terminator `b->block` is NULL: what is built then is dropped, and
+ * a constant stands for its value.
  *
  * Stack objects grow downwards from the frame pointer:
  *
@@ -256,13 +256,23 @@ ir_val ir_nonnull(struct ir *b, ir_val p)
 	return ir_emit(b, (struct ir_insn){.op = OP_NONNULL, .arg = {p}});
 }
 
+/* Whether the verifier, too, derives the upper bound of `v` on every kernel. */
+static bool verifier_knows(const struct ir_fn *fn, ir_val v)
+{
+	const struct ir_insn *in = ir_insn(fn, v);
+	int64_t c;
+
+	return in->op == OP_LOAD || in->op == OP_ZEXT || in->op == OP_MASK || in->op == OP_BOUND ||
+	       (in->op == OP_AND && ir_const_of(fn, in->arg[1], &c));
+}
+
 ir_val ir_bound(struct ir *b, ir_val v, uint64_t max)
 {
 	int64_t c;
 
 	if (ir_const_of(b->fn, v, &c))
 		return (uint64_t)c <= max ? v : ir_const(b, (int64_t)max);
-	if (fold_max(b->fn, v) <= max)
+	if (verifier_knows(b->fn, v) && fold_max(b->fn, v) <= max)
 		return v;
 	return ir_emit(b, (struct ir_insn){.op = OP_BOUND, .arg = {v}, .imm = (int64_t)max});
 }
@@ -294,8 +304,11 @@ ir_val ir_object(struct ir *b, uint32_t size, uint32_t align)
 	align = align ? align : 1;
 	fn->stack_now = ALIGN_UP(fn->stack_now + size, align);
 	fn->stack_max = MAX(fn->stack_max, fn->stack_now);
-	struct ir_insn in = {.op = OP_OBJ, .block = BLOCK_NONE, .arg = {size, align},
-			     .imm = -(int64_t)fn->stack_now, .span = b->span};
+	struct ir_insn in = {.op = OP_OBJ,
+			     .block = BLOCK_NONE,
+			     .arg = {size, align},
+			     .imm = -(int64_t)fn->stack_now,
+			     .span = b->span};
 	vec_push(b->m->a, &fn->insns, in);
 	return fn->insns.n - 1;
 }
@@ -319,7 +332,8 @@ uint32_t ir_stack_left(const struct ir *b)
 
 static ir_val load(struct ir *b, unsigned bytes, ir_val ptr, int32_t off, unsigned flags)
 {
-	struct ir_insn in = {.op = OP_LOAD, .bytes = bytes, .flags = flags, .arg = {ptr}, .imm = off};
+	struct ir_insn in = {
+		.op = OP_LOAD, .bytes = bytes, .flags = flags, .arg = {ptr}, .imm = off};
 
 	return ir_emit(b, in);
 }
@@ -393,9 +407,11 @@ ir_val ir_atomic(struct ir *b, enum ir_atomic_op op, unsigned bytes, ir_val ptr,
 		 ir_val v, bool fetch)
 {
 	fetch |= op == IR_ATOMIC_XCHG;
-	ir_val r = ir_emit(b, (struct ir_insn){.op = OP_ATOMIC, .bytes = bytes,
+	ir_val r = ir_emit(b, (struct ir_insn){.op = OP_ATOMIC,
+					       .bytes = bytes,
 					       .flags = op | (fetch ? ATOMIC_FETCH : 0),
-					       .arg = {ptr, v}, .imm = off});
+					       .arg = {ptr, v},
+					       .imm = off});
 	return fetch ? r : ir_const(b, 0);
 }
 
@@ -494,8 +510,8 @@ void ir_br(struct ir *b, ir_val cond, struct ir_block *yes, struct ir_block *no,
 	} else if (in->op == OP_NE && ir_const_of(b->fn, in->arg[1], &c) && c == 0) {
 		ir_br(b, in->arg[0], yes, no, hint);
 	} else {
-		terminate(b, (struct ir_term){.kind = TERM_BR, .hint = hint, .v = cond,
-					      .to = {yes, no}});
+		terminate(b, (struct ir_term){
+				     .kind = TERM_BR, .hint = hint, .v = cond, .to = {yes, no}});
 	}
 }
 

@@ -84,15 +84,15 @@ int64_t fold_eval(unsigned op, int64_t l, int64_t r)
 
 unsigned ir_cmp_swap(unsigned op)
 {
-	static const uint8_t to[] = {OP_EQ, OP_NE, OP_UGT, OP_UGE, OP_ULT, OP_ULE,
-				     OP_SGT, OP_SGE, OP_SLT, OP_SLE};
+	static const uint8_t to[] = {OP_EQ,  OP_NE,  OP_UGT, OP_UGE, OP_ULT,
+				     OP_ULE, OP_SGT, OP_SGE, OP_SLT, OP_SLE};
 	return to[op - OP_EQ];
 }
 
 unsigned ir_cmp_invert(unsigned op)
 {
-	static const uint8_t to[] = {OP_NE, OP_EQ, OP_UGE, OP_UGT, OP_ULE, OP_ULT,
-				     OP_SGE, OP_SGT, OP_SLE, OP_SLT};
+	static const uint8_t to[] = {OP_NE,  OP_EQ,  OP_UGE, OP_UGT, OP_ULE,
+				     OP_ULT, OP_SGE, OP_SGT, OP_SLE, OP_SLT};
 	return to[op - OP_EQ];
 }
 
@@ -217,8 +217,9 @@ static ir_val fold_cmp_const(struct ir *b, unsigned op, ir_val l, int64_t c)
 				   : ir_bin(b, (enum ir_binop)ir_cmp_invert(in.op), in.arg[0],
 					    in.arg[1]);
 	if (in.op == OP_OBJ || in.op == OP_NONNULL || in.op == OP_MAPVAL)
-		return c == 0 && op == OP_EQ ? ir_const(b, 0)
-		       : c == 0 && op == OP_NE ? ir_const(b, 1) : 0;
+		return c == 0 && op == OP_EQ   ? ir_const(b, 0)
+		       : c == 0 && op == OP_NE ? ir_const(b, 1)
+					       : 0;
 	if ((op == OP_EQ || op == OP_NE) && uc > max)
 		return ir_const(b, op == OP_NE);
 	if ((op == OP_ULT && uc > max) || (op == OP_ULE && uc >= max) || (op == OP_UGE && uc == 0))
@@ -334,8 +335,7 @@ ir_val fold_ext(struct ir *b, unsigned op, ir_val v, unsigned bytes)
 		return v;
 	/* An extension of an extension that kept at least as much reads through it. */
 	if ((in.op == OP_ZEXT || in.op == OP_SEXT) && in.bytes >= bytes)
-		return op == OP_ZEXT ? ir_zext(b, in.arg[0], bytes)
-				     : ir_sext(b, in.arg[0], bytes);
+		return op == OP_ZEXT ? ir_zext(b, in.arg[0], bytes) : ir_sext(b, in.arg[0], bytes);
 	if (op == OP_SEXT && in.op == OP_SEXT)
 		return v;
 	if (op == OP_SEXT && in.op == OP_LOAD && (in.flags & LOAD_SIGNED) && in.bytes <= bytes)

@@ -42,7 +42,8 @@ struct ir_insn {
 	int64_t imm;     /* constant, offset, helper, cell, map << 32 | offset, … by op */
 	struct span span;
 };
-/* OBJ: imm is the offset from the frame pointer (negative), arg[0] the size, arg[1] the alignment. */
+/* OBJ: imm is the offset from the frame pointer (negative), arg[0] the size, arg[1] the alignment.
+ */
 
 #define BLOCK_NONE UINT32_MAX
 
@@ -50,13 +51,13 @@ enum ir_term_kind { TERM_NONE, TERM_JMP, TERM_BR, TERM_RET, TERM_MAYGOTO };
 
 struct ir_term {
 	uint8_t kind, hint;
-	ir_val v;                /* condition, result */
-	struct ir_block *to[2];  /* BR: yes, no; MAYGOTO: out, next */
+	ir_val v;               /* condition, result */
+	struct ir_block *to[2]; /* BR: yes, no; MAYGOTO: out, next */
 	struct span span;
 };
 
 struct ir_block {
-	uint32_t id, rpo;        /* rpo: position in fn->rpo, BLOCK_NONE when unreachable */
+	uint32_t id, rpo; /* rpo: position in fn->rpo, BLOCK_NONE when unreachable */
 	const char *name;
 	struct ir_fn *fn;
 	VEC(uint32_t) insns;
@@ -65,9 +66,9 @@ struct ir_block {
 	uint32_t *pred, npred;
 	struct ir_block *idom;
 	uint32_t dom_depth, dom_in, dom_out; /* preorder interval in the tree of dominators */
-	uint32_t loop;           /* depth of loops around it */
+	uint32_t loop;                       /* depth of loops around it */
 	bool cold;
-	uint32_t mark;           /* scratch of passes */
+	uint32_t mark; /* scratch of passes */
 };
 
 struct ir_cell_info {
@@ -88,7 +89,7 @@ struct ir_fn {
 	uint32_t stack_now, stack_max;
 	struct ir_block **rpo;
 	uint32_t nrpo;
-	bool used;               /* reachable from the entry function */
+	bool used; /* reachable from the entry function */
 };
 
 struct ir_module {
@@ -131,7 +132,7 @@ int64_t fold_eval(unsigned op, int64_t l, int64_t r);
 ir_val fold_bin(struct ir *b, unsigned op, ir_val l, ir_val r); /* 0: nothing to fold */
 ir_val fold_ext(struct ir *b, unsigned op, ir_val v, unsigned bytes);
 uint64_t fold_max(const struct ir_fn *fn, ir_val v); /* an upper bound, unsigned */
-unsigned ir_cmp_swap(unsigned op);   /* a op b  ==  b swap(op) a */
+unsigned ir_cmp_swap(unsigned op);                   /* a op b  ==  b swap(op) a */
 unsigned ir_cmp_invert(unsigned op);
 
 /* cfg.c */
@@ -141,20 +142,20 @@ bool cfg_dominates(const struct ir_block *a, const struct ir_block *b);
 struct ir_block **cfg_layout(struct ir_fn *fn); /* the nrpo blocks in the order of emission */
 
 /* The passes over the IR. */
-void ir_check(struct ir_module *m);  /* BUG() when a rule of ir.h is broken */
+void ir_check(struct ir_module *m); /* BUG() when a rule of ir.h is broken */
 void ir_legal(struct ir_fn *fn, const struct ir_isa *isa);
 void ir_gvn(struct ir_fn *fn);
 void ir_dce(struct ir_fn *fn);
 
 /* helper.c */
 enum helper_effect {
-	HELPER_ANY,        /* may read and write everything */
-	HELPER_INVARIANT,  /* same result all through the program, touches nothing */
-	HELPER_FRESH,      /* touches nothing, but each call has its own result */
-	HELPER_LOOKUP,     /* r1 map, r2 key; touches nothing */
-	HELPER_MAPWRITE,   /* r1 map: changes its elements */
-	HELPER_FILL,       /* writes memory at argument 1 of argument 2 bytes, only */
-	HELPER_SEND,       /* reads memory, writes none the program sees */
+	HELPER_ANY,       /* may read and write everything */
+	HELPER_INVARIANT, /* same result all through the program, touches nothing */
+	HELPER_FRESH,     /* touches nothing, but each call has its own result */
+	HELPER_LOOKUP,    /* r1 map, r2 key; touches nothing */
+	HELPER_MAPWRITE,  /* r1 map: changes its elements */
+	HELPER_FILL,      /* writes memory at argument 1 of argument 2 bytes, only */
+	HELPER_SEND,      /* reads memory, writes none the program sees */
 };
 enum helper_effect helper_effect(int helper);
 int helper_by_name(struct str name); /* -1 */
@@ -168,12 +169,12 @@ typedef uint32_t mreg; /* 0…10 physical; MREG_NONE; from MREG_VIRT on virtual 
 
 enum mop {
 	M_NOP,
-	M_MOV,     /* d = a */
-	M_REMAT,   /* d = the floating value `imm` (an ir_val) */
-	M_ALU,     /* d = a `sub` (b or imm); bytes 4: 32-bit form */
+	M_MOV,   /* d = a */
+	M_REMAT, /* d = the floating value `imm` (an ir_val) */
+	M_ALU,   /* d = a `sub` (b or imm); bytes 4: 32-bit form */
 	M_NEG,
-	M_MOV32,   /* d = low half of a */
-	M_SEXT,    /* d = sign-extended low `bytes` of a */
+	M_MOV32, /* d = low half of a */
+	M_SEXT,  /* d = sign-extended low `bytes` of a */
 	M_BSWAP,
 	M_SETCC,   /* d = a `sub` (b or imm) ? 1 : 0 */
 	M_BOUND,   /* d = min(a, b or imm) */
@@ -181,11 +182,15 @@ enum mop {
 	M_ST,      /* [a + off] = b or imm */
 	M_ATOMIC,  /* [a + off] `sub`= b; d is the old value when MF_FETCH */
 	M_CMPXCHG, /* r0 = cmpxchg([a + off], r0, b) */
-	M_CALL,    /* imm: helper, btf id, function index; sub: enum mcall; bytes: number of arguments */
-	M_RELOAD,  /* d = slot a */
-	M_SPILL,   /* slot d = a */
+	M_CALL, /* imm: helper, btf id, function index; sub: enum mcall; bytes: number of arguments
+		 */
+	M_RELOAD, /* d = slot a */
+	M_SPILL,  /* slot d = a */
 	/* terminators */
-	M_JMP, M_JCC, M_RET, M_MAYGOTO,
+	M_JMP,
+	M_JCC,
+	M_RET,
+	M_MAYGOTO,
 };
 
 enum mcall { MCALL_HELPER, MCALL_KFUNC, MCALL_FN };
@@ -200,32 +205,32 @@ struct minsn {
 };
 
 struct mblock {
-	VEC(struct minsn) in;    /* the last one is the terminator */
-	uint32_t to[2], nto;     /* JCC: taken, not taken; indices of mblocks */
+	VEC(struct minsn) in; /* the last one is the terminator */
+	uint32_t to[2], nto;  /* JCC: taken, not taken; indices of mblocks */
 	uint32_t loop;
 	bool cold;
 	uint32_t *pred, npred;
-	uint32_t first;          /* number of its first instruction */
-	uint32_t live_out;       /* head of the list in struct live; by live.c */
-	uint32_t addr;           /* by emit.c */
+	uint32_t first;    /* number of its first instruction */
+	uint32_t live_out; /* head of the list in struct live; by live.c */
+	uint32_t addr;     /* by emit.c */
 };
 
 enum vreg_kind { VREG_NORMAL, VREG_TINY, VREG_SLOT, VREG_REMAT };
 
 struct vreg {
 	uint8_t kind;
-	mreg at;                 /* assigned: register, or slot number of a VREG_SLOT */
-	uint32_t remat;          /* VREG_REMAT: the floating value */
+	mreg at;        /* assigned: register, or slot number of a VREG_SLOT */
+	uint32_t remat; /* VREG_REMAT: the floating value */
 	/* by live.c */
-	uint32_t range;          /* first of its ranges */
-	uint32_t length;         /* positions covered */
-	float weight;            /* uses and definitions, by loop */
-	uint16_t hints;          /* bits of physical registers it is moved from and to */
+	uint32_t range;  /* first of its ranges */
+	uint32_t length; /* positions covered */
+	float weight;    /* uses and definitions, by loop */
+	uint16_t hints;  /* bits of physical registers it is moved from and to */
 };
 
 struct mrange {
-	uint32_t from, to;       /* positions, both inclusive */
-	uint32_t next;           /* 0: last */
+	uint32_t from, to; /* positions, both inclusive */
+	uint32_t next;     /* 0: last */
 };
 
 struct mfn {
@@ -237,8 +242,8 @@ struct mfn {
 	VEC(struct mrange) ranges; /* [0] unused */
 	VEC(struct mrange) fixed;  /* busy ranges of physical registers; next: the register */
 	uint32_t npos;
-	uint32_t nslots;           /* spill slots of 8 bytes */
-	uint32_t frame;            /* bytes */
+	uint32_t nslots; /* spill slots of 8 bytes */
+	uint32_t frame;  /* bytes */
 	bool may_goto;
 	uint64_t seed;
 };
@@ -259,7 +264,7 @@ uint64_t mfn_random(struct mfn *f);
 /* What an instruction reads and writes, for live.c, assign.c and spill.c. */
 struct mops {
 	mreg *use[2];
-	bool late[2];            /* still needed when the result is written */
+	bool late[2]; /* still needed when the result is written */
 	unsigned nuse;
 	mreg *def;
 };
@@ -267,8 +272,10 @@ void minsn_operands(struct minsn *i, struct mops *o);
 
 struct mfn *isel_fn(struct ir_fn *fn, const struct ir_isa *isa);
 void live_compute(struct mfn *f);
+void mfn_hold(struct mfn *f);     /* hold.c: addresses that are wanted often stay in registers */
 void mfn_allocate(struct mfn *f); /* assign.c: until every vreg has its place */
 void spill_rewrite(struct mfn *f, const uint8_t *spill, uint32_t n);
+void mfn_finish(struct mfn *f); /* finish.c: physical registers, no empty blocks */
 
 struct emit;
 uint32_t emit_module(struct ir_module *m, struct mfn **fns, uint32_t nfns, const struct ir_isa *isa,
