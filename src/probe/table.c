@@ -2,9 +2,23 @@
 #include "probe/probe.h"
 
 const struct provider *const providers[] = {
-	&provider_begin,         &provider_end,        &provider_self,
-	&provider_tracepoint,    &provider_software,   &provider_hardware,
-	&provider_rawtracepoint, &provider_iter,       &provider_profile,
-	&provider_interval,      &provider_watchpoint, &provider_uprobe,
-	&provider_uretprobe,     &provider_usdt,       NULL,
+	&provider_begin,
+	&provider_end,
+	&provider_self,
+	&provider_tracepoint,
+	&provider_software,
+	&provider_hardware,
+	&provider_rawtracepoint,
+	&provider_iter,
+	&provider_profile,
+	&provider_interval,
+	&provider_watchpoint,
+	&provider_uprobe,
+	&provider_uretprobe,
+	&provider_usdt,
+	&provider_kprobe,
+	&provider_kretprobe,
+	&provider_fentry,
+	&provider_fexit,
+	NULL,
 };

@@ -92,8 +92,10 @@ static bool usdt_resolve(struct sema *s, const struct attach_point *ap, struct a
 	struct str wanted;
 
 	/* With -p the file may be left out. */
-	if (!probe_parts(s, &provider_usdt, ap, sema_input(s)->pid > 0 ? 2 : 3, 4))
+	if (!probe_parts(s, &provider_usdt, ap, sema_input(s)->pid > 0 ? 1 : 3, 4))
 		return false;
+	if (ap->nparts < 2)
+		return probe_malformed(s, &provider_usdt, ap, "the name is missing");
 	r.name = ap->parts[ap->nparts - 1];
 	if (ap->nparts == 4 && ap->parts[2].n)
 		r.provider = ap->parts[2];

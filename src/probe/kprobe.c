@@ -1,0 +1,345 @@
+/* kprobe:[MODULE:]FUNCTION[+OFFSET] and kretprobe:[MODULE:]FUNCTION: functions of the kernel.
+ *
+ * Several functions of one probe are attached by one kprobe_multi link where the kernel has it,
+ * otherwise by a perf event each. The context is struct pt_regs. */
+#include <errno.h>
+#include <stdlib.h>
+#include "probe/probe.h"
+
+enum { TRACE_KPROBE_MULTI = 42 }; /* BPF_TRACE_KPROBE_MULTI */
+
+struct scan {
+	struct sema *s;
+	const struct provider *prov;
+	struct str module, func;
+	uint64_t offset;
+	struct attach_targets *out;
+	struct nearest near;
+};
+
+static void push_func(struct scan *m, const char *module, const char *name)
+{
+	struct arena *a = sema_arena(m->s);
+	const char *colon = module ? ":" : "";
+
+	probe_push(m->s, m->out,
+		   (struct attach_target){
+			   .name = m->offset ? arena_printf(a, "%s:%s%s%s+%" PRIu64, m->prov->name,
+							    module ? module : "", colon, name,
+							    m->offset)
+					     : arena_printf(a, "%s:%s%s%s", m->prov->name,
+							    module ? module : "", colon, name),
+			   .module = module ? arena_strdup(a, module) : NULL,
+			   .symbol = arena_strdup(a, name),
+			   .addr = m->offset,
+		   });
+}
+
+static int match_one(void *arg, const char *module, const char *name)
+{
+	struct scan *m = arg;
+
+	nearest_try(&m->near, str_of(name));
+	if (m->module.n && !str_glob(m->module, str_of(module ? module : "vmlinux")))
+		return 0;
+	if (str_glob(m->func, str_of(name)))
+		push_func(m, module, name);
+	return 0;
+}
+
+static bool split_offset(struct scan *m, const struct attach_point *ap, struct str text)
+{
+	struct str rest = text;
+	unsigned long long v;
+
+	m->func = str_cut(&rest, '+');
+	if (!rest.p)
+		return true;
+	if (m->prov == &provider_kretprobe)
+		return probe_malformed(m->s, m->prov, ap, "a return probe takes no offset");
+	if (!str_to_u64(rest, &v) || probe_is_glob(m->func))
+		return probe_malformed(m->s, m->prov, ap,
+				       "the offset is no number, or the function a wildcard");
+	m->offset = v;
+	return true;
+}
+
+static bool need_kprobes(struct sema *s, const struct attach_point *ap)
+{
+	struct diag_msg *m;
+
+	if (kernel_has(sema_kernel(s), FEATURE_KPROBE) ||
+	    kernel_has(sema_kernel(s), FEATURE_KPROBE_MULTI))
+		return true;
+	m = sema_report(s, E_FEATURE, ap->span, "this kernel has no kprobes");
+	diag_note(m, "it was built without CONFIG_KPROBES, or they are switched off");
+	diag_help(m, "tracepoint:, rawtracepoint: and profile: probes work here: awl -l");
+	return false;
+}
+
+static bool kprobe_resolve_as(struct sema *s, const struct provider *prov,
+			      const struct attach_point *ap, struct attach_targets *out)
+{
+	struct scan m = {.s = s, .prov = prov, .out = out};
+	size_t before = out->n;
+	struct err e = {0};
+
+	if (!probe_parts(s, prov, ap, 2, 3) || !need_kprobes(s, ap) ||
+	    !split_offset(&m, ap, ap->parts[ap->nparts - 1]))
+		return false;
+	if (ap->nparts == 3)
+		m.module = ap->parts[1];
+	nearest_init(&m.near, m.func);
+	if (kernel_func_each(sema_kernel(s), match_one, &m, &e) < 0) {
+		if (probe_is_glob(m.func)) {
+			sema_report(s, E_PROBE_TARGET, ap->span,
+				    "the kernel's functions cannot be listed: %s", e.what);
+			return false;
+		}
+		/* An exact name is taken at its word: attaching tells. */
+		push_func(&m, NULL, probe_cstr(s, m.func));
+	}
+	return out->n > before ||
+	       probe_none(s, ap, &m.near,
+			  "the function is not there, inlined, or not open to tracing");
+}
+
+static bool kprobe_resolve(struct sema *s, const struct attach_point *ap,
+			   struct attach_targets *out)
+{
+	return kprobe_resolve_as(s, &provider_kprobe, ap, out);
+}
+
+static bool kretprobe_resolve(struct sema *s, const struct attach_point *ap,
+			      struct attach_targets *out)
+{
+	return kprobe_resolve_as(s, &provider_kretprobe, ap, out);
+}
+
+static void kprobe_plan(struct sema *s, struct probe *p)
+{
+	struct kernel *k = sema_kernel(s);
+
+	p->prog_type = BPF_PROG_TYPE_KPROBE;
+	p->pid_filter = sema_input(s)->pid;
+	if (kernel_has(k, FEATURE_KPROBE_MULTI) && !p->targets[0].addr &&
+	    (p->ntargets > 1 || !kernel_has(k, FEATURE_KPROBE)))
+		p->attach_type = TRACE_KPROBE_MULTI;
+}
+
+static const struct type *common_type(struct sema *s, enum probe_name name)
+{
+	switch (name) {
+	case NAME_CTX:
+		return type_ptr(sema_types(s), &type_void, SPACE_CTX);
+	case NAME_FUNC:
+	case NAME_UREGS:
+		return type_int(sema_types(s), 8, false);
+	default:
+		return NULL;
+	}
+}
+
+static const struct type *kprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
+					   unsigned index)
+{
+	if (name == NAME_ARG)
+		return regs_arg(index) >= 0 ? type_int(sema_types(s), 8, false) : NULL;
+	return common_type(s, name);
+}
+
+static const struct type *kretprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
+					      unsigned index)
+{
+	return name == NAME_RETVAL ? type_int(sema_types(s), 8, false) : common_type(s, name);
+}
+
+static struct val kprobe_name_load(struct gen *g, struct probe *p, enum probe_name name,
+				   unsigned index)
+{
+	const struct type *u64 = type_int(gen_types(g), 8, false);
+
+	switch (name) {
+	case NAME_ARG:
+		return probe_ctx_reg(g, u64, regs_arg(index));
+	case NAME_RETVAL:
+		return probe_ctx_reg(g, u64, regs_retval());
+	case NAME_FUNC:
+		return val_scalar(u64, IR_CALL(gen_ir(g), BPF_FUNC_get_func_ip, gen_ctx(g)));
+	case NAME_UREGS:
+		return val_mem(&type_void, gen_ctx(g), 0, SPACE_CTX);
+	default:
+		return val_scalar(u64, gen_ctx(g));
+	}
+}
+
+/* ---- attaching ---- */
+
+static int attach_multi(struct attach_env *env, const struct attach_prog *p, bool is_return,
+			struct err *e)
+{
+	const char **names = calloc(p->ntargets, sizeof(*names));
+	uint64_t *cookies = calloc(p->ntargets, sizeof(*cookies));
+	struct kprobe_multi u = {
+		.names = names,
+		.cookies = cookies,
+		.count = (uint32_t)p->ntargets,
+		.is_return = is_return,
+	};
+	int fd;
+
+	for (size_t i = 0; i < p->ntargets; i++) {
+		names[i] = p->targets[i].symbol;
+		cookies[i] = p->targets[i].id;
+	}
+	fd = bpf_kprobe_multi_open(p->fd, &u, e);
+	free(names);
+	free(cookies);
+	if (fd < 0)
+		return err_wrap(e, "cannot attach %s and %zu more", p->targets[0].name,
+				p->ntargets - 1);
+	env->own_fd(env, fd, true);
+	return 0;
+}
+
+static int attach_perf(struct attach_env *env, const struct attach_prog *p,
+		       const struct attach_target *t, int pmu, bool is_return, struct err *e)
+{
+	struct perf_event_attr attr = {
+		.type = (uint32_t)pmu,
+		.config = is_return ? 1ull << perf_kprobe_retprobe_bit() : 0,
+		.kprobe_func = (uint64_t)(uintptr_t)t->symbol,
+		.probe_offset = t->addr,
+		.sample_period = 1,
+	};
+
+	return probe_attach_perf(env, p, &attr, 0, false, t->id, true, e);
+}
+
+/* Functions that the kernel refuses are left out when there are others. */
+static int attach_each(struct attach_env *env, const struct attach_prog *p, bool is_return,
+		       struct err *e)
+{
+	int pmu = perf_pmu_type("kprobe", e), r = pmu;
+	size_t attached = 0;
+
+	for (size_t i = 0; r >= 0 && i < p->ntargets; i++) {
+		r = attach_perf(env, p, &p->targets[i], pmu, is_return, e);
+		attached += r == 0;
+		if (r < 0 && p->ntargets > 1) {
+			env->skipped(env, &p->targets[i], e->what);
+			r = 0;
+		}
+	}
+	if (r >= 0 && attached) {
+		err_clear(e);
+		return 0;
+	}
+	return err_wrap(e, "cannot attach %s", p->targets[0].name);
+}
+
+static int attach_as(struct attach_env *env, const struct attach_prog *p, bool is_return,
+		     struct err *e)
+{
+	if (p->attach_type == TRACE_KPROBE_MULTI)
+		return attach_multi(env, p, is_return, e);
+	return attach_each(env, p, is_return, e);
+}
+
+static int kprobe_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
+{
+	return attach_as(env, p, false, e);
+}
+
+static int kretprobe_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
+{
+	return attach_as(env, p, true, e);
+}
+
+/* ---- listing ---- */
+
+struct listing {
+	const char *prov;
+	struct str module, func;
+	list_fn fn;
+	void *arg;
+};
+
+static int list_one(void *arg, const char *module, const char *name)
+{
+	struct listing *l = arg;
+	char line[512];
+
+	if (!str_glob(l->module, str_of(module ? module : "vmlinux")) ||
+	    !str_glob(l->func, str_of(name)))
+		return 0;
+	snprintf(line, sizeof(line), "%s:%s%s%s", l->prov, module ? module : "", module ? ":" : "",
+		 name);
+	return l->fn(l->arg, line, NULL);
+}
+
+static int list_as(const char *prov, struct kernel *k, const struct attach_point *pattern,
+		   list_fn fn, void *arg, struct err *e)
+{
+	struct listing l = {prov, STR("*"), probe_pattern(pattern, pattern->nparts > 2 ? 2 : 1), fn,
+			    arg};
+
+	if (!kernel_has(k, FEATURE_KPROBE) && !kernel_has(k, FEATURE_KPROBE_MULTI))
+		return 0;
+	if (pattern->nparts > 2)
+		l.module = pattern->parts[1];
+	return kernel_func_each(k, list_one, &l, e);
+}
+
+static int kprobe_list(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
+		       list_fn fn, void *arg, struct err *e)
+{
+	return list_as("kprobe", k, pattern, fn, arg, e);
+}
+
+static int kretprobe_list(struct kernel *k, int pid, const struct attach_point *pattern,
+			  bool verbose, list_fn fn, void *arg, struct err *e)
+{
+	return list_as("kretprobe", k, pattern, fn, arg, e);
+}
+
+static void kprobe_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
+{
+	buf_printf(out, "kernel function %s, by kprobe\n", t->symbol);
+}
+
+static const char *const kprobe_aliases[] = {"k", NULL};
+static const char *const kretprobe_aliases[] = {"kr", NULL};
+
+const struct provider provider_kprobe = {
+	.name = "kprobe",
+	.aliases = kprobe_aliases,
+	.form = "kprobe:[MODULE:]FUNCTION[+OFFSET]",
+	.doc = "The entry of a kernel function; arg0 … are its arguments.\n\n"
+	       "    kprobe:vfs_read { @[comm] = count(); }",
+	.space = SPACE_KERNEL,
+	.listed = true,
+	.resolve = kprobe_resolve,
+	.plan = kprobe_plan,
+	.name_type = kprobe_name_type,
+	.name_load = kprobe_name_load,
+	.attach = kprobe_attach,
+	.list = kprobe_list,
+	.explain = kprobe_explain,
+};
+
+const struct provider provider_kretprobe = {
+	.name = "kretprobe",
+	.aliases = kretprobe_aliases,
+	.form = "kretprobe:[MODULE:]FUNCTION",
+	.doc = "The return of a kernel function; retval is its result.\n\n"
+	       "    kretprobe:vfs_read { @ = hist(retval); }",
+	.space = SPACE_KERNEL,
+	.resolve = kretprobe_resolve,
+	.plan = kprobe_plan,
+	.name_type = kretprobe_name_type,
+	.name_load = kprobe_name_load,
+	.attach = kretprobe_attach,
+	.list = kretprobe_list,
+	.explain = kprobe_explain,
+};
