@@ -1,0 +1,270 @@
+/* Attaching: the services that providers are given, and the order of things.
+ *
+ *   1  programs that run once (begin, end, iterators) register themselves
+ *   2  the begin programs run; when they call exit(), nothing else is attached
+ *   3  the gate is closed (programs leave at their start), everything is attached, the gate opens
+ *   4  "Attached N probes"; the child of -c may go
+ *
+ * The gate is why a script never sees the return of a call whose entry it missed because the entry
+ * probe was attached a moment later. While a long list is being attached the ring buffer is drained
+ * when it fills.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/priv.h"
+
+/* ---- services -----------------------------------------------------------------------------------
+ */
+
+static void env_own_fd(struct attach_env *env, int fd, bool slow)
+{
+	if (fd >= 0)
+		links_own(env->run, fd, slow);
+}
+
+static void env_at_begin(struct attach_env *env, int fd)
+{
+	struct run *r = env->run;
+
+	hvec_push(&r->begins, fd);
+}
+
+static void env_at_end(struct attach_env *env, int fd)
+{
+	struct run *r = env->run;
+
+	hvec_push(&r->ends, fd);
+}
+
+static void env_on_signal(struct attach_env *env, int signo, int fd)
+{
+	struct run *r = env->run;
+
+	hvec_push(&r->signals, (struct signal_prog){.signo = signo, .fd = fd});
+}
+
+static void env_iterate(struct attach_env *env, int fd)
+{
+	struct run *r = env->run;
+
+	links_own(r, fd, false);
+	hvec_push(&r->iters, fd);
+}
+
+static void env_pin_link(struct attach_env *env, int fd, const char *path)
+{
+	struct run *r = env->run;
+	union bpf_attr a = {.pathname = (uintptr_t)path, .bpf_fd = (uint32_t)fd};
+	int ret = sys_bpf(BPF_OBJ_PIN, &a, sizeof(a));
+
+	links_own(r, fd, false);
+	if (ret < 0)
+		run_message(r, RUN_ERROR,
+			    "cannot pin a link at %s: %s: the path must be new and on a BPF file "
+			    "system",
+			    path, strerror(-ret));
+}
+
+static void env_warn(struct attach_env *env, const char *fmt, ...)
+{
+	struct buf b = BUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	run_message(env->run, RUN_WARN, "%s", buf_cstr(&b));
+	buf_release(&b);
+}
+
+static void env_skipped(struct attach_env *env, const struct attach_target *t, const char *why)
+{
+	struct run *r = env->run;
+
+	r->nskipped++;
+	if (r->p->config.missing_probes != MISSING_IGNORE)
+		run_message(r, RUN_WARN, "%s is not attached: %s", t->name, why);
+}
+
+void attach_env_init(struct run *r)
+{
+	r->env = (struct attach_env){
+		.kernel = r->o.kernel,
+		.pid = r->o.child ? r->o.child : r->o.pid,
+		.verbose = r->o.verbose,
+		.run = r,
+		.own_fd = env_own_fd,
+		.at_begin = env_at_begin,
+		.at_end = env_at_end,
+		.on_signal = env_on_signal,
+		.iterate = env_iterate,
+		.pin_link = env_pin_link,
+		.warn = env_warn,
+		.skipped = env_skipped,
+	};
+}
+
+/* ---- order
+ * ---------------------------------------------------------------------------------------- */
+
+/* The context has room for any arguments that the program might look at; they are zero. */
+int attach_test_run(struct run *r, int prog_fd, struct err *e)
+{
+	static const uint64_t ctx[12];
+	int32_t retval;
+
+	return bpf_test_run(prog_fd, ctx, sizeof(ctx), &retval, e);
+}
+
+static void drain_when_filling(struct run *r)
+{
+	if (ring_used(&r->ring) > r->ring.size / 4)
+		event_drain(r, UINT64_MAX);
+}
+
+static int attach_program(struct run *r, uint32_t i, struct err *e)
+{
+	const struct program_prog *p = &r->p->progs[i];
+	const struct attach_prog ap = {
+		.name = p->title,
+		.targets = p->targets,
+		.ntargets = p->ntargets,
+		.prog_type = p->type,
+		.attach_type = p->attach_type,
+		.fd = r->prog_fds[i],
+	};
+	int ret;
+
+	r->cur_prog = i;
+	r->nprobes += p->ntargets;
+	ret = p->prov->attach(&r->env, &ap, e);
+	if (ret >= 0)
+		return 0;
+	err_wrap(e, "attach %s", p->title);
+	if (r->p->config.missing_probes == MISSING_ERROR)
+		return ret;
+	r->nskipped += p->ntargets;
+	if (r->p->config.missing_probes == MISSING_WARN)
+		run_message(r, RUN_WARN, "%s", e ? e->what : p->title);
+	err_clear(e);
+	return 0;
+}
+
+static int attach_programs(struct run *r, bool once, struct err *e)
+{
+	for (uint32_t i = 0; i < r->p->nprogs; i++) {
+		int ret;
+
+		if (r->p->progs[i].prov->once != once)
+			continue;
+		ret = attach_program(r, i, e);
+		if (ret < 0)
+			return ret;
+		drain_when_filling(r);
+	}
+	return 0;
+}
+
+static int run_begins(struct run *r, struct err *e)
+{
+	for (size_t i = 0; i < r->begins.n && !run_exited(r); i++) {
+		int ret = attach_test_run(r, r->begins.v[i], e);
+
+		if (ret < 0)
+			return ret;
+		drain_when_filling(r);
+	}
+	return 0;
+}
+
+static int attach_gated(struct run *r, struct err *e)
+{
+	int ret;
+
+	run_gate(r, true);
+	ret = attach_programs(r, false, e);
+	if (ret == 0)
+		ret = signal_install(r, e);
+	run_gate(r, false);
+	return ret;
+}
+
+static void say_attached(struct run *r)
+{
+	size_t n = r->nprobes - MIN(r->nskipped, r->nprobes);
+	struct out *o = r->o.out;
+
+	if (r->o.quiet)
+		return;
+	if (run_json(r) && o) {
+		out_printf(o,
+			   "{\"type\": \"attached_probes\", \"count\": %zu, \"data\": {\"probes\": "
+			   "%zu}}\n",
+			   n, n);
+		out_commit(o);
+	} else {
+		run_message(r, RUN_INFO, "Attached %zu probe%s", n, n == 1 ? "" : "s");
+	}
+}
+
+static uint64_t boot_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int release_child(struct run *r, struct err *e)
+{
+	static const char go = 1;
+
+	if (r->o.child_go < 0 || r->o.child == 0)
+		return 0;
+	if (write(r->o.child_go, &go, 1) != 1)
+		return err_set(e, errno, "start the command of -c");
+	return 0;
+}
+
+static int watch_target(struct run *r, struct err *e)
+{
+	int pid = r->o.child ? r->o.child : r->o.pid;
+
+	if (pid == 0)
+		return 0;
+	symbolizer_remember(r->host.render.syms, pid);
+	r->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (r->pid_fd >= 0 || errno == ENOSYS)
+		return 0;
+	err_set(e, errno, "watch process %d", pid);
+	if (errno == ESRCH)
+		err_hint(e, "there is no such process: it may have ended");
+	return -e->code;
+}
+
+int run_attach(struct run *r, struct err *e)
+{
+	uint64_t *start = run_global(r, r->p->start_off);
+	int ret = watch_target(r, e);
+
+	r->state = RUN_ATTACHED;
+	if (start && r->p->start_off != r->p->lost_off)
+		*start = boot_ns();
+	if (ret == 0)
+		ret = attach_programs(r, true, e);
+	if (ret == 0 && !r->o.dry_run)
+		ret = run_begins(r, e);
+	if (ret == 0 && !run_exited(r))
+		ret = attach_gated(r, e);
+	if (ret < 0)
+		return ret;
+	if (r->nprobes > 0 && r->nskipped >= r->nprobes)
+		return err_plain(e, ENOENT, "none of the %zu probes could be attached", r->nprobes);
+	say_attached(r);
+	return release_child(r, e);
+}

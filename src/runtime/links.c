@@ -1,0 +1,84 @@
+/* The links of a run: what keeps programs attached, and letting go of it.
+ *
+ * A link is a descriptor. Closing one of a multi uprobe or a perf event waits for grace periods in
+ * the kernel (45–200 ms each), but those waits run in parallel when the closing threads do: a
+ * hundred links take as long as one. Other links close in microseconds and are closed right here,
+ * first.
+ */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "runtime/priv.h"
+
+#define CLOSERS 64 /* threads at most */
+
+void links_own(struct run *r, int fd, bool slow)
+{
+	hvec_push(&r->links, (struct owned){.fd = fd, .slow = slow, .prog = r->cur_prog});
+}
+
+struct closer {
+	const struct owned *v;
+	size_t n;
+	_Atomic size_t next;
+};
+
+static void *close_some(void *arg)
+{
+	struct closer *c = arg;
+
+	for (;;) {
+		size_t i = c->next++;
+
+		if (i >= c->n)
+			return NULL;
+		if (c->v[i].slow && c->v[i].fd >= 0)
+			close(c->v[i].fd);
+	}
+}
+
+static size_t close_fast(struct owned *v, size_t n)
+{
+	size_t slow = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].slow) {
+			slow += v[i].fd >= 0;
+		} else if (v[i].fd >= 0) {
+			close(v[i].fd);
+		}
+	}
+	return slow;
+}
+
+void links_close(struct run *r)
+{
+	struct closer c = {.v = r->links.v, .n = r->links.n};
+	pthread_t threads[CLOSERS];
+	size_t slow = close_fast(r->links.v, r->links.n), n = 0;
+
+	/* This thread closes too, so one link needs no other thread. */
+	while (n + 1 < slow && n < CLOSERS &&
+	       pthread_create(&threads[n], NULL, close_some, &c) == 0)
+		n++;
+	if (slow)
+		close_some(&c);
+	while (n > 0)
+		pthread_join(threads[--n], NULL);
+	hvec_release(&r->links);
+}
+
+/* Descriptors of a program with several targets were opened in the targets' order. */
+void links_close_addr(struct run *r, uint64_t addr)
+{
+	for (size_t i = 0; i < r->links.n; i++) {
+		struct owned *o = &r->links.v[i];
+		const struct program_prog *p = &r->p->progs[o->prog];
+
+		if (o->fd < 0 || p->type != BPF_PROG_TYPE_PERF_EVENT || p->ntargets == 0 ||
+		    p->targets[0].addr != addr)
+			continue;
+		close(o->fd);
+		o->fd = -1;
+	}
+}

@@ -1,0 +1,121 @@
+/* What was lost, by cause, told at the end of a run.
+ *
+ * Programs count losses in the globals (u64 for each cause, and one for each map of the script):
+ * printed + lost = happened. One line for each cause with a number, what it means and what to do.
+ */
+#include "runtime/priv.h"
+
+uint64_t run_lost(struct run *r, enum lost cause)
+{
+	uint64_t *p = run_global(r, r->p->lost_off + 8u * (uint32_t)cause);
+
+	return p ? __atomic_load_n(p, __ATOMIC_RELAXED) : 0;
+}
+
+static void report_ring(struct run *r, uint64_t n)
+{
+	struct buf b = BUF_INIT;
+
+	if (run_json(r)) {
+		buf_printf(&b,
+			   "{\"type\": \"lost_events\", \"count\": %" PRIu64
+			   ", \"data\": {\"events\": %" PRIu64 "}}\n",
+			   n, n);
+		event_deliver(r, "lost_events", (struct str){b.p, b.n});
+		buf_release(&b);
+	}
+	run_message(r, RUN_WARN,
+		    "Lost %" PRIu64 " event%s: the ring buffer (%" PRIu64
+		    " KiB) was full; print less, "
+		    "filter in the script, or raise the setting perf_rb_pages",
+		    n, n == 1 ? "" : "s", r->ring.size >> 10);
+}
+
+static uint64_t report_map(struct run *r, const struct program_map *m)
+{
+	uint64_t *p = m->user && m->lost_off ? run_global(r, m->lost_off) : NULL;
+	uint64_t n = p ? __atomic_load_n(p, __ATOMIC_RELAXED) : 0;
+
+	if (n)
+		run_message(r, RUN_WARN,
+			    "Lost %" PRIu64
+			    " update%s of %s: the map was full (%u keys); delete keys, or raise "
+			    "the setting max_map_keys",
+			    n, n == 1 ? "" : "s", m->name, m->spec.max_entries);
+	return n;
+}
+
+static void report_maps(struct run *r, uint64_t total)
+{
+	uint64_t told = 0;
+
+	for (size_t i = 0; i < r->p->nmaps; i++)
+		told += report_map(r, &r->p->maps[i]);
+	if (total > told)
+		run_message(r, RUN_WARN,
+			    "Lost %" PRIu64
+			    " map update%s: a map was full; raise the setting max_map_keys",
+			    total - told, total - told == 1 ? "" : "s");
+}
+
+static void report_one(struct run *r, enum lost cause, uint64_t n)
+{
+	const char *s = n == 1 ? "" : "s";
+
+	switch (cause) {
+	case LOST_RING:
+		report_ring(r, n);
+		break;
+	case LOST_STACK:
+		run_message(r, RUN_WARN,
+			    "Lost %" PRIu64
+			    " stack%s: the map of stacks was full; raise the setting "
+			    "max_map_keys",
+			    n, s);
+		break;
+	case LOST_SCRATCH:
+		run_message(r, RUN_WARN,
+			    "Lost %" PRIu64
+			    " event%s: too many probes were active inside one another on one "
+			    "processor; probe fewer functions that call each other",
+			    n, s);
+		break;
+	case LOST_FAULT:
+		if (!r->o.quiet)
+			run_message(
+				r, RUN_WARN,
+				"%" PRIu64
+				" read%s of the target's memory failed: the value is empty or 0 "
+				"(the page was not in memory, or the pointer was wrong)",
+				n, s);
+		break;
+	case LOST_CONTEND:
+		run_message(r, RUN_WARN,
+			    "Lost %" PRIu64
+			    " map update%s: too many processors wrote one key at once; use an "
+			    "aggregation (count, min, max …) or more keys",
+			    n, s);
+		break;
+	default:
+		break;
+	}
+}
+
+void lost_report(struct run *r)
+{
+	for (enum lost c = 0; c < LOST_COUNT; c++) {
+		uint64_t n = run_lost(r, c);
+
+		if (c == LOST_MAP)
+			report_maps(r, n);
+		else if (n)
+			report_one(r, c, n);
+	}
+	if (r->bad_records)
+		run_message(
+			r, RUN_ERROR,
+			"%" PRIu64
+			" malformed records came through the ring buffer: this is a bug of awl, "
+			"please report it",
+			r->bad_records);
+}

@@ -1,0 +1,188 @@
+/* What the files of src/runtime share; nobody else includes it.
+ *
+ * One `struct run` is one program on the kernel. Its life is a line, and each stage has its file:
+ *
+ *   run_new ─ load.c ─── attach.c ─── loop.c ──── finish ─ run.c
+ *             reject.c   links.c      ring.c      mapread.c
+ *             btf.c      signal.c     event.c     mapdump.c
+ *                                     fmt.c       order.c
+ *                                     render.c    lost.c
+ *                                     stack.c
+ *
+ * Ownership: map, program and link descriptors belong to the run and are closed by it; the program
+ * and everything it points to belong to the caller and outlive the run. Nothing is pinned unless
+ * the script asks for it, so the end of the process, however it comes, removes everything.
+ *
+ * Threads: all of this is one thread's, except closing links and reading iterators, which touch
+ * descriptors only. run_stop() and signal handlers set flags and write to `wake_fd`.
+ */
+#ifndef AWL_RUNTIME_PRIV_H
+#define AWL_RUNTIME_PRIV_H
+
+#include <pthread.h>
+#include <signal.h>
+#include "runtime/runtime.h"
+
+/* ---- ring.c --------------------------------------------------------------------------------- */
+
+struct ring {
+	uint64_t *cons_pos; /* mmapped for writing */
+	const uint64_t *prod_pos;
+	const uint8_t *data; /* mapped twice in a row: records never wrap */
+	uint64_t size;       /* of the data, a power of two */
+	size_t page;
+};
+
+typedef void (*ring_fn)(void *arg, const void *rec, size_t len);
+
+int ring_open(struct ring *r, int fd, uint64_t size, struct err *e);
+void ring_close(struct ring *r);
+/* Gives each finished record to fn; at most about `limit` bytes are taken. Returns how many
+ * records. */
+size_t ring_drain(struct ring *r, uint64_t limit, ring_fn fn, void *arg);
+uint64_t ring_used(const struct ring *r); /* bytes waiting, finished or not */
+
+/* ---- fmt.c ---------------------------------------------------------------------------------- */
+
+struct fmt;
+
+/* Prepares a parsed format for fields: one op for each conversion, its function chosen once. */
+struct fmt *fmt_new(struct arena *a, const struct format *f, const struct event_field *fields,
+		    uint32_t nfields);
+/* Appends the text. `raw`: bytes of strings are not escaped. */
+void fmt_run(const struct fmt *f, struct render *r, bool raw, const void *rec, struct buf *out);
+
+/* ---- render.c ------------------------------------------------------------------------------- */
+
+struct text_opts {
+	bool raw;     /* strings are not escaped */
+	bool compact; /* no spaces behind commas: keys in JSON */
+};
+
+void render_text(struct render *r, struct text_opts o, const struct type *t, const void *v,
+		 struct buf *out);
+void render_json(struct render *r, const struct type *t, const void *v, struct buf *out);
+/* Callback of struct render: text or JSON by r->json. */
+void render_value(struct render *r, const struct type *t, const void *v, struct buf *out);
+/* A string value: its bytes, without what is behind the NUL. `*cut` when it fills its capacity. */
+struct str value_string(const struct type *t, const void *v, bool *cut);
+/* An integer-like value (int, bool, enum, pointer, views and aggregations that are numbers). */
+bool value_int(const struct type *t, const void *v, uint64_t *out, bool *is_signed);
+/* Order of values of one type: total, the same from run to run. */
+int value_compare(struct types *ts, const struct type *t, const void *a, const void *b);
+const char *render_trailer(const struct render *r);
+
+/* ---- the run -------------------------------------------------------------------------------- */
+
+struct owned {
+	int fd;
+	bool slow;
+	uint32_t prog; /* index of the program it belongs to */
+};
+
+struct signal_prog {
+	int signo, fd;
+	struct sigaction old;
+};
+
+enum run_state { RUN_NEW, RUN_LOADED, RUN_ATTACHED, RUN_FINISHED };
+
+struct run {
+	struct program *p;
+	struct run_opts o;
+	struct arena *arena;
+	enum run_state state;
+	struct host host;
+	struct attach_env env;
+
+	int *map_fds, *prog_fds; /* -1: none */
+	uint8_t *globals;        /* mmapped, NULL: none */
+	size_t globals_size;
+	struct ring ring;     /* size 0: none */
+	struct fmt **formats; /* by event id, made at first use */
+
+	VEC(struct owned) links;
+	VEC(int) begins;
+	VEC(int) ends;
+	VEC(int) iters;
+	VEC(struct signal_prog) signals;
+	uint32_t cur_prog; /* being attached */
+	size_t nprobes, nskipped;
+
+	int wake_fd, pid_fd;
+	pthread_t iter_thread;
+	bool iter_running;
+	_Atomic bool iters_done;
+	volatile sig_atomic_t stop; /* from run_stop() */
+	uint64_t idle_ns;           /* how long the loop sleeps when nothing comes */
+	bool done;                  /* leave the loop */
+	bool handlers;              /* signal handlers are installed */
+	struct sigaction old_int, old_term, old_pipe;
+	int exit_code;
+	bool exit_called;
+	uint64_t bad_records;
+};
+
+/* Messages of the environment to the caller; no newline at the end. */
+void run_message(struct run *r, enum run_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The u64 at `off` of the globals; NULL when there are none. */
+uint64_t *run_global(struct run *r, uint32_t off);
+/* Closes the gate (exit_off not 0: programs leave at their start) or opens it. */
+void run_gate(struct run *r, bool closed);
+bool run_exited(struct run *r); /* exit() has run in a program */
+bool run_json(const struct run *r);
+
+/* load.c */
+int load_maps(struct run *r, struct err *e);
+int load_programs(struct run *r, struct err *e);
+
+/* btf.c: a BTF object describing the program's functions, and the tables that refer to it. */
+struct prog_btf {
+	int fd; /* -1: none */
+	struct bpf_func_info *funcs;
+	uint32_t nfuncs;
+	struct bpf_line_info *lines;
+	uint32_t nlines;
+};
+bool prog_btf_needed(const struct program_prog *p);
+/* `with_lines`: line information too. Storage in `a`. */
+int prog_btf_load(struct arena *a, struct diag *d, const struct program_prog *p, bool with_lines,
+		  struct prog_btf *out, struct err *e);
+
+/* reject.c: what the verifier's refusal means. Appends text for people, and sets `e`. */
+int reject_explain(struct diag *d, const struct program_prog *p, int error, const char *log,
+		   struct buf *text, struct err *e);
+
+/* links.c */
+void links_own(struct run *r, int fd, bool slow);
+void links_close(struct run *r);
+void links_close_addr(struct run *r, uint64_t addr); /* unwatch() */
+
+/* attach.c */
+void attach_env_init(struct run *r);
+int attach_test_run(struct run *r, int prog_fd, struct err *e);
+
+/* event.c */
+void event_host_init(struct run *r);
+size_t event_drain(struct run *r, uint64_t limit); /* records handled, with pending controls */
+void event_pending(struct run *r);
+void event_deliver(struct run *r, const char *type, struct str text); /* one finished record */
+
+/* stack.c */
+void stack_render(struct render *r, const struct type *t, const void *value, struct buf *out);
+
+/* mapdump.c */
+void map_print(struct run *r, uint32_t map, int64_t top, int64_t div, bool at_exit);
+void map_print_all(struct run *r);
+int map_clear(struct run *r, uint32_t map, bool keep_keys);
+
+/* lost.c */
+void lost_report(struct run *r);
+
+/* signal.c */
+int signal_install(struct run *r, struct err *e);
+void signal_restore(struct run *r);
+void signal_dispatch(struct run *r);
+
+#endif

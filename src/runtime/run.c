@@ -1,0 +1,228 @@
+/* A run from its making to its end; the stages in between have files of their own (see priv.h).
+ *
+ * The end, in this order, so that nothing that happened is missing from the output:
+ *
+ *   gate closed → links closed → ring drained → end programs → ring drained → maps → losses
+ *
+ * Programs that were in the middle when their link went may still submit a record: the ring is
+ * drained until no record is unfinished.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/priv.h"
+
+/* ---- small things that all files use
+ * ----------------------------------------------------------------- */
+
+void run_message(struct run *r, enum run_level level, const char *fmt, ...)
+{
+	struct buf b = BUF_INIT;
+	va_list ap;
+
+	if (!r->o.message)
+		return;
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	r->o.message(r->o.arg, level, buf_cstr(&b));
+	buf_release(&b);
+}
+
+uint64_t *run_global(struct run *r, uint32_t off)
+{
+	if (!r->globals || (size_t)off + 8 > r->globals_size)
+		return NULL;
+	return (uint64_t *)(r->globals + off);
+}
+
+/* A program without exit() may have no flag of its own; then its offset is the losses'. */
+static uint64_t *exit_flag(struct run *r)
+{
+	return r->p->exit_off == r->p->lost_off ? NULL : run_global(r, r->p->exit_off);
+}
+
+void run_gate(struct run *r, bool closed)
+{
+	uint64_t *flag = exit_flag(r);
+
+	if (flag)
+		__atomic_store_n(flag, closed, __ATOMIC_SEQ_CST);
+}
+
+bool run_exited(struct run *r)
+{
+	uint64_t *flag = exit_flag(r);
+
+	return flag && __atomic_load_n(flag, __ATOMIC_ACQUIRE) != 0;
+}
+
+bool run_json(const struct run *r)
+{
+	return r->o.out && r->o.out->format == OUT_JSON;
+}
+
+/* ---- making
+ * ------------------------------------------------------------------------------------------ */
+
+static int *no_fds(struct arena *a, size_t n)
+{
+	int *fds = arena_array_of(a, int, n + 1);
+
+	for (size_t i = 0; i < n; i++)
+		fds[i] = -1;
+	return fds;
+}
+
+struct run *run_new(struct program *p, const struct run_opts *o)
+{
+	struct run *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->p = p;
+	r->o = *o;
+	r->arena = arena_new();
+	r->map_fds = no_fds(r->arena, p->nmaps);
+	r->prog_fds = no_fds(r->arena, p->nprogs);
+	r->formats = arena_array_of(r->arena, struct fmt *, p->nevents + 1);
+	r->pid_fd = -1;
+	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->idle_ns = 1000000;
+	event_host_init(r);
+	attach_env_init(r);
+	return r;
+}
+
+int run_load(struct run *r, struct err *e)
+{
+	int ret = load_maps(r, e);
+
+	if (ret == 0)
+		ret = load_programs(r, e);
+	if (ret == 0)
+		r->state = RUN_LOADED;
+	return ret;
+}
+
+/* ---- ending
+ * -------------------------------------------------------------------------------------------- */
+
+static void sleep_ms(long ms)
+{
+	const struct timespec t = {.tv_nsec = ms * 1000000};
+
+	nanosleep(&t, NULL);
+}
+
+/* Takes everything, waiting a little for records that are being written. */
+static void drain_all(struct run *r)
+{
+	event_drain(r, UINT64_MAX);
+	for (int i = 0; i < 100 && ring_used(&r->ring); i++) {
+		sleep_ms(1);
+		event_drain(r, UINT64_MAX);
+	}
+}
+
+static void end_child(struct run *r)
+{
+	if (r->o.child == 0)
+		return;
+	if (r->pid_fd >= 0)
+		syscall(SYS_pidfd_send_signal, r->pid_fd, SIGTERM, NULL, 0);
+	else
+		kill(r->o.child, SIGTERM);
+}
+
+static int run_ends(struct run *r, struct err *e)
+{
+	int ret = 0;
+
+	run_gate(r, false);
+	for (size_t i = 0; i < r->ends.n && ret >= 0; i++) {
+		ret = attach_test_run(r, r->ends.v[i], e);
+		run_gate(r,
+			 false); /* exit() in one of them does not keep the others from running */
+	}
+	return ret;
+}
+
+static void print_end(struct run *r)
+{
+	if (r->p->config.print_maps_on_exit) {
+		if (r->o.out && !run_json(r) && !r->o.record)
+			out_str(r->o.out, STR("\n\n"));
+		map_print_all(r);
+	}
+	lost_report(r);
+	if (r->o.out)
+		out_flush(r->o.out);
+}
+
+static void stop_iterators(struct run *r)
+{
+	if (r->iter_running)
+		pthread_join(r->iter_thread, NULL);
+	r->iter_running = false;
+}
+
+int run_finish(struct run *r, struct err *e)
+{
+	int ret = 0;
+
+	if (r->state != RUN_ATTACHED)
+		return r->exit_code;
+	r->state = RUN_FINISHED;
+	r->done = true;
+	run_gate(r, true);
+	end_child(r);
+	stop_iterators(r);
+	links_close(r);
+	drain_all(r);
+	if (!r->o.dry_run) {
+		ret = run_ends(r, e);
+		drain_all(r);
+		print_end(r);
+	}
+	signal_restore(r);
+	return ret < 0 ? ret : r->exit_code;
+}
+
+static void close_all(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+void run_free(struct run *r)
+{
+	if (!r)
+		return;
+	run_gate(r, true);
+	stop_iterators(r);
+	links_close(r);
+	signal_restore(r);
+	ring_close(&r->ring);
+	if (r->globals)
+		munmap(r->globals, ALIGN_UP(r->globals_size, (size_t)sysconf(_SC_PAGESIZE)));
+	close_all(r->prog_fds, r->p->nprogs);
+	close_all(r->map_fds, r->p->nmaps);
+	close_all(&r->pid_fd, 1);
+	close_all(&r->wake_fd, 1);
+	hvec_release(&r->begins);
+	hvec_release(&r->ends);
+	hvec_release(&r->iters);
+	hvec_release(&r->signals);
+	symbolizer_free(r->host.render.syms);
+	arena_free(r->arena);
+	free(r);
+}

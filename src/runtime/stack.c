@@ -1,0 +1,143 @@
+/* Stack traces: from the 16-byte value in an event or key to lines of text.
+ *
+ *       0           8        12      14
+ *      +-----------+--------+-------+------+
+ *      | u64 hash  | tgid   | frames| kind |   key of the stack map; its value is u64[frames]
+ *      +-----------+--------+-------+------+   (struct bpf_stack_build_id[frames] in build-id mode)
+ *
+ * The modes, one line a frame after a newline:
+ *
+ *   bpftrace            do_syscall_64+113
+ *   perf       TAB      ffffffff81a01234 do_syscall_64+113 (module)
+ *   raw                 ffffffff81a01234
+ *   build_id            6a7f…e0 0x4f1c        (build id, offset in the file)
+ *
+ * Names of user frames come from files that the traced process chose: they are escaped.
+ */
+#include <linux/bpf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/priv.h"
+
+#define INDENT 8
+
+struct stack_value {
+	uint64_t hash;
+	uint32_t tgid;
+	uint16_t frames, kind;
+};
+
+struct frame_name {
+	const char *sym, *module;
+	uint64_t off;
+};
+
+static bool name_frame(struct render *r, const struct stack_value *v, const struct type *t,
+		       uint64_t addr, struct frame_name *out)
+{
+	struct symbol s = {0};
+
+	*out = (struct frame_name){0};
+	if (t->stack.kind == STACK_KERNEL)
+		return kernel_ksym(r->kernel, addr, &out->sym, &out->module, &out->off);
+	if (!r->syms || !symbolizer_user(r->syms, (int)v->tgid, addr, &s)) {
+		out->module = s.module;
+		return false;
+	}
+	*out = (struct frame_name){s.name, s.module, s.offset};
+	return s.name != NULL;
+}
+
+static void add_name(const struct frame_name *f, bool known, uint64_t addr, struct buf *out)
+{
+	if (!known) {
+		buf_printf(out, "0x%" PRIx64, addr);
+		return;
+	}
+	buf_add_text(out, str_of(f->sym), false);
+	buf_printf(out, "+%" PRIu64, f->off);
+}
+
+static void add_frame(struct render *r, const struct stack_value *v, const struct type *t,
+		      uint64_t addr, struct buf *out)
+{
+	struct frame_name f;
+	bool known, perf = t->stack.mode == STACK_PERF;
+
+	if (t->stack.mode == STACK_RAW) {
+		buf_fill(out, ' ', INDENT);
+		buf_printf(out, "%" PRIx64 "\n", addr);
+		return;
+	}
+	known = name_frame(r, v, t, addr, &f);
+	if (perf)
+		buf_printf(out, "\t%" PRIx64 " ", addr);
+	else
+		buf_fill(out, ' ', INDENT);
+	add_name(&f, known, addr, out);
+	if (perf && f.module && f.module[0]) {
+		buf_adds(out, " (");
+		buf_add_text(out, str_of(f.module), false);
+		buf_addc(out, ')');
+	}
+	buf_addc(out, '\n');
+}
+
+static void add_build_id(const struct bpf_stack_build_id *f, struct buf *out)
+{
+	buf_fill(out, ' ', INDENT);
+	if (f->status == BPF_STACK_BUILD_ID_VALID) {
+		for (size_t i = 0; i < sizeof(f->build_id); i++)
+			buf_printf(out, "%02x", f->build_id[i]);
+		buf_printf(out, " 0x%" PRIx64 "\n", (uint64_t)f->offset);
+	} else {
+		buf_printf(out, "%" PRIx64 "\n", (uint64_t)f->ip);
+	}
+}
+
+static void add_frames(struct render *r, const struct type *t, const struct stack_value *v,
+		       const uint8_t *frames, uint32_t size, struct buf *out)
+{
+	uint32_t each = t->stack.mode == STACK_BUILD_ID ? sizeof(struct bpf_stack_build_id) : 8;
+	uint32_t n = MIN(v->frames, size / each);
+
+	if (t->stack.limit && t->stack.limit < n)
+		n = t->stack.limit;
+	for (uint32_t i = 0; i < n; i++, frames += each) {
+		struct bpf_stack_build_id id;
+		uint64_t addr;
+
+		if (t->stack.mode == STACK_BUILD_ID) {
+			memcpy(&id, frames, sizeof(id));
+			add_build_id(&id, out);
+			continue;
+		}
+		memcpy(&addr, frames, 8);
+		if (addr == 0)
+			break;
+		add_frame(r, v, t, addr, out);
+	}
+}
+
+void stack_render(struct render *r, const struct type *t, const void *value, struct buf *out)
+{
+	struct run *run = r->run;
+	const struct program_map *m;
+	struct stack_value v;
+	uint8_t *frames;
+
+	memcpy(&v, value, sizeof(v));
+	buf_addc(out, '\n');
+	if (v.frames == 0 || run->p->stacks == NO_MAP)
+		return;
+	m = &run->p->maps[run->p->stacks];
+	frames = calloc(1, m->spec.value_size);
+	if (frames && bpf_map_get(run->map_fds[run->p->stacks], &v, frames) == 0) {
+		add_frames(r, t, &v, frames, m->spec.value_size, out);
+	} else {
+		buf_fill(out, ' ', INDENT);
+		buf_adds(out, "<stack lost: the stack map was full>\n");
+	}
+	free(frames);
+}
