@@ -48,7 +48,8 @@ struct elf {
 	struct usdt_site *sites;
 	size_t nsites;
 	bool sites_known;
-	int8_t go; /* 0: not looked yet, 1: yes, -1: no */
+	unsigned usdt_symbols; /* symbols looked up for USDT arguments, limited */
+	int8_t go;             /* 0: not looked yet, 1: yes, -1: no */
 };
 
 struct elf *elf_of_image(struct image *m);

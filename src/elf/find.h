@@ -1,0 +1,13 @@
+/* Parts of finding files that tests and elf_glob use. Private to src/elf. */
+#ifndef AWL_ELF_FIND_H
+#define AWL_ELF_FIND_H
+
+#include "elf/elf.h"
+
+/* Calls `fn` for each entry of a cache of the dynamic linker until it returns non-zero. */
+int ldcache_each(const char *p, size_t n,
+		 int (*fn)(void *arg, uint32_t flags, const char *name, const char *path),
+		 void *arg);
+bool lib_name_matches(struct str want, const char *file);
+
+#endif
