@@ -146,13 +146,16 @@ static const struct type *bytes(struct types *ts, uint32_t size)
 	return type_array(ts, type_int(ts, 1, false), size);
 }
 
-/* A value of `size` bytes that is no pointer and no array. */
-static const struct type *value(struct types *ts, struct str words, uint32_t size, bool is_signed)
+/* A value of `size` bytes that is no pointer and no array. A narrower type is believed in a
+ * register only: elsewhere a name that means another size here than in that kernel would cut the
+ * value. */
+static const struct type *value(struct types *ts, struct str words, uint32_t size, bool is_signed,
+				bool is_register)
 {
 	const struct type *t = type_builtin(ts, words);
 	enum type_lookup tag;
 
-	if (t && t->size && (t->size == size || (t->size < size && fits_int(size))))
+	if (t && t->size && (t->size == size || (is_register && t->size < size)))
 		return t;
 	if (!fits_int(size))
 		return bytes(ts, size);
@@ -177,7 +180,7 @@ static const struct type *array(struct types *ts, const struct ctype *c, const s
 {
 	uint32_t one = element_size(ts, c, f);
 	const struct type *of = c->stars ? pointer(ts, c, space)
-					 : value(ts, c->words, one, f->is_signed);
+					 : value(ts, c->words, one, f->is_signed, false);
 
 	if (f->loc != TP_PLAIN)
 		return type_array(ts, of, 0);
@@ -194,7 +197,7 @@ static const struct type *field_type(struct types *ts, const struct tp_field *f,
 		return array(ts, &c, f, space);
 	if (c.stars && f->size == 8)
 		return pointer(ts, &c, space);
-	return value(ts, c.words, f->size, f->is_signed);
+	return value(ts, c.words, f->size, f->is_signed, space == SPACE_USER && f->size == 8);
 }
 
 const struct type *type_from_tracepoint(struct types *ts, const struct tp_format *f)
