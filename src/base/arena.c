@@ -145,11 +145,13 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 	char *s;
 	int n;
 
+	if (!fmt)
+		BUG("no format");
 	va_copy(again, ap);
 	n = vsnprintf(NULL, 0, fmt, again);
 	va_end(again);
 	if (n < 0)
-		BUG("bad format \"%s\"", fmt);
+		BUG("format that cannot be printed");
 	s = arena_alloc(a, (size_t)n + 1);
 	vsnprintf(s, (size_t)n + 1, fmt, ap);
 	return s;

@@ -93,7 +93,7 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 	va_copy(again, ap);
 	n = vsnprintf(to, b->cap - b->n, fmt, ap);
 	if (n < 0)
-		BUG("bad format \"%s\"", fmt);
+		BUG("format that cannot be printed");
 	if ((size_t)n >= b->cap - b->n) {
 		to = buf_reserve(b, (size_t)n);
 		vsnprintf(to, (size_t)n + 1, fmt, again);

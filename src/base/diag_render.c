@@ -235,28 +235,39 @@ static void place_texts(struct cells *c, size_t n)
 		c[best].hang = false;
 }
 
+static char mark_at(const struct cells *c, size_t n, size_t at)
+{
+	char mark = ' ';
+
+	for (size_t i = 0; i < n; i++)
+		if (at >= c[i].from && at < c[i].to)
+			mark = c[i].primary || mark == '^' ? '^' : '-';
+	return mark;
+}
+
 static void underline(const struct view *v, const struct cells *c, size_t n, int color)
 {
 	size_t right = 0;
 	const char *text = NULL;
 	int text_color = BLUE;
+	char last = ' ';
 
 	gutter(v, 0);
 	buf_addc(v->out, ' ');
 	for (size_t i = 0; i < n; i++)
 		right = MAX(right, c[i].to);
 	for (size_t at = 0; at < right; at++) {
-		char mark = ' ';
+		char mark = mark_at(c, n, at);
 
-		for (size_t i = 0; i < n; i++)
-			if (at >= c[i].from && at < c[i].to)
-				mark = c[i].primary || mark == '^' ? '^' : '-';
-		if (mark != ' ')
+		if (mark != last && last != ' ')
+			paint(v, PLAIN);
+		if (mark != last && mark != ' ')
 			paint(v, mark == '^' ? color : BLUE);
 		buf_addc(v->out, mark);
-		if (mark != ' ')
-			paint(v, PLAIN);
+		last = mark;
 	}
+	if (last != ' ')
+		paint(v, PLAIN);
 	for (size_t i = 0; i < n; i++) {
 		if (c[i].text && !c[i].hang) {
 			text = c[i].text;
