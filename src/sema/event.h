@@ -109,6 +109,7 @@ struct host {
 	/* errorf/warnf: text with the place in the script. */
 	void (*message)(struct host *h, const struct event_def *def, const char *severity, struct str text);
 	void (*unwatch)(struct host *h, uint64_t addr);
+	uint64_t (*global)(struct host *h, uint32_t off); /* a u64 of the globals as it is now */
 	void *run;
 };
 

@@ -154,5 +154,6 @@ bool sema_format(struct sema *s, struct expr *call, struct str text, unsigned fi
 uint32_t sema_string(struct sema *s, const char *text);      /* index in plan.strings */
 uint32_t sema_global(struct sema *s, uint32_t size);         /* 8-byte aligned zeroed space in the globals; once per plan, not per round */
 void sema_need_stack(struct sema *s, uint32_t limit);
+void sema_exits(struct sema *s);                             /* the script calls exit(): sets plan.uses_exit */
 
 #endif
