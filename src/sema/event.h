@@ -117,10 +117,19 @@ struct host {
 
 /* count(), hist() …: what is stored for each key on each CPU, and how it is put together and shown.
  * Rows live in builtin/agg.c and builtin/hist.c. Slots start as zero bytes; zero bytes mean "nothing yet". */
+enum agg_fold {              /* how a program reads it, from slots of u64s */
+	AGG_FOLD_NONE,       /* it cannot */
+	AGG_FOLD_SUM,        /* { value } */
+	AGG_FOLD_MIN,        /* { value, set } */
+	AGG_FOLD_MAX,
+	AGG_FOLD_AVG,        /* { total, count } */
+};
+
 struct agg {
 	const char *name;
 	const char *type_name;       /* "count_t" */
 	const char *json_type;       /* "map", "hist", "stats" */
+	enum agg_fold fold;
 	bool multi_line;             /* the text starts on a line of its own */
 	uint32_t (*size)(const int64_t p[3]);
 	void (*merge)(const struct type *t, void *into, const void *slot);

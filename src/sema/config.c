@@ -1,0 +1,249 @@
+/* Settings: names, values, where they come from (config.h).
+ *
+ *   defaults ← config block of the script ← environment (AWL_MAX_STRLEN, BPFTRACE_MAX_STRLEN)
+ *
+ * One row of `rows` describes one setting: its name, the kind of its value, where it is kept and
+ * its bounds. Names that earlier releases of the language had are errors that name the new one;
+ * settings that have no meaning here are accepted, so that scripts which set them run.
+ *
+ * Example:  config_set(&c, a, STR("max_strlen"), STR("64"), &why) */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sema/config.h"
+
+enum row_kind { ROW_NUM, ROW_BOOL, ROW_TEXT, ROW_ENUM, ROW_IGNORED, ROW_RENAMED };
+
+struct row {
+	const char *name;
+	enum row_kind kind;
+	size_t off;
+	uint64_t min, max;          /* ROW_NUM */
+	const char *const *choices; /* ROW_ENUM: in order of the enum */
+	const char *why;            /* message when the value is wrong, or of ROW_RENAMED */
+};
+
+static const char *const missing_choices[] = {"error", "warn", "ignore", NULL};
+static const char *const stack_choices[] = {"bpftrace", "perf", "raw", "build_id", NULL};
+
+#define NUM(name, min, max, why)                                                   \
+	{                                                                          \
+#name, ROW_NUM, offsetof(struct config, name), min, max, NULL, why \
+	}
+#define BOOL(name)                                                          \
+	{                                                                   \
+#name, ROW_BOOL, offsetof(struct config, name), 0, 0, NULL, \
+			"it takes true or false"                            \
+	}
+
+static const struct row rows[] = {
+	NUM(max_strlen, 1, 1 << 20, "it takes a number of bytes from 1 to 1048576"),
+	NUM(max_map_keys, 1, UINT32_MAX, "it takes a number of entries from 1 on"),
+	NUM(max_probes, 1, UINT32_MAX, "it takes a number from 1 on"),
+	NUM(max_bpf_progs, 1, UINT32_MAX, "it takes a number from 1 on"),
+	NUM(max_cat_bytes, 0, UINT32_MAX, "it takes a number of bytes"),
+	NUM(on_stack_limit, 0, 512, "it takes a number of bytes up to 512"),
+	NUM(perf_rb_pages, 0, 1 << 20, "it takes a number of pages up to 1048576"),
+	NUM(log_size, 0, 1 << 30, "it takes a number of bytes up to 1073741824"),
+	BOOL(print_maps_on_exit),
+	BOOL(cpp_demangle),
+	BOOL(lazy_symbolication),
+	{"missing_probes", ROW_ENUM, offsetof(struct config, missing_probes), 0, 0, missing_choices,
+	 "it takes error, warn or ignore"},
+	{"stack_mode", ROW_ENUM, offsetof(struct config, stack_mode), 0, 0, stack_choices,
+	 "it takes bpftrace, perf, raw or build_id"},
+	{"str_trunc_trailer", ROW_TEXT, offsetof(struct config, str_trunc_trailer), 0, 0, NULL,
+	 NULL},
+	{"license", ROW_TEXT, offsetof(struct config, license), 0, 0, NULL, NULL},
+	{"cache_user_symbols", ROW_IGNORED},
+	{"show_debug_info", ROW_IGNORED},
+	{"use_blazesym", ROW_IGNORED},
+	{"symbol_source", ROW_IGNORED},
+	{"max_type_res_iterations", ROW_IGNORED},
+	{"unstable_import", ROW_IGNORED},
+	{"unstable_import_statement", ROW_IGNORED},
+	{"unstable_typeinfo", ROW_IGNORED},
+	{"unstable_addr", ROW_IGNORED},
+	{"unstable_macro", ROW_IGNORED},
+	{"unstable_map_decl", ROW_IGNORED},
+	{"unstable_tseries", ROW_IGNORED},
+	{"unstable_dw_ustack", ROW_IGNORED},
+	{"strlen", ROW_RENAMED, 0, 0, 0, NULL, "it is called max_strlen now"},
+	{"no_cpp_demangle", ROW_RENAMED, 0, 0, 0, NULL, "use cpp_demangle = false"},
+	{"cat_bytes_max", ROW_RENAMED, 0, 0, 0, NULL, "it is called max_cat_bytes now"},
+	{"map_keys_max", ROW_RENAMED, 0, 0, 0, NULL, "it is called max_map_keys now"},
+};
+
+void config_init(struct config *c, struct arena *a)
+{
+	(void)a;
+	*c = (struct config){
+		.max_strlen = 1024,
+		.max_map_keys = 4096,
+		.max_probes = 1024,
+		.max_bpf_progs = 1024,
+		.max_cat_bytes = 10240,
+		.on_stack_limit = 32,
+		.log_size = 1000000,
+		.print_maps_on_exit = true,
+		.cpp_demangle = true,
+		.lazy_symbolication = true,
+		.str_trunc_trailer = "..",
+		.license = "GPL",
+	};
+}
+
+static struct str without_prefix(struct str name)
+{
+	static const struct str prefixes[] = {{"bpftrace_", 9}, {"awl_", 4}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		struct str p = prefixes[i];
+
+		if (name.n > p.n && str_case_eq((struct str){name.p, p.n}, p))
+			return (struct str){name.p + p.n, name.n - p.n};
+	}
+	return name;
+}
+
+static const struct row *row_find(struct str name)
+{
+	name = without_prefix(name);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (str_case_eq(name, str_of(rows[i].name)))
+			return &rows[i];
+	return NULL;
+}
+
+static bool set_bool(bool *out, struct str v)
+{
+	bool yes = str_case_eq(v, STR("true")) || str_is(v, "1");
+
+	*out = yes;
+	return yes || str_case_eq(v, STR("false")) || str_is(v, "0");
+}
+
+static bool set_choice(unsigned *out, const char *const *choices, struct str v)
+{
+	for (unsigned i = 0; choices[i]; i++)
+		if (str_case_eq(v, str_of(choices[i]))) {
+			*out = i;
+			return true;
+		}
+	return false;
+}
+
+static bool set_num(uint64_t *out, const struct row *r, struct str v)
+{
+	unsigned long long n;
+
+	if (!str_to_u64(v, &n) || n < r->min || n > r->max)
+		return false;
+	*out = n;
+	return true;
+}
+
+static bool row_set(const struct row *r, struct config *c, struct arena *a, struct str v)
+{
+	void *at = (char *)c + r->off;
+
+	switch (r->kind) {
+	case ROW_NUM:
+		return set_num(at, r, v);
+	case ROW_BOOL:
+		return set_bool(at, v);
+	case ROW_ENUM:
+		return set_choice(at, r->choices, v);
+	case ROW_TEXT:
+		*(const char **)at = arena_strndup(a, v.p ? v.p : "", v.n);
+		return true;
+	case ROW_IGNORED:
+		return true;
+	case ROW_RENAMED:
+		break;
+	}
+	return false;
+}
+
+bool config_set(struct config *c, struct arena *a, struct str name, struct str value,
+		const char **why)
+{
+	const struct row *r = row_find(name);
+
+	*why = r ? r->why : "there is no such setting";
+	return r && row_set(r, c, a, value);
+}
+
+void config_from_env(struct config *c, struct arena *a)
+{
+	static const char *const prefixes[] = {"BPFTRACE_", "AWL_"}; /* the later wins */
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (size_t p = 0; p < ARRAY_SIZE(prefixes); p++) {
+			char name[64];
+			const char *v;
+
+			snprintf(name, sizeof(name), "%s%s", prefixes[p], rows[i].name);
+			for (char *s = name; *s; s++)
+				if (*s >= 'a' && *s <= 'z')
+					*s -= 'a' - 'A';
+			v = getenv(name);
+			if (v)
+				row_set(&rows[i], c, a, str_of(v));
+		}
+}
+
+/* ---- the config block ------------------------------------------------------------------------ */
+
+static struct str entry_text(struct arena *a, const struct config_entry *e)
+{
+	switch (e->kind) {
+	case CONFIG_INT:
+		return str_of(arena_printf(a, "%llu", (unsigned long long)e->num));
+	case CONFIG_BOOL:
+		return str_of(e->num ? "true" : "false");
+	case CONFIG_STR:
+	case CONFIG_IDENT:
+		break;
+	}
+	return e->text;
+}
+
+static void report_entry(struct diag *d, const struct config_entry *e, const struct row *r,
+			 const char *why)
+{
+	struct diag_msg *m;
+	struct nearest n;
+
+	if (r && r->kind != ROW_RENAMED) {
+		m = diag_report(d, E_CONFIG, e->value_span, "wrong value for the setting %s: %s",
+				r->name, why);
+		diag_primary(m, "this value");
+		return;
+	}
+	m = diag_report(d, E_CONFIG, e->name_span, "setting %.*s: %s", STR_ARG(e->name), why);
+	nearest_init(&n, without_prefix(e->name));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].kind != ROW_RENAMED && rows[i].kind != ROW_IGNORED)
+			nearest_try(&n, str_of(rows[i].name));
+	if (!r && nearest_found(&n))
+		diag_suggest(m, e->name_span, n.best.p);
+	else if (!r)
+		diag_help(m, "the settings are listed in docs/language.md, section \"config\"");
+}
+
+void config_from_script(struct config *c, struct arena *a, struct diag *d,
+			const struct script *script)
+{
+	c->script_applied = true;
+	VEC_EACH (struct config_entry, e, &script->config) {
+		const struct row *r = row_find(e->name);
+		const char *why;
+
+		if (!config_set(c, a, e->name, entry_text(a, e), &why))
+			report_entry(d, e, r, why);
+		else if (r->kind == ROW_IGNORED)
+			diag_report(d, W_IGNORED, e->name_span, "the setting %s has no effect",
+				    r->name);
+	}
+}

@@ -1,0 +1,174 @@
+/* Targets to programs. A declaration's targets of one provider go into one program where the
+ * provider says that they can share it, given what the body uses: the instructions are then loaded
+ * once and attached many times. Each program gets a body of its own (a clone), since types may
+ * differ from target to target (args.x of two tracepoints). */
+#include "sema/sema_priv.h"
+
+struct usage {
+	struct sema *s;
+	unsigned uses;
+};
+
+static bool is_argn(struct str name, unsigned *n)
+{
+	unsigned long long v;
+	struct str digits = {name.p + 3, name.n - 3};
+
+	if (name.n < 4 || name.n > 6 || memcmp(name.p, "arg", 3) != 0 || digits.p[0] < '0' ||
+	    digits.p[0] > '9')
+		return false;
+	for (size_t i = 0; i < digits.n; i++)
+		if (digits.p[i] < '0' || digits.p[i] > '9')
+			return false;
+	if (digits.n > 1 && digits.p[0] == '0')
+		return false;
+	if (!str_to_u64(digits, &v))
+		return false;
+	*n = v;
+	return true;
+}
+
+unsigned sema_name_uses(struct str name)
+{
+	unsigned n;
+
+	if (str_is(name, "args"))
+		return USES_ARGS;
+	if (str_is(name, "retval"))
+		return USES_RETVAL;
+	if (str_is(name, "ctx"))
+		return USES_CTX;
+	if (str_is(name, "func"))
+		return USES_FUNC;
+	return is_argn(name, &n) ? USES_ARGN : 0;
+}
+
+static void use(void *arg, struct expr *e)
+{
+	struct usage *u = arg;
+	const struct builtin *b;
+
+	if (e->kind != EXPR_IDENT && e->kind != EXPR_CALL)
+		return;
+	b = sema_builtin(u->s, call_name(e));
+	u->uses |= b ? b->uses : 0;
+	u->uses |= sema_name_uses(call_name(e));
+}
+
+static unsigned body_uses(struct sema *s, const struct probe_decl *decl)
+{
+	struct usage u = {s, 0};
+
+	ast_walk_expr(decl->pred, use, &u);
+	ast_walk_block(decl->body, use, &u);
+	return u.uses;
+}
+
+/* A program to be: its targets, as a list of indices. */
+struct group {
+	VEC(uint32_t) members;
+};
+
+struct groups {
+	VEC(struct group) g;
+};
+
+static bool may_share(const struct provider *prov, unsigned uses, const struct attach_target *a,
+		      const struct attach_target *b)
+{
+	return !prov->share || prov->share(uses, a, b);
+}
+
+static bool add_to_group(struct sema *s, struct groups *all, const struct provider *prov,
+			 unsigned uses, const struct attach_targets *t, uint32_t i)
+{
+	uint64_t limit = MIN(s->in->config->max_probes, s->in->config->max_bpf_progs);
+	struct group fresh = {0};
+
+	/* The newest group first: neighbours are alike. */
+	for (size_t g = all->g.n; g-- > 0;)
+		if (may_share(prov, uses, &t->v[all->g.v[g].members.v[0]], &t->v[i])) {
+			vec_push(s->a, &all->g.v[g].members, i);
+			return true;
+		}
+	if (s->probes.n + all->g.n >= limit)
+		return false;
+	vec_push(s->a, &fresh.members, i);
+	vec_push(s->a, &all->g, fresh);
+	return true;
+}
+
+static void take_targets(struct sema *s, struct probe *p, const struct attach_targets *t,
+			 const struct group *g)
+{
+	p->ntargets = g->members.n;
+	p->targets = arena_array_of(s->a, struct attach_target, g->members.n);
+	for (size_t i = 0; i < g->members.n; i++) {
+		p->targets[i] = t->v[g->members.v[i]];
+		p->targets[i].id = s->targets.n;
+		vec_push(s->a, &s->targets, &p->targets[i]);
+	}
+}
+
+static struct probe *probe_new(struct sema *s, const struct probe_decl *decl,
+			       const struct provider *prov, const struct attach_point *ap,
+			       unsigned uses)
+{
+	struct probe *p = arena_new_of(s->a, struct probe);
+	struct var_names *names = arena_new_of(s->a, struct var_names);
+
+	strmap_init(&names->by_name, s->a);
+	p->prov = prov;
+	p->decl = decl;
+	p->ap = ap;
+	p->name = arena_strndup(s->a, ap->text.p, ap->text.n);
+	p->pred = decl->pred ? ast_clone_expr(s->a, decl->pred) : NULL;
+	p->body = ast_clone_block(s->a, decl->body);
+	p->uses = uses;
+	p->index = s->probes.n;
+	p->sema = names;
+	vec_push(s->a, &s->probes, p);
+	return p;
+}
+
+static void report_many(struct sema *s, const struct probe_decl *decl,
+			const struct attach_point *ap)
+{
+	struct config *c = s->in->config;
+	bool progs = c->max_bpf_progs < c->max_probes;
+	struct diag_msg *m;
+
+	m = sema_report(s, E_PROBE_MANY, ap->span,
+			"more than %llu programs would be needed for this script",
+			(unsigned long long)MIN(c->max_probes, c->max_bpf_progs));
+	diag_primary(m, "the limit is passed here");
+	diag_help(m, "name fewer probes, or raise the limit: config = { %s = %llu }",
+		  progs ? "max_bpf_progs" : "max_probes",
+		  (unsigned long long)MIN(c->max_probes, c->max_bpf_progs) * 8);
+	(void)decl;
+}
+
+void sema_group(struct sema *s, const struct probe_decl *decl, const struct provider *prov,
+		const struct attach_point *ap, struct attach_targets *targets)
+{
+	unsigned uses = body_uses(s, decl);
+	struct groups all = {0};
+
+	for (uint32_t i = 0; i < targets->n; i++)
+		if (!add_to_group(s, &all, prov, uses, targets, i)) {
+			report_many(s, decl, ap);
+			return;
+		}
+	VEC_EACH (struct group, g, &all.g) {
+		struct probe *p = probe_new(s, decl, prov, ap, uses);
+
+		take_targets(s, p, targets, g);
+		if (prov->plan)
+			prov->plan(s, p);
+	}
+}
+
+bool sema_argn(struct str name, unsigned *n)
+{
+	return is_argn(name, n);
+}

@@ -1,0 +1,164 @@
+/* Calls: finds the builtin's row, counts the arguments, types them, lets the row's check() say what
+ * comes out.
+ *
+ * A map as the first argument of a BI_MAP_ARG builtin is the map itself: print(@x), delete(@x[k]).
+ * Aggregations (BI_AGG) are calls only where a statement `@m[…] = f(…)` put them into s->agg_call.
+ */
+#include "sema/sema_priv.h"
+
+static void report_unknown(struct sema *s, struct expr *e)
+{
+	struct diag_msg *m;
+	struct nearest n;
+
+	m = sema_report(s, E_FUNCTION, e->call.name_span, "there is no function %.*s()",
+			STR_ARG(e->call.name));
+	if (!m)
+		return;
+	nearest_init(&n, e->call.name);
+	sema_nearest_builtin(s, &n);
+	if (nearest_found(&n))
+		diag_suggest(m, e->call.name_span, arena_strndup(s->a, n.best.p, n.best.n));
+	else
+		diag_help(m, "awl doc lists the functions");
+}
+
+static bool check_count(struct sema *s, const struct builtin *b, struct expr *e)
+{
+	size_t n;
+	struct diag_msg *m;
+
+	call_args(e, &n);
+	if (n >= b->min_args && (b->max_args == 255 || n <= b->max_args))
+		return true;
+	if (b->min_args == b->max_args)
+		m = sema_report(s, E_ARG_COUNT, e->span, "%s() takes %u argument%s, %zu given",
+				b->name, b->min_args, b->min_args == 1 ? "" : "s", n);
+	else if (b->max_args == 255)
+		m = sema_report(s, E_ARG_COUNT, e->span,
+				"%s() takes at least %u argument%s, %zu given", b->name,
+				b->min_args, b->min_args == 1 ? "" : "s", n);
+	else
+		m = sema_report(s, E_ARG_COUNT, e->span,
+				"%s() takes from %u to %u arguments, %zu given", b->name,
+				b->min_args, b->max_args, n);
+	diag_primary(m, "%s", b->proto);
+	return false;
+}
+
+static bool check_allowed(struct sema *s, const struct builtin *b, struct expr *e)
+{
+	struct diag_msg *m;
+
+	if ((b->flags & BI_UNSAFE) && !s->in->unsafe) {
+		m = sema_report(s, E_UNSAFE, e->span, "%s() changes the system", b->name);
+		diag_help(m, "run awl with --unsafe to allow it");
+		return false;
+	}
+	if (b->needs != FEATURE_NONE && s->in->kernel && !kernel_has(s->in->kernel, b->needs)) {
+		m = sema_report(s, E_FEATURE, e->span,
+				"%s needs %s, which this kernel does not have", b->name,
+				feature_text(b->needs));
+		diag_primary(m, "%s", b->proto);
+		return false;
+	}
+	if ((b->flags & BI_AGG) && s->agg_call != e) {
+		m = sema_report(s, E_AGG_CONTEXT, e->span,
+				"%s() is only possible as the value of a map", b->name);
+		diag_help(m, "assign it: @x = %s(%s);", b->name, b->max_args ? "…" : "");
+		return false;
+	}
+	if (e->kind == EXPR_IDENT && b->min_args > 0) {
+		m = sema_report(s, E_ARG_COUNT, e->span, "%s is a function and needs arguments",
+				b->name);
+		diag_primary(m, "%s", b->proto);
+		return false;
+	}
+	return true;
+}
+
+/* True when the types of all arguments are known. */
+static bool type_args(struct sema *s, const struct builtin *b, struct expr *e)
+{
+	size_t n;
+	struct expr **args = call_args(e, &n);
+	bool known = true;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i == 0 && (b->flags & BI_MAP_ARG) && args[0]->kind == EXPR_MAP) {
+			sema_map_arg(s, args[0]);
+			continue;
+		}
+		if (args[i]->kind == EXPR_TYPE)
+			sema_visit(s, args[i]);
+		else
+			sema_value(s, args[i]);
+		known &= args[i]->type->kind != TYPE_POISON;
+	}
+	return known;
+}
+
+/* Arguments keep no flexible types: what is read from them is a plain integer. */
+static void settle_args(struct sema *s, struct expr *e)
+{
+	size_t n;
+	struct expr **args = call_args(e, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (!sema_is_literal(args[i]))
+			sema_adapt(s, args[i], NULL);
+}
+
+static void call_builtin(struct sema *s, const struct builtin *b, struct expr *e)
+{
+	struct call_sem *cs = sema_call(s, e);
+	struct expr *agg = s->agg_call;
+	bool known = true;
+
+	cs->kind = CALL_BUILTIN;
+	cs->builtin = b;
+	e->type = &type_poison;
+	if (!check_allowed(s, b, e) || !check_count(s, b, e))
+		return;
+	s->agg_call = NULL;
+	if (!(b->flags & BI_LAZY_ARGS))
+		known = type_args(s, b, e);
+	settle_args(s, e);
+	if (known)
+		b->check(s, e);
+	else if (b->flags & BI_STMT)
+		e->type = &type_void;
+	s->agg_call = agg;
+	if (!e->type)
+		e->type = &type_poison;
+}
+
+/* A name of the probe or a value, written like a call: args(), arg0(). */
+static bool try_name(struct sema *s, struct expr *e)
+{
+	if (e->call.nargs || !sema_name_uses(e->call.name))
+		return false;
+	e->kind = EXPR_IDENT;
+	sema_ident(s, e);
+	return true;
+}
+
+void sema_call_expr(struct sema *s, struct expr *e)
+{
+	const struct builtin *b;
+
+	if (e->kind == EXPR_CALL && sema_param_str(s, e)) {
+		sema_visit(s, e);
+		return;
+	}
+	b = sema_builtin(s, call_name(e));
+	if (b) {
+		call_builtin(s, b, e);
+		return;
+	}
+	if (try_name(s, e))
+		return;
+	for (size_t i = 0; i < e->call.nargs; i++)
+		sema_visit(s, e->call.args[i]);
+	report_unknown(s, e);
+}

@@ -1,0 +1,155 @@
+/* Casts, sizeof, offsetof.
+ *
+ *   number ↔ number, bool, enum, pointer     pointer ↔ pointer (the space of the operand is kept)
+ *   number ↔ array of numbers of its size    string literal → int8[], uint8[]
+ *   anything → string[n], buffer[n]          string, buffer, array, pointer (read through it)
+ *   map of counts → number
+ *
+ * A pointer made from a number points into the space that the probe's addresses are in. */
+#include "sema/sema_priv.h"
+
+static bool is_bytes(const struct type *t)
+{
+	return t->kind == TYPE_ARRAY && type_is_integer(t->array.of);
+}
+
+static const struct type *cast_int_array(struct sema *s, const struct type *from,
+					 const struct type *to)
+{
+	uint32_t count = to->array.count;
+
+	if (!is_bytes(to))
+		return NULL;
+	if (!count && from->size % to->array.of->size == 0)
+		count = from->size / to->array.of->size;
+	if (count * to->array.of->size != from->size)
+		return NULL;
+	return type_array(s->types, to->array.of, count);
+}
+
+static const struct type *cast_string(struct sema *s, const struct type *from,
+				      const struct type *to)
+{
+	bool ok = from->kind == TYPE_STRING || from->kind == TYPE_BUF || from->kind == TYPE_PTR ||
+		  is_bytes(from);
+
+	if (to->kind == TYPE_STRING || to->kind == TYPE_BUF)
+		return ok ? to : NULL;
+	if (from->kind == TYPE_STRING && is_bytes(to) &&
+	    to->array.of->size == 1) /* (int8[])"text" */
+		return type_array(s->types, to->array.of,
+				  to->array.count ? to->array.count : from->str.cap);
+	return NULL;
+}
+
+/* The type that the cast gives; NULL when it is impossible. */
+static const struct type *cast_type(struct sema *s, const struct type *from, const struct type *to)
+{
+	if (type_eq(from, to) && from->kind != TYPE_INT)
+		return to;
+	if (to->kind == TYPE_STRING || to->kind == TYPE_BUF || from->kind == TYPE_STRING)
+		return cast_string(s, from, to);
+	if (type_is_scalar(from) && type_is_scalar(to))
+		return to;
+	if (type_is_scalar(from) && to->kind == TYPE_ARRAY)
+		return cast_int_array(s, from, to);
+	if (is_bytes(from) && type_is_integer(to))
+		return from->size == to->size ? to : NULL;
+	if (is_bytes(from) && is_bytes(to))
+		return cast_int_array(s, from, to);
+	return NULL;
+}
+
+static void report_cast(struct sema *s, struct expr *e, const struct type *from,
+			const struct type *to)
+{
+	struct diag_msg *m;
+
+	m = sema_report(s, E_CAST, e->span, "%s cannot be cast to %s", sema_type_text(s, from),
+			sema_type_text(s, to));
+	diag_label(m, e->cast.e->span, "%s", sema_type_text(s, from));
+	if (to->kind == TYPE_STRUCT)
+		diag_help(m, "cast to a pointer: *(%s *)…", sema_type_text(s, to));
+	else if (type_is_scalar(from) && to->kind == TYPE_ARRAY)
+		diag_help(m, "the sizes must be equal: %u bytes here", from->size);
+}
+
+void sema_cast(struct sema *s, struct expr *e)
+{
+	struct expr *x = e->cast.e;
+	const struct type *to, *t;
+	enum space space;
+
+	sema_value(s, x);
+	space = x->type->kind == TYPE_PTR ? x->type->ptr.space : sema_space(s);
+	/* Another pointee than the one that the verifier knows is read like any kernel address. */
+	if (space == SPACE_BTF || space == SPACE_CTX)
+		space = SPACE_KERNEL;
+	to = sema_type_in(s, e->cast.to, space);
+	if (x->type->kind == TYPE_POISON || to->kind == TYPE_POISON) {
+		e->type = to; /* the cast tells the type whatever is cast */
+		return;
+	}
+	if (x->type->kind == TYPE_PTR && to->kind == TYPE_PTR &&
+	    type_eq(x->type->ptr.to, to->ptr.to))
+		to = x->type;
+	t = to->kind == TYPE_VOID ? NULL : cast_type(s, x->type, to);
+	if (!t) {
+		report_cast(s, e, x->type, to);
+		return;
+	}
+	e->type = t;
+	if (sema_is_flexible(x->type))
+		sema_adapt(s, x, type_is_integer(t) ? t : NULL);
+	if (x->folded && type_is_scalar(t)) {
+		e->folded = true;
+		e->value = sema_truncate(x->value, t);
+	}
+}
+
+static void be_size(struct sema *s, struct expr *e, uint64_t n)
+{
+	e->type = type_int(s->types, 8, false);
+	e->folded = true;
+	e->value = n;
+}
+
+static const struct type *operand(struct sema *s, struct expr *e)
+{
+	if (e->meta.of_type)
+		return sema_type_in(s, e->meta.of_type, sema_space(s));
+	sema_value(s, e->meta.of);
+	return e->meta.of->type;
+}
+
+void sema_sizeof(struct sema *s, struct expr *e)
+{
+	const struct type *t = operand(s, e);
+
+	if (t->kind == TYPE_POISON)
+		e->type = s->final ? &type_poison : type_int(s->types, 8, false);
+	else
+		be_size(s, e, t->size);
+}
+
+void sema_offsetof(struct sema *s, struct expr *e)
+{
+	const struct type *t = operand(s, e);
+	uint64_t off = 0;
+	struct member m;
+
+	if (t->kind == TYPE_PTR)
+		t = t->ptr.to;
+	for (size_t i = 0; i < e->meta.npath && t->kind != TYPE_POISON; i++) {
+		if ((t->kind != TYPE_STRUCT && t->kind != TYPE_RECORD) ||
+		    !type_member(s->types, t, e->meta.path[i], &m)) {
+			sema_report(s, E_FIELD, e->span, "%s has no field %.*s",
+				    sema_type_text(s, t), STR_ARG(e->meta.path[i]));
+			return;
+		}
+		off += m.offset;
+		t = m.type;
+	}
+	if (t->kind != TYPE_POISON)
+		be_size(s, e, off);
+}

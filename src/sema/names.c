@@ -1,0 +1,189 @@
+/* What a bare name means. In this order:
+ *
+ *   a builtin that may be written without parentheses     pid, comm, nsecs
+ *   a name of the probe                                   args, arg0, retval, ctx, func
+ *   a constant of the C section                           #define TASK_RUNNING 0
+ *   an enumerator of the kernel                           TCP_ESTABLISHED
+ *   a well-known constant of system headers               AF_INET
+ *
+ * Providers give the names of a probe their types; one that has none leads to a message that tells
+ * which probes have it. */
+#include "sema/sema_priv.h"
+
+/* Macros of headers that scripts used to include; BTF has no macros. */
+static const struct {
+	const char *name;
+	uint64_t value;
+} well_known[] = {
+	{"NULL", 0},         {"AF_UNSPEC", 0},       {"AF_UNIX", 1},    {"AF_INET", 2},
+	{"AF_INET6", 10},    {"AF_NETLINK", 16},     {"AF_PACKET", 17}, {"IPPROTO_TCP", 6},
+	{"IPPROTO_UDP", 17}, {"IPPROTO_ICMP", 1},    {"O_RDONLY", 0},   {"O_WRONLY", 1},
+	{"O_RDWR", 2},       {"EPERM", 1},           {"ENOENT", 2},     {"EINTR", 4},
+	{"EAGAIN", 11},      {"ENOMEM", 12},         {"EACCES", 13},    {"EINVAL", 22},
+	{"ETH_P_IP", 0x800}, {"ETH_P_IPV6", 0x86dd},
+};
+
+bool sema_well_known(struct str name, uint64_t *value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(well_known); i++)
+		if (str_is(name, well_known[i].name)) {
+			*value = well_known[i].value;
+			return true;
+		}
+	return false;
+}
+
+/* ---- names of the probe
+ * ---------------------------------------------------------------------------- */
+
+static bool probe_name(struct str name, enum probe_name *kind, unsigned *index)
+{
+	static const struct {
+		unsigned use;
+		enum probe_name name;
+	} names[] = {
+		{USES_ARGS, NAME_ARGS}, {USES_ARGN, NAME_ARG},  {USES_RETVAL, NAME_RETVAL},
+		{USES_CTX, NAME_CTX},   {USES_FUNC, NAME_FUNC},
+	};
+	unsigned use = sema_name_uses(name);
+
+	*index = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].use == use) {
+			*kind = names[i].name;
+			sema_argn(name, index);
+			return true;
+		}
+	return false;
+}
+
+static void report_probe_name(struct sema *s, struct expr *e, enum probe_name kind)
+{
+	struct str n = call_name(e);
+	const struct provider *prov = s->probe->prov;
+	struct diag_msg *m;
+
+	m = sema_report(s, E_PROBE_LIMIT, e->span, "%.*s is not available in %s probes", STR_ARG(n),
+			prov->name);
+	diag_label(m, s->probe->ap->span, "in this probe");
+	if (!m)
+		return;
+	switch (kind) {
+	case NAME_ARGS:
+		diag_help(m, "args is there in tracepoint, rawtracepoint, fentry and fexit, and in "
+			     "uprobe with debug "
+			     "information");
+		break;
+	case NAME_ARG:
+		diag_help(m, "arg0, arg1 … are there in kprobe, uprobe, usdt and rawtracepoint; in "
+			     "a tracepoint use "
+			     "args.NAME");
+		break;
+	case NAME_RETVAL:
+		diag_help(m, "retval is there in kretprobe, uretprobe and fexit; in a tracepoint "
+			     "sys_exit_* use args.ret");
+		break;
+	case NAME_CTX:
+		diag_help(m, "ctx is there in kprobe, uprobe, profile and iter");
+		break;
+	default:
+		diag_help(m, "func is there in kprobe, uprobe, fentry and their return probes");
+		break;
+	}
+}
+
+static bool try_probe_name(struct sema *s, struct expr *e)
+{
+	const struct provider *prov = s->probe->prov;
+	struct call_sem *cs;
+	const struct type *t;
+	enum probe_name kind;
+	unsigned index;
+
+	if (!probe_name(call_name(e), &kind, &index))
+		return false;
+	cs = sema_call(s, e);
+	cs->kind = CALL_PROBE_NAME;
+	cs->name = kind;
+	cs->index = index;
+	t = prov->name_type ? prov->name_type(s, s->probe, kind, index) : NULL;
+	if (!t)
+		report_probe_name(s, e, kind);
+	e->type = t ? sema_decayed(s, t) : &type_poison;
+	return true;
+}
+
+/* ---- constants
+ * ------------------------------------------------------------------------------------------ */
+
+static void be_constant(struct sema *s, struct expr *e, uint64_t value, const struct type *t)
+{
+	struct call_sem *cs = sema_call(s, e);
+
+	cs->kind = CALL_CONSTANT;
+	e->folded = true;
+	e->value = value;
+	e->type = t ? t : type_int_literal(s->types, value, value > INT64_MAX);
+}
+
+static bool try_constant(struct sema *s, struct expr *e)
+{
+	struct str name = e->ident.name;
+	const struct constant *c = strmap_get(&s->constants, name);
+	const struct type *t = NULL;
+	uint64_t v;
+
+	if (c && c->is_str) {
+		e->kind = EXPR_STR;
+		e->str = c->text;
+		e->sem = NULL;
+		e->type = type_string(s->types, c->text.n + 1);
+		return true;
+	}
+	if (c)
+		be_constant(s, e, c->value, NULL);
+	else if (type_enumerator(s->types, name, &v, &t))
+		be_constant(s, e, v, t);
+	else if (sema_well_known(name, &v))
+		be_constant(s, e, v, NULL);
+	else
+		return false;
+	return true;
+}
+
+static void report_name(struct sema *s, struct expr *e)
+{
+	static const char *const names[] = {"args", "arg0", "retval", "ctx", "func"};
+	struct str name = e->ident.name;
+	struct diag_msg *m;
+	struct nearest n;
+
+	m = sema_report(s, E_NAME, e->span, "the name %.*s is not known", STR_ARG(name));
+	nearest_init(&n, name);
+	sema_nearest_builtin(s, &n);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		nearest_try(&n, str_of(names[i]));
+	STRMAP_EACH (it, &s->constants)
+		nearest_try(&n, it->key);
+	if (nearest_found(&n))
+		diag_suggest(m, e->span, arena_strndup(s->a, n.best.p, n.best.n));
+	else
+		diag_help(m,
+			  "variables are written $%.*s, maps @%.*s; constants of C headers need a "
+			  "#define",
+			  STR_ARG(name), STR_ARG(name));
+}
+
+void sema_ident(struct sema *s, struct expr *e)
+{
+	const struct builtin *b = sema_builtin(s, e->ident.name);
+
+	if (b) {
+		sema_call_expr(s, e);
+		return;
+	}
+	if (try_probe_name(s, e) || try_constant(s, e))
+		return;
+	report_name(s, e);
+	e->type = &type_poison;
+}

@@ -1,0 +1,221 @@
+/* Attach points to targets: finds the provider by name or alias, in any case of letters and with
+ * `*` in it, puts command-line parameters into the parts, and asks the provider for the places.
+ *
+ *   kprobe:vfs_*      one provider
+ *   *ware:*           two providers: each that takes the parts contributes
+ *   uprobe:$1:main    $1 replaced; quoted parts are left alone
+ *
+ * All attach points of one declaration that go to the same provider are grouped together. */
+#include "sema/sema_priv.h"
+
+static bool provider_is(const struct provider *p, struct str name)
+{
+	if (str_case_eq(name, str_of(p->name)))
+		return true;
+	for (const char *const *a = p->aliases; a && *a; a++)
+		if (str_case_eq(name, str_of(*a)))
+			return true;
+	return false;
+}
+
+static const struct provider *provider_find(struct sema *s, struct str name)
+{
+	for (const struct provider *const *p = s->in->providers; *p; p++)
+		if (provider_is(*p, name))
+			return *p;
+	return NULL;
+}
+
+static void report_unknown(struct sema *s, const struct attach_point *ap)
+{
+	struct diag_msg *m;
+	struct nearest n;
+
+	m = sema_report(s, E_PROVIDER, ap->part_spans[0], "there is no probe type called %.*s",
+			STR_ARG(ap->parts[0]));
+	nearest_init(&n, ap->parts[0]);
+	for (const struct provider *const *p = s->in->providers; *p; p++) {
+		nearest_try(&n, str_of((*p)->name));
+		for (const char *const *a = (*p)->aliases; a && *a; a++)
+			if (strlen(*a) > 2)
+				nearest_try(&n, str_of(*a));
+	}
+	if (nearest_found(&n))
+		diag_suggest(m, ap->part_spans[0], arena_strndup(s->a, n.best.p, n.best.n));
+	else
+		diag_help(m, "awl -l lists the probes of this system");
+}
+
+/* ---- parameters in attach points
+ * ------------------------------------------------------------------ */
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static void add_param(struct sema *s, const struct attach_point *ap, size_t part, unsigned n,
+		      struct buf *b)
+{
+	bool missing;
+	struct str text = sema_param_text(s, n, &missing);
+	struct diag_msg *m;
+
+	buf_addstr(b, text);
+	if (!missing)
+		return;
+	m = sema_report(s, E_PARAM, ap->part_spans[part],
+			"the parameter $%u of this probe was not given", n);
+	diag_help(m, "put its value behind the script on the command line");
+}
+
+static struct str substitute(struct sema *s, const struct attach_point *ap, size_t part)
+{
+	struct str t = ap->parts[part];
+	struct buf b = BUF_INIT;
+	struct str out;
+
+	for (size_t i = 0; i < t.n;) {
+		unsigned n = 0;
+
+		if (t.p[i] != '$' || i + 1 >= t.n || !is_digit(t.p[i + 1])) {
+			buf_addc(&b, t.p[i++]);
+			continue;
+		}
+		for (i++; i < t.n && is_digit(t.p[i]) && n < 100000; i++)
+			n = n * 10 + (unsigned)(t.p[i] - '0');
+		add_param(s, ap, part, n, &b);
+	}
+	out = (struct str){arena_strndup(s->a, buf_cstr(&b), b.n), b.n};
+	buf_release(&b);
+	return out;
+}
+
+static bool has_param(struct str t)
+{
+	for (size_t i = 0; i + 1 < t.n; i++)
+		if (t.p[i] == '$' && is_digit(t.p[i + 1]))
+			return true;
+	return false;
+}
+
+static struct attach_point *ap_copy(struct sema *s, const struct attach_point *ap)
+{
+	struct attach_point *c = arena_memdup(s->a, ap, sizeof(*ap));
+
+	c->parts = arena_memdup(s->a, ap->parts, ap->nparts * sizeof(*ap->parts));
+	return c;
+}
+
+static struct str join_parts(struct sema *s, const struct attach_point *ap)
+{
+	struct buf b = BUF_INIT;
+	struct str out;
+
+	for (size_t i = 0; i < ap->nparts; i++) {
+		if (i)
+			buf_addc(&b, ':');
+		buf_addstr(&b, ap->parts[i]);
+	}
+	out = (struct str){arena_strndup(s->a, buf_cstr(&b), b.n), b.n};
+	buf_release(&b);
+	return out;
+}
+
+static const struct attach_point *with_params(struct sema *s, const struct attach_point *ap)
+{
+	struct attach_point *c = NULL;
+
+	for (size_t i = 0; i < ap->nparts; i++) {
+		if (ap->quoted[i] || !has_param(ap->parts[i]))
+			continue;
+		if (!c)
+			c = ap_copy(s, ap);
+		c->parts[i] = substitute(s, ap, i);
+	}
+	if (!c)
+		return ap;
+	c->text = join_parts(s, c);
+	return c;
+}
+
+/* ---- resolving
+ * -------------------------------------------------------------------------------------- */
+
+/* Targets of one declaration, gathered for each provider. */
+struct gather {
+	const struct provider *prov;
+	const struct attach_point *ap; /* the first */
+	struct attach_targets targets;
+};
+
+struct gathers {
+	VEC(struct gather) g;
+};
+
+static struct gather *gather_for(struct sema *s, struct gathers *all, const struct provider *prov,
+				 const struct attach_point *ap)
+{
+	VEC_EACH (struct gather, g, &all->g)
+		if (g->prov == prov)
+			return g;
+	vec_push(s->a, &all->g, (struct gather){.prov = prov, .ap = ap});
+	return &all->g.v[all->g.n - 1];
+}
+
+static bool resolve_with(struct sema *s, struct gathers *all, const struct provider *prov,
+			 const struct attach_point *ap)
+{
+	return prov->resolve(s, ap, &gather_for(s, all, prov, ap)->targets);
+}
+
+/* `*` in the provider's name. */
+static bool resolve_glob(struct sema *s, struct gathers *all, const struct attach_point *ap)
+{
+	bool ok = true, any = false;
+
+	for (const struct provider *const *p = s->in->providers; *p; p++) {
+		struct attach_point *c;
+
+		if (!str_glob(ap->parts[0], str_of((*p)->name)))
+			continue;
+		any = true;
+		c = ap_copy(s, ap);
+		c->parts[0] = str_of((*p)->name);
+		c->text = join_parts(s, c);
+		ok &= resolve_with(s, all, *p, c);
+	}
+	if (!any)
+		report_unknown(s, ap);
+	return ok && any;
+}
+
+static bool resolve_point(struct sema *s, struct gathers *all, const struct attach_point *written)
+{
+	const struct attach_point *ap;
+	const struct provider *prov;
+
+	if (!written->nparts || !written->text.n)
+		return true; /* a comma at the end */
+	ap = with_params(s, written);
+	prov = provider_find(s, ap->parts[0]);
+	if (prov)
+		return resolve_with(s, all, prov, ap);
+	if (memchr(ap->parts[0].p, '*', ap->parts[0].n))
+		return resolve_glob(s, all, ap);
+	report_unknown(s, ap);
+	return false;
+}
+
+bool sema_resolve(struct sema *s, const struct probe_decl *decl)
+{
+	struct gathers all = {0};
+	bool ok = true;
+
+	for (size_t i = 0; i < decl->naps; i++)
+		ok &= resolve_point(s, &all, &decl->aps[i]);
+	VEC_EACH (struct gather, g, &all.g)
+		if (g->targets.n)
+			sema_group(s, decl, g->prov, g->ap, &g->targets);
+	return ok;
+}

@@ -1,0 +1,317 @@
+/* The order of sema's passes, its tables, its reports; see sema.h for the whole.
+ *
+ *   config, constants, declarations
+ *   macros expanded in every declaration, attach points resolved, bodies cloned for each program
+ *   rounds over all bodies until no type of a variable or map changes
+ *   maps and variables that only ever got literals become int64, rounds again
+ *   one last round that reports; then the plan of storage
+ *
+ * Reports are made while resolving and in the last round; in between sema_report returns NULL. An
+ * expression whose type is not known yet is type_poison, and so is one that an error was reported
+ * for: everything accepts poison silently. */
+#include "sema/sema_priv.h"
+
+/* ---- access for builtins and providers --------------------------------------------------------
+ */
+
+struct arena *sema_arena(struct sema *s)
+{
+	return s->a;
+}
+
+struct diag *sema_diag(struct sema *s)
+{
+	return s->in->diag;
+}
+
+struct types *sema_types(struct sema *s)
+{
+	return s->types;
+}
+
+struct kernel *sema_kernel(struct sema *s)
+{
+	return s->in->kernel;
+}
+
+struct config *sema_config(struct sema *s)
+{
+	return s->in->config;
+}
+
+const struct sema_in *sema_input(struct sema *s)
+{
+	return s->in;
+}
+
+struct probe *sema_probe(struct sema *s)
+{
+	return s->probe;
+}
+
+bool sema_final(struct sema *s)
+{
+	return s->final;
+}
+
+enum space sema_space(struct sema *s)
+{
+	return s->probe ? s->probe->prov->space : SPACE_NONE;
+}
+
+struct diag_msg *sema_report(struct sema *s, enum diag_code code, struct span sp, const char *fmt,
+			     ...)
+{
+	va_list ap;
+	const char *text;
+
+	if (!s->final && !s->resolving)
+		return NULL;
+	va_start(ap, fmt);
+	text = arena_vprintf(s->a, fmt, ap);
+	va_end(ap);
+	return diag_report(s->in->diag, code, sp, "%s", text);
+}
+
+struct call_sem *sema_call(struct sema *s, struct expr *e)
+{
+	if (!e->sem)
+		e->sem = arena_new_of(s->a, struct call_sem);
+	return e->sem;
+}
+
+struct expr **call_args(const struct expr *e, size_t *n)
+{
+	*n = e->kind == EXPR_CALL ? e->call.nargs : 0;
+	return e->kind == EXPR_CALL ? e->call.args : NULL;
+}
+
+struct str call_name(const struct expr *e)
+{
+	return e->kind == EXPR_CALL ? e->call.name : e->ident.name;
+}
+
+const char *sema_type_text(struct sema *s, const struct type *t)
+{
+	return t ? type_text(s->a, t) : "unknown";
+}
+
+/* ---- tables -------------------------------------------------------------------------------------
+ */
+
+static void add_builtin(struct sema *s, const struct builtin *b)
+{
+	strmap_put(&s->builtins, str_of(b->name), (void *)b);
+	for (const char *const *a = b->aliases; a && *a; a++)
+		strmap_put(&s->builtins, str_of(*a), (void *)b);
+}
+
+static void make_tables(struct sema *s)
+{
+	struct strmap *const maps[] = {&s->builtins, &s->maps, &s->constants, &s->macros,
+				       &s->map_decls};
+
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
+		strmap_init(maps[i], s->a);
+	for (size_t f = 0; s->in->families && s->in->families[f]; f++)
+		for (const struct builtin *b = s->in->families[f]; b->name; b++)
+			add_builtin(s, b);
+}
+
+const struct builtin *sema_builtin(struct sema *s, struct str name)
+{
+	return strmap_get(&s->builtins, name);
+}
+
+void sema_nearest_builtin(struct sema *s, struct nearest *n)
+{
+	STRMAP_EACH (it, &s->builtins)
+		nearest_try(n, it->key);
+	STRMAP_EACH (it, &s->macros)
+		nearest_try(n, it->key);
+}
+
+/* ---- declarations
+ * --------------------------------------------------------------------------------- */
+
+static void declare_map(struct sema *s, const struct map_decl *d)
+{
+	static const char *const kinds[] = {"hash", "lruhash", "percpuhash", "percpulruhash"};
+	struct map_decl *before = strmap_get(&s->map_decls, d->name);
+	struct diag_msg *m;
+	struct nearest n;
+
+	nearest_init(&n, d->kind);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (str_is(d->kind, kinds[i]))
+			goto known;
+		nearest_try(&n, str_of(kinds[i]));
+	}
+	m = sema_report(s, E_MAP_KIND, d->kind_span, "there is no kind of map called %.*s",
+			STR_ARG(d->kind));
+	if (nearest_found(&n))
+		diag_suggest(m, d->kind_span, n.best.p);
+	diag_help(m, "the kinds are hash, lruhash, percpuhash and percpulruhash");
+	return;
+known:
+	if (before) {
+		m = sema_report(s, E_VAR_REDEF, d->span, "the map @%.*s is declared twice",
+				STR_ARG(d->name));
+		diag_label(m, before->span, "first declared here");
+		return;
+	}
+	if (d->has_entries && (d->entries == 0 || d->entries > UINT32_MAX))
+		sema_report(s, E_RANGE, d->span, "a map cannot have %llu entries",
+			    (unsigned long long)d->entries);
+	strmap_put(&s->map_decls, d->name, (void *)d);
+}
+
+static void declare(struct sema *s)
+{
+	const struct script *sc = s->in->script;
+
+	VEC_EACH (struct map_decl, d, &sc->maps)
+		declare_map(s, d);
+	VEC_EACH (struct fn_decl, f, &sc->fns) {
+		struct diag_msg *m = sema_report(s, E_UNSUPPORTED, f->name_span,
+						 "functions (fn) are not supported yet");
+
+		diag_help(m, "use a macro: macro %.*s(…) { … }", STR_ARG(f->name));
+	}
+	VEC_EACH (struct import_decl, i, &sc->imports)
+		sema_report(s, E_UNSUPPORTED, i->span, "import is not supported yet");
+}
+
+/* ---- rounds
+ * ------------------------------------------------------------------------------------------ */
+
+static void round_over_all(struct sema *s)
+{
+	s->changed = false;
+	s->round++;
+	for (size_t i = 0; i < s->probes.n; i++)
+		sema_body(s, s->probes.v[i]);
+}
+
+static void rounds(struct sema *s)
+{
+	for (unsigned i = 0; i < MAX_ROUNDS; i++) {
+		round_over_all(s);
+		if (!s->changed)
+			return;
+	}
+}
+
+static void settle_var(struct sema *s, struct var_info *v)
+{
+	const struct type *t = v->sym.type ? sema_settled(s, v->sym.type) : NULL;
+
+	s->changed |= t != v->sym.type;
+	v->sym.type = t;
+}
+
+/* What only ever got literals is int64 from now on. True when that changed anything. */
+static bool settle(struct sema *s)
+{
+	s->changed = false;
+	for (size_t i = 0; i < s->probes.n; i++) {
+		struct var_names *names = s->probes.v[i]->sema;
+
+		for (size_t k = 0; k < names->vars.n; k++)
+			settle_var(s, names->vars.v[k]);
+	}
+	STRMAP_EACH (it, &s->maps) {
+		struct map_info *m = it->value;
+		const struct type *k = m->sym.key ? sema_settled(s, m->sym.key) : NULL;
+		const struct type *v = m->sym.value ? sema_settled(s, m->sym.value) : NULL;
+
+		s->changed |= k != m->sym.key || v != m->sym.value;
+		m->sym.key = k;
+		m->sym.value = v;
+	}
+	return s->changed;
+}
+
+static void warn_unused(struct sema *s, struct probe *p)
+{
+	struct var_names *names = p->sema;
+
+	for (size_t i = 0; i < names->vars.n; i++) {
+		struct var_info *info = names->vars.v[i];
+		struct var_sym *v = &info->sym;
+
+		if (!v->declared || v->read || info->loop || (v->name.n && v->name.p[0] == '_'))
+			continue;
+		sema_report(s, W_UNUSED, v->decl, "the variable $%.*s is never read",
+			    STR_ARG(v->name));
+	}
+}
+
+static void infer(struct sema *s)
+{
+	rounds(s);
+	s->settling = true;
+	while (settle(s))
+		rounds(s);
+	s->final = true;
+	round_over_all(s);
+	for (size_t i = 0; i < s->probes.n; i++)
+		warn_unused(s, s->probes.v[i]);
+}
+
+/* ---- the face
+ * ------------------------------------------------------------------------------------------ */
+
+static void make_plan(struct sema *s)
+{
+	s->plan = arena_new_of(s->a, struct plan);
+	s->plan->config = s->in->config;
+	s->plan->lost_off = sema_global(s, LOST_COUNT * 8);
+	s->plan->exit_off = sema_global(s, 8);
+	s->plan->start_off = sema_global(s, 8);
+}
+
+static void fill_plan(struct sema *s)
+{
+	struct plan *p = s->plan;
+
+	p->probes = s->probes.v;
+	p->nprobes = s->probes.n;
+	p->events = s->events.v;
+	p->nevents = s->events.n;
+	p->targets = s->targets.v;
+	p->ntargets = s->targets.n;
+	p->strings = s->strings.v;
+	p->nstrings = s->strings.n;
+}
+
+bool sema_run(const struct sema_in *in, struct plan **out)
+{
+	struct sema *s = arena_new_of(in->arena, struct sema);
+	struct probe_decl *decls = in->script->probes.v;
+	size_t n = in->script->probes.n;
+
+	s->in = in;
+	s->a = in->arena;
+	s->types = in->types;
+	s->resolving = true;
+	if (!in->config->script_applied) {
+		config_from_script(in->config, s->a, in->diag, in->script);
+		config_from_env(in->config, s->a);
+	}
+	make_tables(s);
+	make_plan(s);
+	sema_cdefs(s);
+	declare(s);
+	sema_macros_collect(s);
+	for (size_t i = 0; i < n; i++)
+		sema_macros_expand(s, &decls[i]);
+	for (size_t i = 0; i < n; i++)
+		sema_resolve(s, &decls[i]);
+	s->resolving = false;
+	infer(s);
+	sema_plan(s);
+	fill_plan(s);
+	*out = s->plan;
+	return diag_errors(in->diag) == 0;
+}

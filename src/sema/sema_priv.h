@@ -1,0 +1,156 @@
+/* What the files of src/sema share; nobody else includes it.
+ *
+ *   sema.c         the order of the passes, tables, reports     resolve.c  attach points → targets
+ *   group.c        targets → probes                             macro.c    expansion of macros
+ *   infer_*.c      types of expressions and statements          promote.c  how two types become one
+ *   const.c        arithmetic on constants                      vars.c     variables and their
+ * scopes maps.c         keys and values of maps                      plan.c     storage of maps
+ *
+ * A round is one walk over all bodies. Symbols live as long as the compilation: the first round
+ * makes them and hangs them into the tree, later rounds find them there and let their types grow.
+ * A type that is not known yet is type_poison until the last round. */
+#ifndef AWL_SEMA_PRIV_H
+#define AWL_SEMA_PRIV_H
+
+#include "sema/sema.h"
+
+#define MAX_ROUNDS 40
+
+struct var_info {
+	struct var_sym sym;
+	struct var_info *same_name; /* next variable of this name in the probe */
+	unsigned round;             /* the last round whose walk has passed its definition */
+	unsigned set_round;         /* the last round whose walk has passed an assignment */
+	bool loop;                  /* belongs to a for: cannot be assigned */
+	struct span type_span;      /* of what gave it its type, for messages */
+};
+
+/* A name of variables in one probe. There is no shadowing, so at most one is visible. */
+struct var_name {
+	struct str name;
+	struct var_info *live, *all;
+};
+
+struct var_names { /* struct probe.sema */
+	struct strmap by_name;
+	VEC(struct var_name *) live; /* stack of all that are visible */
+	VEC(size_t) scopes;          /* lengths of `live` at the start of each open block */
+	VEC(struct var_info *) vars;
+};
+
+struct map_info {
+	struct map_sym sym;
+	struct span key_span, value_span;    /* what gave the types, for messages */
+	struct span keyed_span, scalar_span; /* first use with, without a key */
+	bool defined;                        /* something is assigned somewhere */
+};
+
+struct constant { /* #define NAME 42, #define NAME "text" */
+	struct str name;
+	bool is_str;
+	struct str text;
+	uint64_t value;
+};
+
+struct sema {
+	const struct sema_in *in;
+	struct arena *a;
+	struct types *types;
+	struct plan *plan;
+	struct probe *probe;
+	unsigned round, loops;
+	bool final, resolving, changed, settling;
+	struct expr *agg_call; /* the call that may be an aggregation */
+	struct strmap builtins, maps, constants, macros, map_decls;
+	VEC(struct probe *) probes;
+	VEC(struct event_def *) events;
+	VEC(const char *) strings;
+	VEC(struct attach_target *) targets;
+};
+
+/* sema.c */
+const struct builtin *sema_builtin(struct sema *s, struct str name);
+const char *sema_type_text(struct sema *s, const struct type *t);
+void sema_nearest_builtin(struct sema *s, struct nearest *n);
+
+/* resolve.c, group.c, macro.c, cdef.c, param.c, plan.c */
+bool sema_resolve(struct sema *s, const struct probe_decl *decl);
+void sema_group(struct sema *s, const struct probe_decl *decl, const struct provider *prov,
+		const struct attach_point *ap, struct attach_targets *targets);
+unsigned sema_name_uses(struct str name);
+bool sema_argn(struct str name, unsigned *n); /* arg12 */
+void sema_macros_collect(struct sema *s);
+void sema_macros_expand(struct sema *s, struct probe_decl *decl);
+void sema_cdefs(struct sema *s);
+void sema_param(struct sema *s, struct expr *e);
+bool sema_param_str(struct sema *s, struct expr *call);
+struct str sema_param_text(struct sema *s, unsigned n, bool *missing);
+void sema_plan(struct sema *s);
+
+/* promote.c: NULL when there is no common type. *clash is set when two 64-bit integers of different
+ * sign had to become int64. */
+const struct type *sema_join(struct sema *s, const struct type *a, const struct type *b,
+			     bool *clash);
+const struct type *sema_flexible(struct sema *s, unsigned bytes);
+const struct type *sema_settled(struct sema *s, const struct type *t); /* literals only: int64 */
+const struct type *sema_stored(struct sema *s, const struct type *t);  /* as a map keeps it */
+bool sema_is_flexible(const struct type *t);
+bool sema_fits(uint64_t value, bool value_signed, const struct type *t);
+/* A literal takes the sign of what it meets. */
+void sema_adapt(struct sema *s, struct expr *e, const struct type *to);
+
+/* const.c */
+extern const char sema_literal_mark[];
+bool sema_is_literal(const struct expr *e);
+void sema_set_literal(struct sema *s, struct expr *e, uint64_t value, bool negative);
+void sema_fold_binary(struct sema *s, struct expr *e);
+void sema_fold_unary(struct sema *s, struct expr *e);
+uint64_t sema_truncate(uint64_t v, const struct type *t);
+
+/* infer_*.c */
+void sema_value(struct sema *s, struct expr *e);      /* types it; void is reported */
+void sema_visit(struct sema *s, struct expr *e);      /* types it; may be void */
+void sema_visit_stmt(struct sema *s, struct expr *e); /* types it; its value is not wanted */
+void sema_condition(struct sema *s, struct expr *e, const char *what);
+void sema_binary(struct sema *s, struct expr *e);
+const struct type *sema_binary_type(struct sema *s, enum binary_op op, struct expr *l,
+				    struct expr *r);
+void sema_report_operands(struct sema *s, enum binary_op op, struct span op_span, struct expr *l,
+			  struct expr *r);
+void sema_field(struct sema *s, struct expr *e);
+void sema_elem(struct sema *s, struct expr *e);
+void sema_index(struct sema *s, struct expr *e);
+void sema_deref(struct sema *s, struct expr *e);
+void sema_cast(struct sema *s, struct expr *e);
+void sema_sizeof(struct sema *s, struct expr *e);
+void sema_offsetof(struct sema *s, struct expr *e);
+void sema_call_expr(struct sema *s, struct expr *e);
+void sema_ident(struct sema *s, struct expr *e);
+bool sema_well_known(struct str name, uint64_t *value);
+void sema_block(struct sema *s, struct block *b, bool want);
+void sema_body(struct sema *s, struct probe *p);
+const struct type *sema_decayed(struct sema *s, const struct type *t); /* char[n] → string[n] */
+const struct type *sema_type_in(struct sema *s, struct type_name *tn, enum space space);
+
+/* vars.c */
+void sema_vars_begin(struct sema *s);
+void sema_vars_end(struct sema *s);
+void sema_scope_enter(struct sema *s);
+void sema_scope_leave(struct sema *s);
+struct var_info *sema_var_read(struct sema *s, struct expr *e);
+struct var_info *sema_var_target(struct sema *s, struct expr *e, const struct type *t);
+struct var_info *sema_var_declare(struct sema *s, struct str name, struct span sp, void **slot);
+void sema_var_assign(struct sema *s, struct var_info *v, struct expr *value, const struct type *t,
+		     struct span at);
+
+/* maps.c */
+struct map_info *sema_map(struct sema *s, struct expr *e);
+void sema_map_use(struct sema *s, struct map_info *m, struct expr *e); /* keys; with or without */
+void sema_map_read(struct sema *s, struct expr *e);
+void sema_map_arg(struct sema *s, struct expr *e);
+void sema_map_assign(struct sema *s, struct expr *map, struct expr *value, const struct type *t,
+		     struct span at);
+const struct type *sema_map_number(struct sema *s, const struct type *value);
+bool sema_map_defined(struct sema *s, struct map_info *m, struct expr *e);
+
+#endif

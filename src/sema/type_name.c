@@ -1,0 +1,99 @@
+/* Type names as written to types: `struct sock *`, `string[64]`, `uint8[16]`, `typeof($x)`.
+ *
+ * Suffixes are read from left to right: "int32*[4]" is an array of four pointers. Pointers point
+ * into the space that the probe's addresses are in (kernel for kprobes, user for uprobes). */
+#include "sema/sema_priv.h"
+
+static void report_unknown(struct sema *s, struct type_name *tn)
+{
+	static const char *const tags[] = {"", "struct ", "union ", "enum ", ""};
+	struct diag_msg *m;
+	struct nearest n;
+	static const char *const common[] = {"bool",   "int8",   "int16",  "int32",
+					     "int64",  "uint8",  "uint16", "uint32",
+					     "uint64", "string", "buffer"};
+
+	m = sema_report(s, E_TYPE_NAME, tn->span, "there is no type %s%.*s", tags[tn->tag],
+			STR_ARG(tn->name));
+	nearest_init(&n, tn->name);
+	for (size_t i = 0; i < ARRAY_SIZE(common) && tn->tag == TAG_NONE; i++)
+		nearest_try(&n, str_of(common[i]));
+	if (nearest_found(&n))
+		diag_suggest(m, tn->span, arena_strndup(s->a, n.best.p, n.best.n));
+	else
+		diag_help(m, "types come from the kernel's type information (BTF); awl -lv 'struct "
+			     "NAME' shows one");
+}
+
+/* string[N], buffer[N]: takes the first suffix. NULL: none of these. */
+static const struct type *sized(struct sema *s, struct type_name *tn, size_t *used)
+{
+	bool str = str_is(tn->name, "string"), buf = str_is(tn->name, "buffer");
+	uint64_t n = s->in->config->max_strlen;
+
+	if (tn->tag != TAG_NONE || (!str && !buf))
+		return NULL;
+	if (tn->nsuffixes && tn->suffixes[0].kind == SUFFIX_ARRAY) {
+		*used = 1;
+		if (!tn->suffixes[0].open)
+			n = tn->suffixes[0].count;
+	}
+	if (n == 0 || n > 1 << 20) {
+		sema_report(s, E_SIZE, tn->span, "a %.*s has from 1 to 1048576 bytes",
+			    STR_ARG(tn->name));
+		return &type_poison;
+	}
+	return str ? type_string(s->types, n) : type_buf(s->types, n);
+}
+
+static const struct type *base(struct sema *s, struct type_name *tn, enum space space, size_t *used)
+{
+	static const enum type_lookup lookups[] = {[TAG_NONE] = LOOKUP_PLAIN,
+						   [TAG_STRUCT] = LOOKUP_STRUCT,
+						   [TAG_UNION] = LOOKUP_UNION,
+						   [TAG_ENUM] = LOOKUP_ENUM};
+	const struct type *t;
+
+	if (tn->tag == TAG_TYPEOF && tn->of_type)
+		return sema_type_in(s, tn->of_type, space);
+	if (tn->tag == TAG_TYPEOF) {
+		sema_value(s, tn->of);
+		return tn->of->type;
+	}
+	t = sized(s, tn, used);
+	if (!t && tn->tag == TAG_NONE)
+		t = type_builtin(s->types, tn->name);
+	if (!t)
+		t = type_lookup(s->types, lookups[tn->tag], tn->name);
+	if (!t)
+		report_unknown(s, tn);
+	return t ? t : &type_poison;
+}
+
+const struct type *sema_type_in(struct sema *s, struct type_name *tn, enum space space)
+{
+	size_t i = 0;
+	const struct type *t = base(s, tn, space, &i);
+
+	for (; i < tn->nsuffixes && t->kind != TYPE_POISON; i++) {
+		struct type_suffix *x = &tn->suffixes[i];
+
+		if (x->kind == SUFFIX_PTR) {
+			t = type_ptr(s->types, t, space);
+		} else if (x->count > 1 << 20) {
+			sema_report(s, E_SIZE, tn->span, "an array of %llu elements is too large",
+				    (unsigned long long)x->count);
+			return &type_poison;
+		} else {
+			t = type_array(s->types, t, x->count);
+		}
+	}
+	return t;
+}
+
+const struct type *sema_type_name(struct sema *s, struct type_name *tn)
+{
+	const struct type *t = sema_type_in(s, tn, sema_space(s));
+
+	return s->final && t->kind == TYPE_POISON ? NULL : t;
+}
