@@ -295,16 +295,36 @@ static uint32_t lex_escape(const struct parser *p, uint32_t i, char *out)
 	return numeric_escape(p, i, out);
 }
 
-/* From `i` on up to the text `close`, unescaped into the arena when there is anything to unescape.
- * Returns the offset of `close`, or UINT32_MAX at the end of the line. */
-static uint32_t string_body(struct parser *p, uint32_t i, const char *close)
+/* The escape whose backslash is at `i`. Returns the offset behind it; what is unknown is reported
+ * and stands for itself. */
+static uint32_t escape(struct parser *p, uint32_t i, char *c)
 {
-	size_t nclose = strlen(close);
-	uint32_t from = i, end = line_end(p, i);
-	struct buf b = BUF_INIT;
-	bool escaped = false;
+	uint32_t next = lex_escape(p, i + 1, c), end;
+	struct diag_msg *m;
 
-	while (i < end && memcmp(p->text.p + i, close, MIN(nclose, end - i)) != 0) {
+	if (next)
+		return next;
+	end = i + 1 < p->text.n && text_at(p, i + 1) != '\n' ? i + 2 : i + 1;
+	m = syntax_error(p, E_STRING, span_at(p, i, end), "unknown escape in a string");
+	diag_help(m, "known are \\n \\t \\r \\\" \\\\ \\a \\b \\f \\v \\e, "
+		     "octal \\101 and hexadecimal \\x41");
+	return end;
+}
+
+static bool text_is(const struct parser *p, uint32_t i, struct str s)
+{
+	return p->text.n - i >= s.n && memcmp(p->text.p + i, s.p, s.n) == 0;
+}
+
+/* From `i` on up to the text `close`, unescaped into the arena when there is anything to unescape.
+ * Returns the offset of `close`, or UINT32_MAX when the line ends before. */
+static uint32_t string_body(struct parser *p, uint32_t i, struct str close)
+{
+	uint32_t from = i;
+	struct buf b = BUF_INIT;
+	bool escaped = false, closed = false;
+
+	while (i < p->text.n && p->text.p[i] != '\n' && !(closed = text_is(p, i, close))) {
 		uint32_t next = i + 1;
 		char c = p->text.p[i];
 
@@ -312,31 +332,22 @@ static uint32_t string_body(struct parser *p, uint32_t i, const char *close)
 			if (!escaped)
 				buf_add(&b, p->text.p + from, i - from);
 			escaped = true;
-			next = lex_escape(p, i + 1, &c);
-			if (!next) {
-				struct diag_msg *m = syntax_error(p, E_STRING,
-								  span_at(p, i, MIN(i + 2, end)),
-								  "unknown escape in a string");
-
-				diag_help(m, "known are \\n \\t \\r \\\" \\\\ \\a \\b \\f \\v \\e, "
-					     "octal \\101 and hexadecimal \\x41");
-				next = MIN(i + 2, end);
-			}
+			next = escape(p, i, &c);
 		}
 		if (escaped)
 			buf_addc(&b, c);
 		i = next;
 	}
-	p->tok.str = text_of(p, from, MIN(i, end));
+	p->tok.str = text_of(p, from, i);
 	if (escaped)
 		p->tok.str = (struct str){arena_strndup(p->arena, buf_cstr(&b), b.n), b.n};
 	buf_release(&b);
-	return i < end && end - i >= nclose ? i : UINT32_MAX;
+	return closed ? i : UINT32_MAX;
 }
 
 static void lex_string(struct parser *p)
 {
-	uint32_t from = p->pos, end = string_body(p, from + 1, "\"");
+	uint32_t from = p->pos, end = string_body(p, from + 1, STR("\""));
 	struct diag_msg *m;
 
 	p->tok.kind = T_STRING;
@@ -368,7 +379,7 @@ static bool lex_wrong_quote(struct parser *p)
 
 		if (!str_starts(rest, open))
 			continue;
-		end = string_body(p, from + (uint32_t)open.n, close.p);
+		end = string_body(p, from + (uint32_t)open.n, close);
 		p->tok.kind = end == UINT32_MAX ? T_BAD : T_STRING;
 		p->pos = end == UINT32_MAX ? from + (uint32_t)open.n : end + (uint32_t)close.n;
 		m = syntax_error(p, E_STRING, span_at(p, from, p->pos),
