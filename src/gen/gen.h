@@ -22,7 +22,8 @@ struct val {
 	int32_t off;
 	enum space space;      /* VAL_MEM; of a pointer in VAL_SCALAR: where it leads, when better known than by type */
 	uint8_t bit_off, bit_size, load_size; /* VAL_MEM of a bit-field */
-	bool nullable;         /* VAL_SCALAR in SPACE_BTF: the verifier wants it checked before use */
+	bool nullable;         /* in SPACE_BTF: the verifier wants the pointer checked before use */
+	bool tracked;          /* a pointer to the verifier: not to be computed with as it is */
 };
 
 #define VAL_VOID ((struct val){VAL_NONE, &type_void, 0, 0, SPACE_NONE, 0, 0, 0})

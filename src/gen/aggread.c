@@ -1,0 +1,122 @@
+/* Reading aggregations in expressions: `if (@errors > 100)`. Each CPU has a slot of its own, so the
+ * value is put together in a loop over all of them:
+ *
+ *   count, sum   u64 value              the total
+ *   min, max     u64 value, u64 set     the least, greatest of those that are set
+ *   avg, stats   u64 total, u64 count   total of totals / total of counts
+ *
+ * CPUs that do not exist (their number is rounded up) have no slot and are passed over by the
+ * look-up.
+ */
+#include "gen/gen_impl.h"
+
+struct fold {
+	const struct map_sym *m;
+	struct val key;
+	bool is_signed;
+	ir_cell a, b; /* value or total; set or count */
+};
+
+/* The slot of CPU `cpu`; control goes to `none` when there is no such CPU or key. */
+static ir_val cpu_slot(struct gen *g, const struct fold *f, ir_val cpu, struct ir_block *none)
+{
+	struct ir *b = &g->b;
+	struct ir_block *hit = ir_block_new(b, NULL);
+	ir_val p = IR_CALL(b, BPF_FUNC_map_lookup_percpu_elem, ir_map(b, f->m->index),
+			   gen_addr(g, f->key), cpu);
+
+	ir_br(b, p, hit, none, IR_LIKELY_YES);
+	ir_at(b, hit);
+	return ir_nonnull(b, p);
+}
+
+static void add_to(struct gen *g, ir_cell c, ir_val slot, int32_t off)
+{
+	struct ir *b = &g->b;
+
+	ir_set(b, c, ir_bin(b, IR_ADD, ir_get(b, c), ir_load(b, 8, slot, off, IR_MEM_NONE)));
+}
+
+static void fold_add(struct gen *g, ir_val cpu, struct ir_block *out, void *arg)
+{
+	struct fold *f = arg;
+	struct ir_block *next = ir_block_new(&g->b, NULL);
+	ir_val slot = cpu_slot(g, f, cpu, next);
+
+	add_to(g, f->a, slot, 0);
+	if (f->m->value->agg.agg->fold == AGG_FOLD_AVG)
+		add_to(g, f->b, slot, 8);
+	ir_jmp(&g->b, next);
+	ir_at(&g->b, next);
+}
+
+static enum ir_binop better(const struct fold *f)
+{
+	if (f->m->value->agg.agg->fold == AGG_FOLD_MIN)
+		return f->is_signed ? IR_SLT : IR_ULT;
+	return f->is_signed ? IR_SGT : IR_UGT;
+}
+
+static void fold_best(struct gen *g, ir_val cpu, struct ir_block *out, void *arg)
+{
+	struct fold *f = arg;
+	struct ir *b = &g->b;
+	struct ir_block *next = ir_block_new(b, NULL), *set = ir_block_new(b, NULL);
+	struct ir_block *take = ir_block_new(b, NULL), *compare = ir_block_new(b, NULL);
+	ir_val slot = cpu_slot(g, f, cpu, next);
+
+	ir_br(b, ir_load(b, 8, slot, 8, IR_MEM_NONE), set, next, IR_LIKELY_EVEN);
+	ir_at(b, set);
+	ir_val v = ir_load(b, 8, slot, 0, IR_MEM_NONE);
+	ir_br(b, ir_get(b, f->b), compare, take, IR_LIKELY_EVEN);
+	ir_at(b, compare);
+	ir_br(b, ir_bin(b, better(f), v, ir_get(b, f->a)), take, next, IR_LIKELY_EVEN);
+	ir_at(b, take);
+	ir_set(b, f->a, v);
+	ir_set(b, f->b, ir_const(b, 1));
+	ir_jmp(b, next);
+	ir_at(b, next);
+}
+
+static void zero_slot(struct gen *g, ir_val cpu, struct ir_block *out, void *arg)
+{
+	struct fold *f = arg;
+	struct ir_block *next = ir_block_new(&g->b, NULL);
+	ir_val slot = cpu_slot(g, f, cpu, next);
+
+	gen_move(g, val_mem(&type_void, slot, 0, SPACE_BPF), VAL_VOID, f->m->value_size);
+	ir_jmp(&g->b, next);
+	ir_at(&g->b, next);
+}
+
+static ir_val result(struct gen *g, const struct fold *f)
+{
+	struct ir *b = &g->b;
+	ir_val a = ir_get(b, f->a);
+
+	if (f->m->value->agg.agg->fold != AGG_FOLD_AVG)
+		return a;
+	return ir_bin(b, f->is_signed ? IR_SDIV : IR_UDIV, a, ir_get(b, f->b));
+}
+
+struct val agg_read(struct gen *g, const struct map_sym *m, struct val key, const struct type *want)
+{
+	struct ir *b = &g->b;
+	struct fold f = {m, key, m->value->agg.is_signed, ir_cell_new(b, "total", false),
+			 ir_cell_new(b, "count", false)};
+	enum agg_fold kind = m->value->agg.agg->fold;
+	bool best = kind == AGG_FOLD_MIN || kind == AGG_FOLD_MAX;
+
+	ir_set(b, f.a, ir_const(b, 0));
+	ir_set(b, f.b, ir_const(b, 0));
+	loop_count(g, g->in->ncpus, best ? fold_best : fold_add, &f);
+	return val_scalar(type_is_scalar(want) ? want : type_int(g->in->types, 8, f.is_signed),
+			  result(g, &f));
+}
+
+void agg_zero_all(struct gen *g, const struct map_sym *m, struct val key)
+{
+	struct fold f = {m, key};
+
+	loop_count(g, g->in->ncpus, zero_slot, &f);
+}

@@ -1,0 +1,134 @@
+/* Loops inside one function: while, for over a range, unroll; and the ones that other files
+ * generate.
+ *
+ * The verifier walks through a loop once for each turn unless its head is a may_goto, which bounds
+ * the turns at run time. So loops whose number of turns is small and known are left to the
+ * verifier, all others have a may_goto where the kernel knows it:
+ *
+ *   head:   may_goto out            (kernels that have it)
+ *           br i < end, body, out
+ *   body:   …
+ *   next:   i = i + 1; jmp head
+ */
+#include "gen/gen_impl.h"
+
+/* Up to so many turns are left to the verifier. */
+#define SMALL_LOOP 64
+
+static bool has_may_goto(struct gen *g)
+{
+	return kernel_has(g->in->kernel, FEATURE_MAY_GOTO);
+}
+
+/* At the head of a loop that may be long. */
+static void guard(struct gen *g, struct ir_block *out)
+{
+	struct ir_block *next;
+
+	if (!has_may_goto(g))
+		return;
+	next = ir_block_new(&g->b, NULL);
+	ir_may_goto(&g->b, out, next);
+	ir_at(&g->b, next);
+}
+
+static void loop_body(struct gen *g, struct block *body, struct ir_block *brk,
+		      struct ir_block *cont)
+{
+	struct gen_loop loop = {g->loop, brk, cont};
+
+	g->loop = &loop;
+	gen_stmts(g, body);
+	if (body->value)
+		gen_effect(g, body->value);
+	g->loop = loop.up;
+}
+
+void loop_while(struct gen *g, struct stmt *s)
+{
+	struct ir *b = &g->b;
+	struct ir_block *head = ir_block_new(b, "while"), *body = ir_block_new(b, NULL);
+	struct ir_block *out = ir_block_new(b, NULL);
+
+	ir_jmp(b, head);
+	ir_at(b, head);
+	guard(g, out);
+	struct gen_mark mark = gen_mark(g);
+	gen_branch(g, s->repeat.cond, body, out, IR_LIKELY_YES);
+	gen_release(g, mark);
+	ir_at(b, body);
+	loop_body(g, s->repeat.body, out, head);
+	ir_jmp(b, head);
+	ir_at(b, out);
+}
+
+void loop_unroll(struct gen *g, struct stmt *s)
+{
+	struct ir *b = &g->b;
+	struct ir_block *out = ir_block_new(b, NULL);
+
+	for (uint64_t i = 0; i < s->repeat.cond->value; i++) {
+		struct ir_block *next = ir_block_new(b, NULL);
+		loop_body(g, s->repeat.body, out, next);
+		ir_jmp(b, next);
+		ir_at(b, next);
+	}
+	ir_jmp(b, out);
+	ir_at(b, out);
+}
+
+static bool is_small(const struct stmt *s)
+{
+	const struct expr *from = s->loop.from, *to = s->loop.to;
+
+	return from->folded && to->folded && (int64_t)(to->value - from->value) <= SMALL_LOOP;
+}
+
+/* The counter is the loop's own: assigning to the variable in the body changes one turn only. */
+void loop_range(struct gen *g, struct stmt *s)
+{
+	struct ir *b = &g->b;
+	struct var_sym *v = s->loop.sym;
+	struct ir_block *head = ir_block_new(b, "for"), *body = ir_block_new(b, NULL);
+	struct ir_block *next = ir_block_new(b, NULL), *out = ir_block_new(b, NULL);
+	ir_cell i = ir_cell_new(b, "i", false), end = 0;
+
+	ir_set(b, i, gen_scalar(g, s->loop.from));
+	if (!s->loop.to->folded) {
+		end = ir_cell_new(b, "end", false);
+		ir_set(b, end, gen_scalar(g, s->loop.to));
+	}
+	ir_jmp(b, head);
+	ir_at(b, head);
+	if (!is_small(s))
+		guard(g, out);
+	ir_val limit = end ? ir_get(b, end) : ir_const(b, (int64_t)s->loop.to->value);
+	ir_br(b, ir_bin(b, IR_SLT, ir_get(b, i), limit), body, out, IR_LIKELY_YES);
+	ir_at(b, body);
+	var_set(g, v, ir_get(b, i));
+	loop_body(g, s->loop.body, out, next);
+	ir_jmp(b, next);
+	ir_at(b, next);
+	ir_set(b, i, ir_bini(b, IR_ADD, ir_get(b, i), 1));
+	ir_jmp(b, head);
+	ir_at(b, out);
+}
+
+void loop_count(struct gen *g, uint32_t n,
+		void (*step)(struct gen *, ir_val, struct ir_block *, void *), void *arg)
+{
+	struct ir *b = &g->b;
+	struct ir_block *head = ir_block_new(b, NULL), *body = ir_block_new(b, NULL);
+	struct ir_block *out = ir_block_new(b, NULL);
+	ir_cell i = ir_cell_new(b, "i", false);
+
+	ir_set(b, i, ir_const(b, 0));
+	ir_jmp(b, head);
+	ir_at(b, head);
+	ir_br(b, ir_bini(b, IR_ULT, ir_get(b, i), n), body, out, IR_LIKELY_YES);
+	ir_at(b, body);
+	step(g, ir_index(b, ir_get(b, i), n), out, arg);
+	ir_set(b, i, ir_bini(b, IR_ADD, ir_get(b, i), 1));
+	ir_jmp(b, head);
+	ir_at(b, out);
+}
