@@ -1,0 +1,40 @@
+/* Calls a function as fast as it can, from several threads: storm CALLS THREADS. Prints the number of calls
+ * made when it is done. */
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NOINLINE __attribute__((noinline, noclone, externally_visible))
+
+void hit(uint64_t i, const char *text);
+
+NOINLINE void hit(uint64_t i, const char *text)
+{
+	__asm__ volatile("" ::"r"(i), "r"(text) : "memory");
+}
+
+static uint64_t calls;
+
+static void *work(void *arg)
+{
+	for (uint64_t i = 0; i < calls; i++)
+		hit(i, "sixty-three bytes of text, to be read from the traced program ok");
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	int threads = argc > 2 ? atoi(argv[2]) : 1;
+	pthread_t t[64];
+
+	calls = argc > 1 ? strtoull(argv[1], NULL, 0) : 1000;
+	if (threads < 1 || threads > 64)
+		return 1;
+	for (int i = 0; i < threads; i++)
+		pthread_create(&t[i], NULL, work, NULL);
+	for (int i = 0; i < threads; i++)
+		pthread_join(t[i], NULL);
+	printf("%llu\n", (unsigned long long)calls * (unsigned)threads);
+	return 0;
+}

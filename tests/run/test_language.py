@@ -1,0 +1,159 @@
+"""Statements, expressions and functions, seen from the outside: each script says what it computed."""
+import pytest
+
+
+def say(awl, body, *args, **kw):
+    """Runs `begin { body }` and returns its lines."""
+    r = awl(*args, "-q", "-e", "begin { " + body + " }", **kw)
+    assert r.code == 0, r
+    return r.lines
+
+
+@pytest.mark.parametrize("expr,want", [
+    ("1 + 2 * 3", "7"), ("(1 + 2) * 3", "9"), ("7 / 2", "3"), ("-7 / 2", "-3"), ("7 % 3", "1"), ("-7 % 3", "-1"),
+    ("1 << 40", "1099511627776"), ("-16 >> 2", "-4"), ("0xff & 0x0f", "15"), ("6 ^ 3", "5"), ("6 | 1", "7"), ("~0", "-1"),
+    ("!5", "0"), ("3 > 2 ? 10 : 20", "10"), ("3 < 2 ? 10 : 20", "20"), ("1 && 0", "0"), ("1 || 0", "1"),
+    ("0x7fffffffffffffff", "9223372036854775807"), ("1e6", "1000000"), ("10ms", "10000000"), ("1_000", "1000"),
+    ("(int8)200", "-56"), ("(uint8)300", "44"), ("(uint32)-1", "4294967295"), ("(int64)(int32)0xffffffff", "-1"),
+    ("sizeof(uint32)", "4"), ("010", "8"),
+])
+def test_constant_expressions(awl, expr, want):
+    assert say(awl, f'printf("%d\\n", {expr});') == [want]
+
+
+@pytest.mark.parametrize("op,want", [
+    ("$a + $b", "-4"), ("$a - $b", "-10"), ("$a * $b", "-21"), ("$a / $b", "-2"), ("$a % $b", "-1"), ("$a >> 1", "-4"),
+    ("$a << 2", "-28"), ("$a & 0xff", "249"), ("$a == -7", "1"), ("$a < $b", "1"), ("$a > $b", "0"), ("-$a", "7"), ("~$b", "-4"),
+    ("!$a", "0"), ("$a < 0 ? 1 : 2", "1"), ("$b / 0", "0"),
+])
+def test_arithmetic_at_run_time_is_signed_where_it_should_be(awl, op, want):
+    # the values come through a map, so that nothing is known at compile time
+    lines = say(awl, f'@v[1] = -7; @v[2] = 3; $a = @v[1]; $b = @v[2]; printf("%d\\n", {op}); clear(@v);')
+    assert lines[:1] == [want]
+
+
+def test_variables_maps_and_control_flow(awl):
+    assert say(awl, '''
+        $x = 1; $x += 4; $x++; --$x; @m[1, "two"] = $x; @m[1, "two"] += 10; @n = 3; @n++;
+        if ($x == 5) { printf("five\\n"); } else { printf("no\\n"); }
+        if ($x > 100) { printf("big\\n"); } else if ($x > 4) { printf("more than four\\n"); }
+        unroll(3) { $x *= 2; }
+        printf("%d %d %d\\n", $x, @m[1, "two"], @n);
+        clear(@m); clear(@n);
+    ''') [:3] == ["five", "more than four", "40 15 4"]
+
+
+@pytest.mark.needs("MAY_GOTO")
+def test_loops(awl):
+    assert say(awl, '''
+        $i = 0; while ($i < 5) { $i++; if ($i == 2) { continue; } if ($i == 4) { break; } printf("w%d ", $i); }
+        for ($j : 1..4) { printf("f%d ", $j); }
+        printf("\\n");
+    ''') == ["w1 w3 f1 f2 f3 "]
+
+
+def test_strings(awl):
+    assert say(awl, '''
+        $s = "abc"; @s = "longer than abc";
+        printf("%s|%-5s|%5s|%.2s|%c\\n", $s, $s, $s, $s, 65);
+        if ($s == "abc") { printf("equal\\n"); }
+        if ($s != "abd") { printf("differs\\n"); }
+        if (strncmp($s, "abx", 2) == 0) { printf("two\\n"); }
+        printf("%d\\n", strlen(@s));
+        clear(@s);
+    ''')[:5] == ["abc|abc  |  abc|ab|A", "equal", "differs", "two", "15"]
+
+
+def test_tuples(awl):
+    assert say(awl, '$t = (1, "x", (2, 3)); printf("%d %s %d\\n", $t.0, $t.1, $t.2.1); print($t);') == \
+        ["1 x 3", "(1, x, (2, 3))"]
+
+
+def test_printf_conversions(awl):
+    assert say(awl, r'''printf("%d %i %u %x %X %o %05d %-4d| %+d %lld %hhd %p %%\n", -1, -2, 3, 255, 255, 8, 42, 7, 5, -9, 511, 4096);''') == \
+        ["-1 -2 3 ff FF 10 00042 7   | +5 -9 -1 0x1000 %"]
+
+
+def test_print_and_zero_and_delete(awl):
+    r = awl("-q", "-e", '''begin { @a["x"] = 1; @a["y"] = 2; print(@a); delete(@a, "x"); print(@a); zero(@a); print(@a);
+        clear(@a); print(5); print("s"); print((1, 2)); }''')
+    # print() of a map shows it as it is when the event is handled: only what survives all is certain
+    assert "5" in r.lines and "s" in r.lines and "(1, 2)" in r.lines
+    assert r.code == 0
+
+
+def test_map_values_survive_to_the_end(awl):
+    r = awl("-q", "-e", 'begin { @x = 5; @y["b"] = 2; @y["a"] = 1; @z[1, "k"] = "v"; }')
+    assert [line for line in r.lines if line] == ["@x: 5", "@y[a]: 1", "@y[b]: 2", "@z[1, k]: v"]
+
+
+def test_aggregations(awl):
+    r = awl("-q", "-e", '''begin { @c = count(); @c = count(); @s = sum(5); @s = sum(-7); @mi = min(4); @mi = min(-2); @ma = max(4);
+        @ma = max(9); @a = avg(1); @a = avg(4); @st = stats(10); @st = stats(20); @k["a"] = count(); @k["b"] = sum(3); }''')
+    assert r.code == 1  # one map cannot have two aggregations
+    assert "E0502" in r.err
+    r = awl("-q", "-e", '''begin { @c = count(); @c = count(); @s = sum(5); @s = sum(-7); @mi = min(4); @mi = min(-2); @ma = max(4);
+        @ma = max(9); @a = avg(1); @a = avg(4); @st = stats(10); @st = stats(20); @k["a"] = count(); @k["b"] = count(); @k["b"] = count(); }''')
+    assert [line for line in r.lines if line] == [
+        "@a: 2", "@c: 2", "@k[a]: 1", "@k[b]: 2", "@ma: 9", "@mi: -2", "@s: -2",
+        "@st: { .count = 2, .average = 15, .total = 30 }"]
+
+
+def test_histograms(awl):
+    r = awl("-q", "-e", "begin { @h = hist(5); @h = hist(6); @h = hist(70000); @h = hist(0); @h = hist(-3); @l = lhist(15, 0, 100, 10); @l = lhist(-5, 0, 100, 10); @l = lhist(1000, 0, 100, 10); }")
+    text = r.out
+    assert "(..., 0)               1 |" in text
+    assert "[0]                    1 |" in text
+    assert "[4, 8)                 2 |@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@|" in text
+    assert "[64K, 128K)            1 |@@@@@@@@@@@@@@@@@@@@@@@@@@                          |" in text
+    assert "[10, 20)               1 |" in text and "[100, ...)             1 |" in text and "(..., 0)               1 |" in text
+
+
+def test_builtins_of_the_process(awl):
+    lines = say(awl, 'printf("%s %d %d %d %d\\n", comm, pid == tid, uid, gid, cpu < 1024); printf("%d\\n", nsecs > 0 && elapsed < 10000000000);')
+    assert lines == ["awl 1 0 0 1", "1"]
+
+
+def test_time_and_strftime(awl):
+    import re
+    lines = say(awl, 'time("%Y-%m-%d\\n"); printf("%s\\n", strftime("%H:%M:%S.%f", nsecs));')
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", lines[0]) and re.fullmatch(r"\d\d:\d\d:\d\d\.\d{6}", lines[1])
+
+
+def test_network_views(awl):
+    assert say(awl, 'printf("%s %s\\n", ntop(0x0100007f), ntop(pton("::1")));') == ["127.0.0.1 ::1"]
+
+
+def test_positional_parameters(awl):
+    r = awl("-q", "-e", 'begin { printf("%d %s %d\\n", $1, str($2), $#); }', "42", "word")
+    assert r.lines == ["42 word 2"], r
+
+
+def test_exit_code_and_end(awl):
+    r = awl("-q", "-e", 'begin { printf("one\\n"); exit(7); printf("never\\n"); } end { printf("end\\n"); }')
+    assert (r.code, r.lines) == (7, ["one", "end"])
+
+
+def test_system_needs_unsafe(awl):
+    r = awl("-e", 'begin { system("echo hi"); }')
+    assert r.code == 1 and "--unsafe" in r.err
+    assert say(awl, 'system("echo from-shell %d", 3);', "--unsafe") == ["from-shell 3"]
+
+
+def test_cat_and_join(awl, tmp_path):
+    (tmp_path / "f").write_text("file text\n")
+    assert say(awl, f'cat("{tmp_path}/f");') == ["file text"]
+
+
+def test_old_spellings(awl):
+    r = awl("-q", "-e", 'BEGIN { @[1] = 2; delete(@[1]); $x = 3; if ($x == 3) { printf("old\\n"); } } END { printf("bye\\n"); }')
+    assert r.lines[:2] == ["old", "bye"]
+
+
+def test_short_circuit_evaluates_once(awl):
+    assert say(awl, '@n = 0; $a = @n++ ?: 7; $b = 0 && @n++; $c = 1 || @n++; printf("%d %d\\n", $a, @n); clear(@n);')[0] == "7 1"
+
+
+def test_curtask_fields(awl):
+    lines = say(awl, 'printf("%d %s\\n", curtask.pid == tid, curtask.comm); printf("%d\\n", curtask->tgid == pid);')
+    assert lines == ["1 awl", "1"]
