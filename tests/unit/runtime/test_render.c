@@ -1,0 +1,159 @@
+/* Values to text and JSON, and their order. */
+#include "fixture.h"
+
+static struct arena *arena;
+static struct types *types;
+static struct kernel *kernel;
+static struct config config = {.str_trunc_trailer = ".."};
+static struct render render;
+
+static int setup(void **state)
+{
+	arena = arena_new();
+	kernel = kernel_new(NULL);
+	types = types_new(arena, kernel);
+	render = (struct render){.kernel = kernel,
+				 .types = types,
+				 .config = &config,
+				 .arena = arena,
+				 .stack = stack_render,
+				 .value = render_value};
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	kernel_free(kernel);
+	arena_free(arena);
+	return 0;
+}
+
+static void check(const struct type *t, const void *v, const char *text, const char *json)
+{
+	struct buf b = BUF_INIT;
+
+	render.json = false;
+	render_value(&render, t, v, &b);
+	assert_string_equal(buf_cstr(&b), text);
+	buf_reset(&b);
+	render.json = true;
+	render_value(&render, t, v, &b);
+	assert_string_equal(buf_cstr(&b), json);
+	buf_release(&b);
+}
+
+static void scalars(void **state)
+{
+	check(type_int(types, 8, true), &(int64_t){-5}, "-5", "-5");
+	check(type_int(types, 8, false), &(uint64_t){UINT64_MAX}, "18446744073709551615",
+	      "\"18446744073709551615\"");
+	check(type_int(types, 2, true), &(int16_t){-2}, "-2", "-2");
+	check(type_int(types, 1, false), &(uint8_t){255}, "255", "255");
+	check(&type_bool, &(uint8_t){0}, "false", "false");
+	check(type_ptr(types, &type_void, SPACE_USER), &(uint64_t){0xdead}, "0xdead", "57005");
+}
+
+static void strings_and_buffers(void **state)
+{
+	const struct {
+		uint32_t n;
+		char d[8];
+	} b = {3, "a\x01z"};
+
+	check(type_string(types, 8), "ab\"c\0\0\0", "ab\"c", "\"ab\\\"c\"");
+	check(type_string(types, 4), "abcd", "abcd..", "\"abcd..\"");
+	check(type_string(types, 4), "\033[m", "\\x1b[m", "\"\\u001b[m\"");
+	check(type_buf(types, 8), &b, "a\\x01z", "[97,1,122]");
+	check(type_array(types, type_int(types, 4, true), 3), ((int32_t[]){1, -2, 3}), "[1,-2,3]",
+	      "[1,-2,3]");
+	check(type_array(types, type_int(types, 1, true), 4), "ab\0\0", "ab", "\"ab\"");
+	check(type_array(types, type_int(types, 1, false), 2), "ab", "[97,98]", "[97,98]");
+}
+
+static void tuples_and_records(void **state)
+{
+	const struct type *i8 = type_int(types, 8, true), *s8 = type_string(types, 8);
+	const struct type *inner = type_tuple(types, (const struct type *[]){i8, i8}, 2);
+	const struct type *outer = type_tuple(types, (const struct type *[]){i8, s8, inner}, 3);
+	const struct type *rec = type_record(types, (const struct str[]){STR("a"), STR("b")},
+					     (const struct type *[]){i8, s8}, 2);
+	const struct {
+		int64_t a;
+		char s[8];
+		int64_t b, c;
+	} v = {1, "abc", 2, 3};
+
+	check(outer, &v, "(1, abc, (2, 3))", "[1,\"abc\",[2,3]]");
+	check(rec, &v, "{ .a = 1, .b = abc }", "{\"a\": 1, \"b\": \"abc\"}");
+}
+
+static void structs_with_bit_fields(void **state)
+{
+	const struct type *u4 = type_int(types, 4, false), *i4 = type_int(types, 4, true);
+	static struct member inner_m[1], m[4];
+	const struct type *inner, *t;
+	const struct {
+		uint32_t bits;
+		int32_t x, y;
+	} v = {0x5 | 7 << 3, -1, 9};
+
+	inner_m[0] = (struct member){.name = STR("y"), .type = i4, .offset = 0};
+	inner = type_struct_new(types, NULL, 4, inner_m, 1);
+	m[0] = (struct member){.name = STR("lo"), .type = u4, .bit_size = 3, .load_size = 4};
+	m[1] = (struct member){
+		.name = STR("hi"), .type = i4, .bit_off = 3, .bit_size = 3, .load_size = 4};
+	m[2] = (struct member){.name = STR("x"), .type = i4, .offset = 4};
+	m[3] = (struct member){.name = STR(""), .type = inner, .offset = 8};
+	t = type_struct_new(types, "s", 12, m, 4);
+	check(t, &v, "{ .lo = 5, .hi = -1, .x = -1, .y = 9 }",
+	      "{\"lo\": 5, \"hi\": -1, \"x\": -1, \"y\": 9}");
+}
+
+static int sign(int x)
+{
+	return x < 0 ? -1 : x > 0;
+}
+
+static int order(const struct type *t, const void *a, const void *b)
+{
+	int c = value_compare(types, t, a, b);
+
+	assert_int_equal(sign(c), -sign(value_compare(types, t, b, a)));
+	assert_int_equal(value_compare(types, t, a, a), 0);
+	return sign(c);
+}
+
+static void order_of_values(void **state)
+{
+	const struct type *i8 = type_int(types, 8, true), *u8 = type_int(types, 8, false);
+	const struct type *s8 = type_string(types, 8);
+	const struct type *t = type_tuple(types, (const struct type *[]){i8, s8}, 2);
+	const struct {
+		int64_t n;
+		char s[8];
+	} a = {1, "b"}, b = {2, "a"}, c = {2, "b"};
+
+	assert_int_equal(order(i8, &(int64_t){-1}, &(int64_t){1}), -1);
+	assert_int_equal(order(u8, &(uint64_t){UINT64_MAX}, &(uint64_t){1}), 1);
+	assert_int_equal(order(s8, "abc\0xyz", "abcd\0\0\0"), -1);
+	assert_int_equal(order(s8, "abc\0xyz", "abc\0\0\0\0"), 0);
+	assert_int_equal(order(t, &a, &b), -1);
+	assert_int_equal(order(t, &b, &c), -1);
+	assert_int_equal(order(&type_bool, &(uint8_t){0}, &(uint8_t){1}), -1);
+	assert_int_equal(order(type_ptr(types, &type_void, SPACE_USER), &(uint64_t){1ull << 63},
+			       &(uint64_t){1}),
+			 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(scalars),
+		cmocka_unit_test(strings_and_buffers),
+		cmocka_unit_test(tuples_and_records),
+		cmocka_unit_test(structs_with_bit_fields),
+		cmocka_unit_test(order_of_values),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
