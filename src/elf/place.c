@@ -123,12 +123,11 @@ static bool is_instruction_start(struct code *c, uint64_t start, uint64_t place)
 	return at == place;
 }
 
-static void place_check_exact(struct code *c, uint64_t offset, struct placement *out)
+static bool is_inside_instruction(struct code *c, uint64_t offset)
 {
 	struct elf_func fn;
 
-	if (elf_func_at(c->f, offset, &fn) && !is_instruction_start(c, fn.offset, offset))
-		refuse(out, "the address is in the middle of an instruction");
+	return elf_func_at(c->f, offset, &fn) && !is_instruction_start(c, fn.offset, offset);
 }
 
 static void place_text(struct code *c, struct placement *out)
@@ -154,6 +153,10 @@ void elf_place(struct elf *f, uint64_t offset, uint64_t size, bool exact, struct
 		refuse(out, "the address is not in executable code");
 		return;
 	}
+	if (exact && is_inside_instruction(&c, offset)) {
+		refuse(out, "the address is in the middle of an instruction");
+		return;
+	}
 	if (!decode_at(&c, offset, &in)) {
 		if (f->img->machine == EM_X86_64)
 			refuse(out, "there is no valid instruction at the address");
@@ -162,9 +165,7 @@ void elf_place(struct elf *f, uint64_t offset, uint64_t size, bool exact, struct
 	out->cost = cost_of(&in);
 	if (in.refused)
 		refuse(out, in.refused);
-	else if (exact)
-		place_check_exact(&c, offset, out);
-	else if (out->cost != COST_CHEAP)
+	else if (!exact && out->cost != COST_CHEAP)
 		place_move(&c, offset, size, out);
 	place_text(&c, out);
 }
