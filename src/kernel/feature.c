@@ -245,8 +245,7 @@ static bool has_fentry(struct kernel *k)
 	return ok;
 }
 
-/* ---- links
- * --------------------------------------------------------------------------------------- */
+/* ---- links ---------------------------------------------------------------------------- */
 
 /* "/" is no regular file: EBADF, once the kernel has understood all the rest. */
 static bool try_uprobe_multi(uint32_t attach, bool session)
@@ -317,8 +316,7 @@ static bool has_raw_tp_cookie(struct kernel *k)
 	return close_ok(r) || r == -ENOENT;
 }
 
-/* ---- maps
- * ---------------------------------------------------------------------------------------- */
+/* ---- maps ----------------------------------------------------------------------------- */
 
 static int make_map(enum bpf_map_type type, uint32_t key, uint32_t value, uint32_t entries,
 		    uint32_t flags)
@@ -367,8 +365,7 @@ static bool has_no_prealloc(struct kernel *k)
 	return ok;
 }
 
-/* ---- the rest
- * ------------------------------------------------------------------------------------ */
+/* ---- the rest ------------------------------------------------------------------------- */
 
 static bool has_btf(struct kernel *k)
 {

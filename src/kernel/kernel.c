@@ -52,7 +52,8 @@ void kernel_free(struct kernel *k)
 	if (!k)
 		return;
 	btf__free(k->btf);
-	btf_index_free(&k->by_name);
+	btf_index_free(&k->by_type);
+	btf_index_free(&k->by_func);
 	btf_index_free(&k->by_enumerator);
 	hvec_release(&k->enumerators);
 	if (k->tracefs >= 0)

@@ -30,8 +30,8 @@ struct kernel {
 	struct btf *btf;
 	bool btf_tried;
 	struct err btf_err;
-	struct btf_index by_name;       /* slot: type id */
-	struct btf_index by_enumerator; /* slot: index into enumerators plus one */
+	struct btf_index by_type, by_func; /* slot: type id */
+	struct btf_index by_enumerator;    /* slot: index into enumerators plus one */
 	VEC(struct enumerator) enumerators;
 
 	int tracefs; /* fd, -1 when not open */

@@ -15,6 +15,7 @@
  * of an array may be a macro's name, so it is counted from the sizes where it is no number.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -168,6 +169,7 @@ int tp_format_parse(struct arena *a, struct str text, struct tp_format *out, str
 int kernel_tp_format(struct kernel *k, struct arena *a, const char *category, const char *name,
 		     struct tp_format *out, struct err *e)
 {
+	static const int need[] = {CAP_DAC_READ_SEARCH};
 	struct buf b = BUF_INIT;
 	char path[512];
 	int dir = kernel_tracefs(k, e), r;
@@ -183,10 +185,12 @@ int kernel_tp_format(struct kernel *k, struct arena *a, const char *category, co
 	}
 	snprintf(path, sizeof(path), "events/%s/%s/format", category, name);
 	r = kernel_read_at(dir, path, &b, 1 << 20);
-	if (r < 0)
+	if (r < 0) {
 		r = err_set(e, -r, "read the format of tracepoint %s:%s", category, name);
-	else if ((r = tp_format_parse(a, (struct str){b.p, b.n}, out, e)) < 0)
+		kernel_hint_refused(e, need, ARRAY_SIZE(need));
+	} else if ((r = tp_format_parse(a, (struct str){b.p, b.n}, out, e)) < 0) {
 		r = err_wrap(e, "read the format of tracepoint %s:%s", category, name);
+	}
 	buf_release(&b);
 	return r;
 }

@@ -95,7 +95,6 @@ static int open_detached(void)
 
 static int open_tracefs(struct err *e)
 {
-	static const int need[] = {CAP_SYS_ADMIN};
 	int fd = open_if_tracefs("/sys/kernel/tracing"), err;
 
 	if (fd < 0)
@@ -112,8 +111,8 @@ static int open_tracefs(struct err *e)
 	if (err == -ENODEV)
 		err_hint(e, "this kernel was built without tracing (CONFIG_FTRACE)");
 	else
-		err_hint(e, "mount it as root: mount -t tracefs tracefs /sys/kernel/tracing");
-	kernel_hint_refused(e, need, 1);
+		err_hint(e, "run as root, or have it mounted: mount -t tracefs tracefs "
+			    "/sys/kernel/tracing");
 	return err;
 }
 
@@ -150,7 +149,8 @@ bool kernel_tp_exists(struct kernel *k, const char *category, const char *name)
 	if (dir < 0 || !is_name(category) || !is_name(name))
 		return false;
 	snprintf(path, sizeof(path), "events/%s/%s/format", category, name);
-	return faccessat(dir, path, F_OK, 0) == 0;
+	/* What may not be looked at may be there: reading it gives the right message. */
+	return faccessat(dir, path, F_OK, 0) == 0 || errno == EACCES;
 }
 
 static int keep_visible(const struct dirent *d)
@@ -189,14 +189,18 @@ static int each_event(int events, const char *category, tp_fn *fn, void *arg)
 
 int kernel_tp_each(struct kernel *k, tp_fn *fn, void *arg, struct err *e)
 {
+	static const int need[] = {CAP_DAC_READ_SEARCH};
 	int dir = kernel_tracefs(k, e), events, n, r = 0;
 	struct dirent **list;
 
 	if (dir < 0)
 		return dir;
 	events = openat(dir, "events", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (events < 0)
-		return err_set(e, errno, "open the events of tracefs");
+	if (events < 0) {
+		r = err_set(e, errno, "open the events of tracefs");
+		kernel_hint_refused(e, need, ARRAY_SIZE(need));
+		return r;
+	}
 	n = scandirat(events, ".", &list, keep_visible, by_name);
 	if (n < 0) {
 		r = err_set(e, errno, "read the events of tracefs");

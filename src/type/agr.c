@@ -50,8 +50,7 @@ struct agr *agr_named(struct types *ts, enum type_lookup tag, struct str name)
 	return a;
 }
 
-/* ---- declared
- * ------------------------------------------------------------------------------------ */
+/* ---- declared ------------------------------------------------------------------------- */
 
 static void set_members(struct types *ts, struct agr *a, const struct member *members, uint32_t n)
 {
@@ -115,8 +114,7 @@ void type_typedef(struct types *ts, const char *name, const struct type *t)
 	strmap_put(&ts->typedefs, str_of(arena_strdup(ts->arena, name)), (void *)t);
 }
 
-/* ---- enums
- * --------------------------------------------------------------------------------------- */
+/* ---- enums ---------------------------------------------------------------------------- */
 
 struct script_enumerator {
 	const struct type *type;
@@ -188,8 +186,7 @@ const char *type_enum_text(struct types *ts, const struct type *t, uint64_t valu
 	return NULL;
 }
 
-/* ---- members
- * -------------------------------------------------------------------------------------- */
+/* ---- members -------------------------------------------------------------------------- */
 
 bool type_complete(struct types *ts, const struct type *t)
 {

@@ -83,8 +83,7 @@ bool type_is_char(const struct type *t)
 	return t->kind == TYPE_INT && t->size == 1;
 }
 
-/* ---- text
- * ----------------------------------------------------------------------------------------- */
+/* ---- text ----------------------------------------------------------------------------- */
 
 static void add_text(struct buf *b, const struct type *t);
 

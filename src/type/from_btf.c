@@ -86,8 +86,7 @@ static const struct type *convert_float(struct types *ts, const struct btf_type 
 	return type_array(ts, type_int(ts, 1, false), t->size);
 }
 
-/* ---- structs and enums
- * ----------------------------------------------------------------------------- */
+/* ---- structs and enums ---------------------------------------------------------------- */
 
 static enum type_lookup tag_of(const struct btf_type *t)
 {
@@ -259,8 +258,7 @@ void btf_read_values(struct types *ts, struct agr *a)
 	a->defined = true;
 }
 
-/* ---- any type
- * --------------------------------------------------------------------------------------- */
+/* ---- any type ------------------------------------------------------------------------- */
 
 static const struct type *convert_ptr(struct types *ts, const struct btf *btf,
 				      const struct btf_type *t, int depth)

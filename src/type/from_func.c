@@ -152,8 +152,7 @@ const struct type *type_from_func(struct types *ts, const char *name, const stru
 			slots(ts, arena_printf(ts->arena, "_function_%s", name), proto, proto, 0));
 }
 
-/* ---- iterators
- * -------------------------------------------------------------------------------------- */
+/* ---- iterators ------------------------------------------------------------------------ */
 
 /* Contexts wrap each pointer in an anonymous union of 8 bytes; the pointer is taken out of it. */
 static uint32_t flatten(struct types *ts, const struct type *t, uint32_t base, struct member *out,
