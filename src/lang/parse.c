@@ -162,7 +162,7 @@ static uint32_t preprocessor_end(const struct parser *p)
 	while (i < p->text.n && p->text.p[i] != '\n')
 		i += p->text.p[i] == '\\' && i + 1 < p->text.n ? 2 : 1;
 	i = MIN(i, (uint32_t)p->text.n);
-	while (i > p->pos + 1 && strchr(" \t\r", p->text.p[i - 1]))
+	while (i > p->pos + 1 && p->text.p[i - 1] && strchr(" \t\r\n\\", p->text.p[i - 1]))
 		i--;
 	return i;
 }
@@ -186,7 +186,7 @@ static uint32_t c_skip(const struct parser *p, uint32_t i)
 
 static uint32_t skip_space(const struct parser *p, uint32_t i)
 {
-	while (i < p->text.n && strchr(" \t\r\n", p->text.p[i]))
+	while (i < p->text.n && p->text.p[i] && strchr(" \t\r\n", p->text.p[i]))
 		i++;
 	return i;
 }
