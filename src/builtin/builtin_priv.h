@@ -1,0 +1,84 @@
+/* What the files of src/builtin share; nobody else includes it.
+ *
+ * A family is an array of rows ended by a row without name; table.c lists them. The pattern of a
+ * row:
+ *
+ *   check_x   sets e->type in every round of the inference and reports wrong arguments; types of
+ *             arguments that are not known yet are poison, so it says nothing about those
+ *   lower_x   emits code; a row whose value is an aggregate builds it in builtin_place()
+ *
+ * Views (values that only their own text function can print) stand beside the rows that make them.
+ */
+#ifndef AWL_BUILTIN_PRIV_H
+#define AWL_BUILTIN_PRIV_H
+
+#include "gen/gen.h"
+#include "sema/builtin.h"
+#include "sema/sema.h"
+
+extern const struct builtin builtins_agg[], builtins_hist[], builtins_print[], builtins_mapctl[];
+extern const struct builtin builtins_ctl[], builtins_proc[], builtins_time[], builtins_string[];
+extern const struct builtin builtins_buf[], builtins_stack[], builtins_sym[], builtins_net[];
+extern const struct builtin builtins_meta[], builtins_errno[], builtins_task[], builtins_match[];
+
+/* Every family ends with it. */
+#define BUILTIN_END          \
+	{                    \
+		.name = NULL \
+	}
+
+#define EXAMPLES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define ALIASES(...)  ((const char *const[]){__VA_ARGS__, NULL})
+
+/* ---- checking (util.c) -------------------------------------------------------------------- */
+
+size_t builtin_nargs(const struct expr *e);
+struct expr *builtin_arg(const struct expr *e, size_t i);           /* NULL when there are fewer */
+const struct type *builtin_argtype(const struct expr *e, size_t i); /* poison when unknown */
+bool builtin_known(const struct expr *e, size_t i); /* the argument's type is known */
+/* True when argument `i` is the plain word `name`: an identifier or a string. */
+bool builtin_word(const struct expr *e, size_t i, struct str *word);
+void builtin_check_void(struct sema *s, struct expr *e);
+void builtin_set_int(struct sema *s, struct expr *e, unsigned bytes, bool is_signed);
+void builtin_set_const(struct sema *s, struct expr *e, const struct type *t, uint64_t value);
+/* An E_ARG_TYPE that says what was expected of argument `i`. */
+void builtin_bad_arg(struct sema *s, struct expr *e, size_t i, const char *wanted);
+
+/* printf and its like (print.c): a literal format, its arguments as fields. */
+void builtin_check_format(struct sema *s, struct expr *e, const struct event_kind *kind);
+
+/* ---- generating --------------------------------------------------------------------------- */
+
+/* Where to build the aggregate: `want`, or a temporary of e->type. */
+struct val builtin_place(struct gen *g, struct expr *e, struct val want);
+ir_val builtin_addr(struct gen *g, struct val m, int32_t off); /* m.v + m.off + off */
+void builtin_put(struct gen *g, struct val m, unsigned bytes, int32_t off, ir_val v);
+/* A view of eight bytes around a scalar. */
+struct val builtin_view_u64(struct gen *g, struct expr *e, struct val want, ir_val v);
+/* pid in the high and tid in the low half, as seen in awl's own pid namespace. */
+ir_val builtin_pid_tgid(struct gen *g);
+/* The address that an argument stands for (pointer, integer, array in memory) and its space. */
+ir_val builtin_pointer(struct gen *g, struct expr *arg, enum space *space);
+
+/* A loop: i from 0 while i < n (n bounded by `max`), in a cell. */
+struct builtin_loop {
+	ir_cell i;
+	struct ir_block *head, *next, *done;
+	uint64_t max;
+};
+/* Starts it; returns i, known to be below max. Leave early by ir_jmp/ir_br to loop->done. */
+ir_val builtin_loop_begin(struct gen *g, struct builtin_loop *l, ir_val n, uint64_t max);
+void builtin_loop_end(struct gen *g,
+		      struct builtin_loop *l); /* no-op jump when the block has ended */
+
+/* ---- rendering ---------------------------------------------------------------------------- */
+
+uint64_t builtin_u64(const void *p); /* unaligned loads */
+uint32_t builtin_u32(const void *p);
+/* The event's text in a buffer, through h->format. */
+void builtin_emit_format(struct host *h, const struct event_def *def, const void *rec,
+			 const char *type);
+/* The bytes of a string field up to its NUL. */
+struct str builtin_field_str(const struct event_def *def, const void *rec, uint32_t i);
+
+#endif

@@ -1,0 +1,212 @@
+/* Maps as a whole and their entries: clear, zero, delete, has_key, len.
+ *
+ * clear and zero are control events: user space walks the map when it handles them, and they are
+ * never lost. delete and has_key act at once; both accept f(@m[key]) and f(@m, key), and
+ * sema_arg_map_key makes the two spellings one, so that the key is always inside of args[0]. */
+#include <linux/bpf.h>
+#include "builtin/builtin_priv.h"
+
+/* ---- clear, zero
+ * ---------------------------------------------------------------------------------- */
+
+static void handle_clear(struct host *h, const struct event_def *def, const void *rec, size_t len)
+{
+	h->clear_map(h, def->map);
+}
+
+static void handle_zero(struct host *h, const struct event_def *def, const void *rec, size_t len)
+{
+	h->zero_map(h, def->map);
+}
+
+static const struct event_kind kind_clear = {"clear", true, handle_clear};
+static const struct event_kind kind_zero = {"zero", true, handle_zero};
+
+static void check_clear(struct sema *s, struct expr *e)
+{
+	e->type = &type_void;
+	sema_arg_map(s, e, 0);
+	sema_event(s, e, &kind_clear, NULL, 0);
+}
+
+static void check_zero(struct sema *s, struct expr *e)
+{
+	e->type = &type_void;
+	sema_arg_map(s, e, 0);
+	sema_event(s, e, &kind_zero, NULL, 0);
+}
+
+static struct val lower_control(struct gen *g, struct expr *e, struct val want)
+{
+	struct event_def *def = ((struct call_sem *)e->sem)->event;
+
+	def->map = ((struct map_sym *)builtin_arg(e, 0)->sem)->index;
+	gen_control(g, def);
+	return VAL_VOID;
+}
+
+/* ---- delete, has_key
+ * ------------------------------------------------------------------------------- */
+
+static void check_delete(struct sema *s, struct expr *e)
+{
+	struct expr *a = builtin_arg(e, 0);
+
+	e->type = &type_bool;
+	if (builtin_nargs(e) > 1 || (a->kind == EXPR_MAP && a->map.nkeys))
+		sema_arg_map_key(s, e, 1);
+	else
+		sema_arg_map(s, e, 0);
+}
+
+static struct val lower_delete(struct gen *g, struct expr *e, struct val want)
+{
+	struct expr *map = builtin_arg(e, 0);
+	const struct map_sym *m = map->sem;
+	struct val key = m->key ? gen_map_key(g, map) : VAL_VOID;
+
+	return val_scalar(e->type, gen_map_delete(g, m, key));
+}
+
+static void check_has_key(struct sema *s, struct expr *e)
+{
+	e->type = &type_bool;
+	sema_arg_map_key(s, e, 1);
+}
+
+static struct val lower_has_key(struct gen *g, struct expr *e, struct val want)
+{
+	struct expr *map = builtin_arg(e, 0);
+	ir_val p = gen_map_lookup(g, map->sem, gen_map_key(g, map));
+
+	return val_scalar(e->type, ir_bini(gen_ir(g), IR_NE, p, 0));
+}
+
+/* ---- len
+ * -------------------------------------------------------------------------------------------- */
+
+static bool is_map(const struct expr *a)
+{
+	return a->kind == EXPR_MAP && a->map.nkeys == 0;
+}
+
+static void check_len(struct sema *s, struct expr *e)
+{
+	struct expr *a = builtin_arg(e, 0);
+
+	builtin_set_int(s, e, 8, false);
+	if (is_map(a)) {
+		struct map_sym *m = sema_arg_map(s, e, 0);
+
+		if (m && m->scalar && !m->keyed)
+			diag_help(sema_report(s, E_ARG_TYPE, a->span, "@%.*s has no keys to count",
+					      STR_ARG(m->name)),
+				  "len() takes a map with keys, or a stack");
+		if (!kernel_has(sema_kernel(s), FEATURE_FOR_EACH_MAP))
+			sema_report(s, E_FEATURE, e->span,
+				    "len() needs %s, which this kernel lacks",
+				    feature_text(FEATURE_FOR_EACH_MAP));
+		return;
+	}
+	if (builtin_known(e, 0) && a->type->kind != TYPE_STACK)
+		builtin_bad_arg(s, e, 0, "a map or a stack");
+}
+
+/* The kernel counts the elements that it gives to a callback, which has nothing to do. */
+static ir_val count_entries(struct gen *g, const struct map_sym *m)
+{
+	struct ir *b = gen_ir(g);
+	struct ir_fn *fn = ir_fn_new(b->m, "each", IR_CALLBACK, 4, 0xf);
+	struct ir cb = ir_begin(fn);
+
+	cb.span = b->span;
+	ir_ret(&cb, ir_const(&cb, 0));
+	return IR_CALL(b, BPF_FUNC_for_each_map_elem, gen_map_ref(g, m->index), ir_fnptr(b, fn),
+		       ir_const(b, 0), ir_const(b, 0));
+}
+
+static struct val lower_len(struct gen *g, struct expr *e, struct val want)
+{
+	struct expr *a = builtin_arg(e, 0);
+	struct val stack;
+
+	if (is_map(a))
+		return val_scalar(e->type, count_entries(g, a->sem));
+	stack = gen_expr(g, a);
+	return val_scalar(e->type, ir_load(gen_ir(g), 2, stack.v, stack.off + 12, IR_MEM_NONE));
+}
+
+/* ---- rows
+ * -------------------------------------------------------------------------------------------- */
+
+const struct builtin builtins_mapctl[] = {
+	{
+		.name = "clear",
+		.proto = "void clear(map @m)",
+		.doc = "Removes all entries of a map, when the event is handled.\n\n"
+		       "    interval:s:1 { print(@); clear(@); }\n",
+		.examples = EXAMPLES("begin { @[pid] = count(); clear(@); exit(); }"),
+		.flags = BI_STMT | BI_EFFECT | BI_MAP_ARG,
+		.min_args = 1,
+		.max_args = 1,
+		.check = check_clear,
+		.lower = lower_control,
+	},
+	{
+		.name = "zero",
+		.proto = "void zero(map @m)",
+		.doc = "Sets all values of a map to zero and keeps the keys, when the event is "
+		       "handled.\n\n"
+		       "    interval:s:1 { print(@); zero(@); }\n",
+		.examples = EXAMPLES("begin { @[pid] = count(); zero(@); exit(); }"),
+		.flags = BI_STMT | BI_EFFECT | BI_MAP_ARG,
+		.min_args = 1,
+		.max_args = 1,
+		.check = check_zero,
+		.lower = lower_control,
+	},
+	{
+		.name = "delete",
+		.proto = "bool delete(map @m, key) | delete(@m[key]) | delete(@scalar)",
+		.doc = "Removes one entry; true when it was there.\n\n"
+		       "    tracepoint:sched:sched_process_exit { delete(@start, tid); }\n",
+		.examples = EXAMPLES("begin { @start[tid] = nsecs; delete(@start, tid); exit(); }",
+				     "begin { @[1, comm] = 1; delete(@[1, comm]); exit(); }",
+				     "begin { @x = 1; delete(@x); exit(); }"),
+		.flags = BI_EFFECT | BI_MAP_ARG,
+		.min_args = 1,
+		.max_args = 2,
+		.check = check_delete,
+		.lower = lower_delete,
+	},
+	{
+		.name = "has_key",
+		.proto = "bool has_key(map @m, key)",
+		.doc = "Tells whether a map has an entry for the key, also when its value is 0.\n\n"
+		       "    begin { @[1] = 0; if (has_key(@, 1)) { printf(\"there\\n\"); } }\n",
+		.examples = EXAMPLES(
+			"begin { @[1] = 0; if (has_key(@, 1)) { printf(\"there\\n\"); } exit(); }",
+			"begin { @[1, 2] = 0; if (has_key(@, (1, 2))) { printf(\"there\\n\"); } "
+			"exit(); }"),
+		.flags = BI_EFFECT | BI_MAP_ARG,
+		.min_args = 1,
+		.max_args = 2,
+		.check = check_has_key,
+		.lower = lower_has_key,
+	},
+	{
+		.name = "len",
+		.proto = "uint64 len(map @m) | len(stack s)",
+		.doc = "The number of entries of a map, or of frames of a stack.\n\n"
+		       "A map is counted entry by entry: do not do it at every event.\n\n"
+		       "    interval:s:1 { printf(\"%d threads\\n\", len(@start)); }\n",
+		.examples = EXAMPLES("begin { @[pid] = 1; printf(\"%d\\n\", len(@)); exit(); }",
+				     "begin { printf(\"%d\\n\", len(kstack)); exit(); }"),
+		.flags = BI_EFFECT | BI_MAP_ARG,
+		.min_args = 1,
+		.max_args = 1,
+		.check = check_len,
+		.lower = lower_len,
+	},
+	BUILTIN_END,
+};

@@ -1,0 +1,210 @@
+/* Stacks: kstack, ustack.
+ *
+ * The frames of each different stack are kept once, in the stack map; the value that scripts handle
+ * and use as key names them by a hash:
+ *
+ *      value   | u64 hash | u32 tgid | u16 frames | u16 kind |      16 bytes
+ *      map     key u64 hash → | u64 frames | u64 frame[plan.stack_limit] |
+ *
+ * tgid, in awl's pid namespace, is that of the process whose addresses they are; 0 for kernel
+ * stacks, which are so the same in all processes. The hash mixes every frame; a stack that is in
+ * the map already costs one look-up, a new one an insertion. A map without room is counted as
+ * LOST_STACK. */
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+#include "builtin/builtin_priv.h"
+
+#define STACK_DEFAULT 127
+#define STACK_MAX     1024
+#define HASH_MUL      0x9e3779b97f4a7c15
+
+static const struct {
+	const char *name;
+	enum stack_mode mode;
+} modes[] = {
+	{"bpftrace", STACK_BPFTRACE},
+	{"awl", STACK_BPFTRACE},
+	{"perf", STACK_PERF},
+	{"raw", STACK_RAW},
+};
+
+/* ---- checking
+ * --------------------------------------------------------------------------------------- */
+
+static bool stack_mode(struct sema *s, struct expr *e, size_t i, enum stack_mode *mode)
+{
+	struct str word;
+
+	if (!builtin_word(e, i, &word))
+		return false;
+	for (size_t k = 0; k < ARRAY_SIZE(modes); k++)
+		if (str_is(word, modes[k].name)) {
+			*mode = modes[k].mode;
+			return true;
+		}
+	diag_help(sema_report(s, E_ARG_TYPE, builtin_arg(e, i)->span, "%.*s() has no mode `%.*s`",
+			      STR_ARG(call_name(e)), STR_ARG(word)),
+		  "the modes are bpftrace, perf, raw");
+	return true;
+}
+
+static void check_stack(struct sema *s, struct expr *e, enum stack_kind kind)
+{
+	enum stack_mode mode = sema_config(s)->stack_mode;
+	int64_t limit = STACK_DEFAULT;
+	size_t n = builtin_nargs(e), i = 0;
+
+	if (n && stack_mode(s, e, 0, &mode))
+		i = 1;
+	if (i < n) {
+		sema_infer(s, builtin_arg(e, i));
+		if (!sema_literal_int(s, e, (unsigned)i, &limit))
+			limit = STACK_DEFAULT;
+	}
+	if (limit < 1 || limit > STACK_MAX) {
+		sema_report(s, E_RANGE, builtin_arg(e, i)->span,
+			    "a stack has 1 to %d frames, got %" PRId64, STACK_MAX, limit);
+		limit = STACK_DEFAULT;
+	}
+	sema_need_stack(s, (uint32_t)limit);
+	e->type = type_stack(sema_types(s), kind, mode, (uint32_t)limit);
+}
+
+static void check_kstack(struct sema *s, struct expr *e)
+{
+	check_stack(s, e, STACK_KERNEL);
+}
+
+static void check_ustack(struct sema *s, struct expr *e)
+{
+	check_stack(s, e, STACK_USER);
+}
+
+/* ---- generating
+ * --------------------------------------------------------------------------------------- */
+
+static ir_val mix(struct ir *b, ir_val h, ir_val v)
+{
+	h = ir_bin(b, IR_MUL, ir_bin(b, IR_XOR, h, v), ir_const(b, (int64_t)HASH_MUL));
+	return ir_bin(b, IR_XOR, h, ir_bini(b, IR_LSHR, h, 32));
+}
+
+static ir_val hash_frames(struct gen *g, struct val frames, ir_val n, uint32_t limit)
+{
+	struct ir *b = gen_ir(g);
+	ir_cell hash = ir_cell_new(b, "hash", false);
+	struct builtin_loop l;
+	ir_val i, frame;
+
+	ir_set(b, hash, n);
+	i = builtin_loop_begin(g, &l, n, limit);
+	frame = ir_load(b, 8, ir_bin(b, IR_ADD, frames.v, ir_bini(b, IR_SHL, i, 3)), frames.off + 8,
+			IR_MEM_NONE);
+	ir_set(b, hash, mix(b, ir_get(b, hash), frame));
+	builtin_loop_end(g, &l);
+	return ir_get(b, hash);
+}
+
+/* Fills `frames` from its second word on; the result is their number. A stack that cannot be walked
+ * has none. */
+static ir_val read_frames(struct gen *g, const struct type *t, struct val frames)
+{
+	struct ir *b = gen_ir(g);
+	uint32_t limit = t->stack.limit;
+	ir_cell bytes = ir_cell_new(b, "bytes", false);
+	struct ir_block *none = ir_block_new(b, "none"), *some = ir_block_new(b, "some");
+	ir_val r;
+
+	r = IR_CALL(b, BPF_FUNC_get_stack, gen_ctx(g), builtin_addr(g, frames, 8),
+		    ir_const(b, limit * 8),
+		    ir_const(b, t->stack.kind == STACK_USER ? BPF_F_USER_STACK : 0));
+	ir_set(b, bytes, r);
+	ir_br(b, ir_bini(b, IR_SLT, r, 0), none, some, IR_LIKELY_NO);
+	ir_at(b, none);
+	ir_set(b, bytes, ir_const(b, 0));
+	ir_jmp(b, some);
+	ir_at(b, some);
+	return ir_bound(b, ir_bini(b, IR_LSHR, ir_get(b, bytes), 3), limit);
+}
+
+static void insert_stack(struct gen *g, ir_val key, struct val frames)
+{
+	struct ir *b = gen_ir(g);
+	ir_val map = gen_map_ref(g, gen_input(g)->maps.stacks), r;
+	struct ir_block *fresh = ir_block_new(b, "fresh"), *failed = ir_block_new(b, "failed");
+	struct ir_block *full = ir_block_new(b, "full"), *done = ir_block_new(b, "kept");
+
+	ir_br(b, IR_CALL(b, BPF_FUNC_map_lookup_elem, map, key), done, fresh, IR_LIKELY_YES);
+	ir_at(b, fresh);
+	r = IR_CALL(b, BPF_FUNC_map_update_elem, map, key, builtin_addr(g, frames, 0),
+		    ir_const(b, BPF_NOEXIST));
+	ir_br(b, r, failed, done, IR_LIKELY_NO);
+	ir_at(b, failed); /* another CPU may have been faster */
+	ir_br(b, ir_bini(b, IR_EQ, r, -EEXIST), done, full, IR_LIKELY_YES);
+	ir_at(b, full);
+	gen_lost(g, LOST_STACK);
+	ir_jmp(b, done);
+	ir_at(b, done);
+}
+
+static struct val lower_stack(struct gen *g, struct expr *e, struct val want)
+{
+	struct ir *b = gen_ir(g);
+	const struct type *t = e->type;
+	struct val dst = builtin_place(g, e, want);
+	struct val frames = gen_temp_bytes(g, 8 + 8 * gen_plan(g)->stack_limit, 8, false);
+	ir_val n = read_frames(g, t, frames);
+	ir_val hash = hash_frames(g, frames, n, t->stack.limit), tgid;
+	struct val key = gen_temp_bytes(g, 8, 8, false);
+
+	ir_store(b, 8, key.v, key.off, hash);
+	ir_store(b, 8, frames.v, frames.off, n);
+	insert_stack(g, builtin_addr(g, key, 0), frames);
+	tgid = t->stack.kind == STACK_USER ? ir_bini(b, IR_LSHR, builtin_pid_tgid(g), 32)
+					   : ir_const(b, 0);
+	builtin_put(g, dst, 8, 0, hash);
+	builtin_put(g, dst, 4, 8, tgid);
+	builtin_put(g, dst, 2, 12, n);
+	builtin_put(g, dst, 2, 14, ir_const(b, t->stack.kind));
+	return dst;
+}
+
+/* ---- rows
+ * ---------------------------------------------------------------------------------------------- */
+
+const struct builtin builtins_stack[] = {
+	{
+		.name = "kstack",
+		.proto = "kstack_t kstack [([mode,] [limit])]",
+		.doc = "The kernel's stack.\n\n"
+		       "mode is bpftrace (function+offset), perf (address, function, module) or "
+		       "raw (address); the default is\n"
+		       "the setting stack_mode. limit is the number of frames, 127 unless "
+		       "given.\n\n"
+		       "    profile:hz:99 { @[kstack(5)] = count(); }\n",
+		.examples = EXAMPLES("profile:hz:99 { @[kstack] = count(); }",
+				     "profile:hz:99 { @[kstack(perf, 5)] = count(); }",
+				     "begin { print(kstack(3)); exit(); }"),
+		.flags = BI_NAME | BI_EFFECT | BI_LAZY_ARGS | BI_FILLS,
+		.max_args = 2,
+		.uses = USES_KSTACK,
+		.check = check_kstack,
+		.lower = lower_stack,
+	},
+	{
+		.name = "ustack",
+		.proto = "ustack_t ustack [([mode,] [limit])]",
+		.doc = "The user stack of the current thread, found by frame pointers.\n\n"
+		       "mode and limit as for kstack.\n\n"
+		       "    profile:hz:99 { @[ustack(5), comm] = count(); }\n",
+		.examples = EXAMPLES("profile:hz:99 { @[ustack] = count(); }",
+				     "profile:hz:99 { @[ustack(raw), kstack(3)] = count(); }"),
+		.flags = BI_NAME | BI_EFFECT | BI_LAZY_ARGS | BI_FILLS,
+		.max_args = 2,
+		.uses = USES_USTACK,
+		.check = check_ustack,
+		.lower = lower_stack,
+	},
+	BUILTIN_END,
+};

@@ -1,0 +1,175 @@
+/* Strings: str, strlen, strcap. (Comparing and searching is in match.c.)
+ *
+ * A string lies in memory as char[cap] with a NUL, unless it fills cap. str() is read by the
+ * kernel's string helpers straight to where it is needed; they write an empty string when the
+ * memory cannot be read. */
+#include <linux/bpf.h>
+#include "builtin/builtin_priv.h"
+
+/* ---- str
+ * -------------------------------------------------------------------------------------------- */
+
+static uint32_t str_capacity(struct sema *s, struct expr *e)
+{
+	uint64_t max = MAX(sema_config(s)->max_strlen, 1);
+	struct expr *len = builtin_arg(e, 1);
+
+	if (!len || !len->folded)
+		return (uint32_t)max;
+	if ((int64_t)len->value < 0) {
+		sema_report(s, E_RANGE, len->span,
+			    "str() takes a length of 0 or more, got %" PRId64, (int64_t)len->value);
+		return (uint32_t)max;
+	}
+	return (uint32_t)MIN(len->value, max) + 1;
+}
+
+static bool is_char_array(const struct type *t)
+{
+	return t->kind == TYPE_ARRAY && type_is_char(t->array.of);
+}
+
+static void check_str(struct sema *s, struct expr *e)
+{
+	const struct type *t = builtin_argtype(e, 0);
+	uint32_t cap = str_capacity(s, e);
+
+	if (builtin_nargs(e) > 1 && builtin_known(e, 1))
+		sema_arg_int(s, e, 1);
+	if (t->kind == TYPE_STRING) {
+		e->type = type_string(sema_types(s), MIN(cap, t->size));
+		if (builtin_nargs(e) < 2)
+			e->type = t;
+		return;
+	}
+	if (t->kind != TYPE_POISON && !is_char_array(t))
+		sema_arg_ptr(s, e, 0);
+	if (is_char_array(t))
+		cap = MIN(cap, t->size + 1);
+	e->type = type_string(sema_types(s), cap);
+}
+
+/* How many bytes to read, with the NUL: 1 … cap, and the verifier knows. */
+static ir_val str_size(struct gen *g, struct expr *e)
+{
+	struct ir *b = gen_ir(g);
+	struct expr *len = builtin_arg(e, 1);
+	uint32_t cap = e->type->size;
+
+	if (!len || len->folded)
+		return ir_const(b, cap);
+	return ir_bini(b, IR_ADD, ir_bound(b, gen_scalar(g, len), cap - 1), 1);
+}
+
+static struct val lower_str(struct gen *g, struct expr *e, struct val want)
+{
+	struct expr *arg = builtin_arg(e, 0);
+	struct val dst;
+	enum space space;
+	ir_val p, size;
+
+	if (arg->type == e->type) { /* a string already */
+		if (want.kind != VAL_MEM)
+			return gen_expr(g, arg);
+		gen_expr_to(g, arg, want);
+		return want;
+	}
+	p = builtin_pointer(g, arg, &space);
+	size = str_size(g, e);
+	dst = builtin_place(g, e, want);
+	if (space == SPACE_BPF || space == SPACE_CTX || space == SPACE_BTF)
+		space = SPACE_KERNEL;
+	gen_read_str(g, builtin_addr(g, dst, 0), size, p, space);
+	return dst;
+}
+
+/* ---- strlen, strcap
+ * ---------------------------------------------------------------------------------- */
+
+static void check_strlen(struct sema *s, struct expr *e)
+{
+	builtin_set_int(s, e, 8, false);
+	if (builtin_known(e, 0))
+		sema_arg_string(s, e, 0);
+}
+
+/* The kernel's own string read finds the end. One byte more than the capacity is asked for: a
+ * string that fills its capacity then counts in full, whatever comes behind it. */
+static struct val lower_strlen(struct gen *g, struct expr *e, struct val want)
+{
+	struct ir *b = gen_ir(g);
+	struct val s = gen_to_bpf(g, gen_expr(g, builtin_arg(e, 0)));
+	uint32_t cap = s.type->size;
+	struct val copy = gen_temp_bytes(g, cap + 1, 1, false);
+	ir_val n = IR_CALL(b, BPF_FUNC_probe_read_kernel_str, builtin_addr(g, copy, 0),
+			   ir_const(b, cap + 1), builtin_addr(g, s, 0));
+
+	return val_scalar(e->type, ir_bound(b, ir_bini(b, IR_SUB, n, 1), cap));
+}
+
+static void check_strcap(struct sema *s, struct expr *e)
+{
+	const struct type *t = builtin_argtype(e, 0);
+
+	builtin_set_int(s, e, 8, false);
+	if (t->kind == TYPE_POISON)
+		return;
+	if (t->kind != TYPE_STRING && t->kind != TYPE_BUF)
+		builtin_bad_arg(s, e, 0, "a string");
+	else
+		builtin_set_const(s, e, e->type, t->str.cap);
+}
+
+/* ---- rows
+ * ---------------------------------------------------------------------------------------------- */
+
+const struct builtin builtins_string[] = {
+	{
+		.name = "str",
+		.proto = "string str(ptr p [, int length])",
+		.doc = "Reads the string that p points to.\n\n"
+		       "At most `length` bytes, or max_strlen (1024). A literal length makes a "
+		       "small string; give one for\n"
+		       "strings that are kept in maps. The string is empty when the memory cannot "
+		       "be read.\n\n"
+		       "    tracepoint:syscalls:sys_enter_openat { printf(\"%s\\n\", "
+		       "str(args.filename)); }\n",
+		.examples = EXAMPLES("tracepoint:syscalls:sys_enter_openat { printf(\"%s\\n\", "
+				     "str(args.filename)); }",
+				     "tracepoint:syscalls:sys_enter_openat { @[str(args.filename, "
+				     "32)] = count(); }",
+				     "tracepoint:syscalls:sys_enter_write { printf(\"%s\\n\", "
+				     "str(args.buf, args.count)); }"),
+		.flags = BI_EFFECT,
+		.min_args = 1,
+		.max_args = 2,
+		.check = check_str,
+		.lower = lower_str,
+	},
+	{
+		.name = "strlen",
+		.proto = "uint64 strlen(string s)",
+		.doc = "The length of a string in bytes.\n\n"
+		       "    tracepoint:syscalls:sys_enter_openat { @ = "
+		       "hist(strlen(str(args.filename))); }\n",
+		.examples = EXAMPLES("begin { printf(\"%d\\n\", strlen(comm)); exit(); }",
+				     "tracepoint:syscalls:sys_enter_openat { @ = "
+				     "hist(strlen(str(args.filename))); }"),
+		.min_args = 1,
+		.max_args = 1,
+		.check = check_strlen,
+		.lower = lower_strlen,
+	},
+	{
+		.name = "strcap",
+		.proto = "uint64 strcap(string s)",
+		.doc = "The bytes that are set aside for a string; a constant.\n\n"
+		       "    begin { printf(\"%d\\n\", strcap(comm)); exit(); }\n",
+		.examples = EXAMPLES("begin { printf(\"%d\\n\", strcap(comm)); exit(); }"),
+		.flags = BI_CONST,
+		.min_args = 1,
+		.max_args = 1,
+		.check = check_strcap,
+	},
+	BUILTIN_END,
+};
