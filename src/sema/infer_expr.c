@@ -194,7 +194,14 @@ static void infer_if(struct sema *s, struct expr *e, bool want)
 
 static void infer_block(struct sema *s, struct expr *e, bool want)
 {
+	const struct expr *outer = s->expansion;
+	struct span call = e->span, body = e->block->span;
+
+	/* The block of a macro stands elsewhere than its call. */
+	if (body.off < call.off || body.off + body.len > call.off + call.len)
+		s->expansion = e;
 	sema_block(s, e->block, want);
+	s->expansion = outer;
 	e->type = want ? block_type(e->block) : &type_void;
 }
 

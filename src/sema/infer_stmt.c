@@ -14,6 +14,15 @@ static bool is_agg_call(struct sema *s, const struct expr *e)
 	return b && (b->flags & BI_AGG);
 }
 
+/* A negative literal says nothing about the width that is meant: a variable of it is an int64. */
+static const struct type *assigned_type(struct sema *s, const struct expr *value)
+{
+	if (sema_is_literal(value) && value->type->kind == TYPE_INT && (int64_t)value->value < 0 &&
+	    type_is_signed(value->type))
+		return type_int(s->types, 8, true);
+	return value->type;
+}
+
 static void assign_map(struct sema *s, struct stmt *st)
 {
 	struct expr *map = st->assign.lhs, *value = st->assign.value;
@@ -22,7 +31,7 @@ static void assign_map(struct sema *s, struct stmt *st)
 	s->agg_call = is_agg_call(s, value) ? value : NULL;
 	sema_value(s, value);
 	s->agg_call = before;
-	sema_map_assign(s, map, value, value->type, st->span);
+	sema_map_assign(s, map, value, assigned_type(s, value), st->span);
 	if (((struct map_info *)map->sem)->sym.value)
 		sema_adapt(s, value, ((struct map_info *)map->sem)->sym.value);
 }
@@ -34,7 +43,7 @@ static void assign_var(struct sema *s, struct stmt *st)
 
 	sema_value(s, value);
 	v = sema_var_target(s, var, value->type);
-	sema_var_assign(s, v, value, value->type, st->span);
+	sema_var_assign(s, v, value, assigned_type(s, value), st->span);
 	var->type = v->sym.type ? v->sym.type : &type_poison;
 	sema_adapt(s, value, v->sym.type);
 }
@@ -134,7 +143,7 @@ static void stmt_let(struct sema *s, struct stmt *st)
 		v->set_round = s->round; /* zero is a value that its type tells */
 	}
 	if (value) {
-		sema_var_assign(s, v, value, value->type, st->span);
+		sema_var_assign(s, v, value, assigned_type(s, value), st->span);
 		sema_adapt(s, value, v->sym.type);
 	}
 }

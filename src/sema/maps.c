@@ -135,6 +135,15 @@ static void use_keys(struct sema *s, struct map_info *m, struct expr *e, struct 
 					   : NULL);
 }
 
+/* The conflict is shown at the first use of the kind that came later in the script. */
+static bool is_second(const struct map_info *m, const struct expr *e, bool keyed)
+{
+	const struct span *mine = keyed ? &m->keyed_span : &m->scalar_span;
+	const struct span *other = keyed ? &m->scalar_span : &m->keyed_span;
+
+	return mine->off == e->span.off && other->off < mine->off;
+}
+
 void sema_map_use(struct sema *s, struct map_info *m, struct expr *e)
 {
 	bool keyed = e->map.nkeys > 0;
@@ -147,8 +156,7 @@ void sema_map_use(struct sema *s, struct map_info *m, struct expr *e)
 		m->sym.scalar = true;
 		m->scalar_span = e->span;
 	}
-	if (m->sym.keyed && m->sym.scalar &&
-	    (keyed ? m->keyed_span : m->scalar_span).off == e->span.off)
+	if (m->sym.keyed && m->sym.scalar && is_second(m, e, keyed))
 		report_scalar(s, m, e);
 	if (keyed)
 		use_keys(s, m, e, e->map.keys, e->map.nkeys);

@@ -62,6 +62,7 @@ enum space sema_space(struct sema *s)
 struct diag_msg *sema_report(struct sema *s, enum diag_code code, struct span sp, const char *fmt,
 			     ...)
 {
+	struct diag_msg *m;
 	va_list ap;
 	const char *text;
 
@@ -70,7 +71,10 @@ struct diag_msg *sema_report(struct sema *s, enum diag_code code, struct span sp
 	va_start(ap, fmt);
 	text = arena_vprintf(s->a, fmt, ap);
 	va_end(ap);
-	return diag_report(s->in->diag, code, sp, "%s", text);
+	m = diag_report(s->in->diag, code, sp, "%s", text);
+	if (s->expansion)
+		diag_label(m, s->expansion->span, "the macro is used here");
+	return m;
 }
 
 struct call_sem *sema_call(struct sema *s, struct expr *e)

@@ -58,7 +58,8 @@ struct sema {
 	struct types *types;
 	struct plan *plan;
 	struct probe *probe;
-	unsigned round, loops;
+	unsigned round, loops, expansions;
+	const struct expr *expansion; /* the block of a macro that is being checked: its span is the call's */
 	bool final, resolving, changed, settling;
 	struct expr *agg_call; /* the call that may be an aggregation */
 	struct strmap builtins, maps, constants, macros, map_decls;
