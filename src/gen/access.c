@@ -279,18 +279,21 @@ static struct val at_variable(struct gen *g, struct val m, ir_val off)
 	return m;
 }
 
-/* Element `i` of memory with `count` of them: reads as 0 beyond the end. */
+/* Element `i` of memory with `count` of them: reads as 0 beyond the end. An index that cannot be
+ * beyond it is bounded all the same: the verifier may not know. */
 static struct val element_checked(struct gen *g, struct val m, const struct type *t, ir_val i,
 				  uint32_t count)
 {
 	struct ir *b = &g->b;
 	struct ir_block *in = ir_block_new(b, NULL), *done = ir_block_new(b, NULL);
 	ir_cell cell = ir_cell_new(b, "element", false);
+	ir_val fits = ir_bini(b, IR_ULT, i, count);
+	int64_t always;
 
 	ir_set(b, cell, ir_const(b, 0));
-	ir_br(b, ir_bini(b, IR_ULT, i, count), in, done, IR_LIKELY_YES);
+	ir_br(b, fits, in, done, IR_LIKELY_YES);
 	ir_at(b, in);
-	i = ir_index(b, i, count);
+	i = ir_is_const(b, fits, &always) ? ir_bound(b, i, count - 1) : ir_index(b, i, count);
 	m = at_variable(g, m, ir_bini(b, IR_MUL, i, t->size));
 	m.type = t;
 	ir_set(b, cell, gen_plain(g, gen_rvalue(g, m)));

@@ -2,7 +2,8 @@
  * value is put together in a loop over all of them:
  *
  *   count, sum   u64 value              the total
- *   min, max     u64 value, u64 set     the least, greatest of those that are set
+ *   min, max     u64 rank, u64 set      the highest rank; a rank is the value with its sign bit turned
+ *                                       when it is signed, and all bits turned for min
  *   avg, stats   u64 total, u64 count   total of totals / total of counts
  *
  * CPUs that do not exist (their number is rounded up) have no slot and are passed over by the
@@ -50,30 +51,20 @@ static void fold_add(struct gen *g, ir_val cpu, struct ir_block *out, void *arg)
 	ir_at(&g->b, next);
 }
 
-static enum ir_binop better(const struct fold *f)
-{
-	if (f->m->value->agg.agg->fold == AGG_FOLD_MIN)
-		return f->is_signed ? IR_SLT : IR_ULT;
-	return f->is_signed ? IR_SGT : IR_UGT;
-}
-
+/* The highest rank of all CPUs; zero is the lowest there is, and that of a slot nothing was put in. */
 static void fold_best(struct gen *g, ir_val cpu, struct ir_block *out, void *arg)
 {
 	struct fold *f = arg;
 	struct ir *b = &g->b;
-	struct ir_block *next = ir_block_new(b, NULL), *set = ir_block_new(b, NULL);
-	struct ir_block *take = ir_block_new(b, NULL), *compare = ir_block_new(b, NULL);
+	struct ir_block *next = ir_block_new(b, NULL), *take = ir_block_new(b, NULL);
 	ir_val slot = cpu_slot(g, f, cpu, next);
+	ir_val set = ir_load(b, 8, slot, 8, IR_MEM_NONE), rank;
 
-	ir_br(b, ir_load(b, 8, slot, 8, IR_MEM_NONE), set, next, IR_LIKELY_EVEN);
-	ir_at(b, set);
-	ir_val v = ir_load(b, 8, slot, 0, IR_MEM_NONE);
-	ir_br(b, ir_get(b, f->b), compare, take, IR_LIKELY_EVEN);
-	ir_at(b, compare);
-	ir_br(b, ir_bin(b, better(f), v, ir_get(b, f->a)), take, next, IR_LIKELY_EVEN);
+	ir_set(b, f->b, ir_bin(b, IR_OR, ir_get(b, f->b), set));
+	rank = ir_load(b, 8, slot, 0, IR_MEM_NONE);
+	ir_br(b, ir_bin(b, IR_UGT, rank, ir_get(b, f->a)), take, next, IR_LIKELY_EVEN);
 	ir_at(b, take);
-	ir_set(b, f->a, v);
-	ir_set(b, f->b, ir_const(b, 1));
+	ir_set(b, f->a, rank);
 	ir_jmp(b, next);
 	ir_at(b, next);
 }
@@ -89,12 +80,36 @@ static void zero_slot(struct gen *g, ir_val cpu, struct ir_block *out, void *arg
 	ir_at(&g->b, next);
 }
 
+/* The value that a rank stands for; 0 when there is none. */
+static ir_val from_rank(struct gen *g, const struct fold *f)
+{
+	struct ir *b = &g->b;
+	struct ir_block *some = ir_block_new(b, NULL), *done = ir_block_new(b, NULL);
+	ir_val v = ir_get(b, f->a);
+
+	ir_set(b, f->a, ir_const(b, 0));
+	ir_br(b, ir_get(b, f->b), some, done, IR_LIKELY_YES);
+	ir_at(b, some);
+	if (f->m->value->agg.agg->fold == AGG_FOLD_MIN)
+		v = ir_bini(b, IR_XOR, v, -1);
+	if (f->is_signed)
+		v = ir_bin(b, IR_XOR, v, ir_const(b, INT64_MIN));
+	ir_set(b, f->a, v);
+	ir_jmp(b, done);
+	ir_at(b, done);
+	return ir_get(b, f->a);
+}
+
 static ir_val result(struct gen *g, const struct fold *f)
 {
 	struct ir *b = &g->b;
-	ir_val a = ir_get(b, f->a);
+	enum agg_fold fold = f->m->value->agg.agg->fold;
+	ir_val a;
 
-	if (f->m->value->agg.agg->fold != AGG_FOLD_AVG)
+	if (fold == AGG_FOLD_MIN || fold == AGG_FOLD_MAX)
+		return from_rank(g, f);
+	a = ir_get(b, f->a);
+	if (fold != AGG_FOLD_AVG)
 		return a;
 	return ir_bin(b, f->is_signed ? IR_SDIV : IR_UDIV, a, ir_get(b, f->b));
 }

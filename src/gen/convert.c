@@ -132,10 +132,37 @@ static void store_mem(struct gen *g, struct val dst, struct val src, bool pad)
 		gen_move(g, dst, src, MIN(d->size, s->size));
 }
 
+/* Out of memory that a pointer leads to which may be NULL to the verifier: nothing is there then.
+ */
+static void store_nullable(struct gen *g, struct val dst, struct val src, bool pad)
+{
+	struct ir *b = &g->b;
+	struct ir_block *ok = ir_block_new(b, NULL), *null = ir_block_new(b, NULL);
+	struct ir_block *done = ir_block_new(b, NULL);
+
+	ir_br(b, src.v, ok, null, IR_LIKELY_YES);
+	ir_at(b, null);
+	if (pad || dst.type->kind != TYPE_STRING)
+		gen_zero(g, dst);
+	else
+		ir_store(b, 1, dst.v, dst.off, ir_const(b, 0));
+	ir_jmp(b, done);
+	ir_at(b, ok);
+	src.v = ir_nonnull(b, src.v);
+	src.nullable = false;
+	store_mem(g, dst, src, pad);
+	ir_jmp(b, done);
+	ir_at(b, done);
+}
+
 void gen_store(struct gen *g, struct val dst, struct val src, bool pad)
 {
 	if (src.kind == VAL_NONE)
 		return;
+	if (src.kind == VAL_MEM && src.nullable && !type_is_scalar(dst.type)) {
+		store_nullable(g, dst, src, pad);
+		return;
+	}
 	if (!type_is_scalar(dst.type) && src.kind == VAL_MEM) {
 		store_mem(g, dst, src, pad);
 		return;

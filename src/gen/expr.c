@@ -12,6 +12,17 @@
 /* ---- calls and names
  * ----------------------------------------------------------------------------- */
 
+/* Pointers out of builtins and providers are what their type says. */
+static struct val with_space(struct val v)
+{
+	if (v.kind != VAL_SCALAR || v.type->kind != TYPE_PTR)
+		return v;
+	if (!v.space)
+		v.space = v.type->ptr.space;
+	v.tracked |= v.space == SPACE_BTF || v.space == SPACE_CTX;
+	return v;
+}
+
 static struct val call_value(struct gen *g, struct expr *e, struct val want)
 {
 	const struct call_sem *c = e->sem;
@@ -19,8 +30,8 @@ static struct val call_value(struct gen *g, struct expr *e, struct val want)
 	if (!c)
 		BUG("a name without meaning reached code generation");
 	if (c->kind == CALL_PROBE_NAME)
-		return g->p->prov->name_load(g, g->p, c->name, c->index);
-	return c->builtin->lower(g, e, want);
+		return with_space(g->p->prov->name_load(g, g->p, c->name, c->index));
+	return with_space(c->builtin->lower(g, e, want));
 }
 
 /* A call whose type is narrower than its place: built there, and the rest is zeroed for a key. */
@@ -93,6 +104,8 @@ static void cast_to(struct gen *g, struct expr *e, struct val dst, bool pad)
 /* Memory of up to 8 bytes seen as an integer: (uint32)addr_bytes. */
 static struct val bytes_as_int(struct gen *g, struct val m, const struct type *t)
 {
+	if (m.nullable)
+		m = gen_to_bpf(g, m);
 	if (m.type->size >= t->size) {
 		m.type = t;
 		return gen_rvalue(g, m);
