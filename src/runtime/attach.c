@@ -224,7 +224,7 @@ static int release_child(struct run *r, struct err *e)
 {
 	static const char go = 1;
 
-	if (r->o.child_go < 0 || r->o.child == 0)
+	if (r->o.child_go < 0 || r->o.child == 0 || r->o.dry_run || run_exited(r))
 		return 0;
 	if (write(r->o.child_go, &go, 1) != 1)
 		return err_set(e, errno, "start the command of -c");

@@ -7,6 +7,7 @@
  * wake-up.
  *
  *   busy   drain → flush → sleep 1 ms (signals and the target's end still wake) → …
+ *          no sleep at all while an eighth of the ring waits
  *   idle   poll(ring, signals, target) for 1, 2, 4 … 20 ms
  *
  * Each turn takes at most one ring buffer's worth, so that a flood cannot keep signals from being
@@ -123,9 +124,9 @@ static size_t take_events(struct run *r)
 /* One sleep and what came; idle_ns is 0 after a turn with events. */
 static size_t turn(struct run *r, uint64_t most)
 {
-	bool busy = r->idle_ns == 0;
+	bool busy = r->idle_ns == 0, behind = ring_used(&r->ring) > r->ring.size / 8;
 
-	sleep_turn(r, MIN(busy ? MS : r->idle_ns, most), !busy);
+	sleep_turn(r, behind ? 0 : MIN(busy ? MS : r->idle_ns, most), !busy);
 	return take_events(r);
 }
 

@@ -208,6 +208,8 @@ void run_free(struct run *r)
 	if (!r)
 		return;
 	run_gate(r, true);
+	if (r->state != RUN_FINISHED)
+		end_child(r);
 	stop_iterators(r);
 	links_close(r);
 	signal_restore(r);

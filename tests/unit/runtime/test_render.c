@@ -42,6 +42,16 @@ static void check(const struct type *t, const void *v, const char *text, const c
 	buf_release(&b);
 }
 
+static void check_text(const struct type *t, const void *v, const char *text)
+{
+	struct buf b = BUF_INIT;
+
+	render.json = false;
+	render_value(&render, t, v, &b);
+	assert_string_equal(buf_cstr(&b), text);
+	buf_release(&b);
+}
+
 static void scalars(void **state)
 {
 	check(type_int(types, 8, true), &(int64_t){-5}, "-5", "-5");
@@ -145,6 +155,43 @@ static void order_of_values(void **state)
 			 1);
 }
 
+/* Frames out of the stack map, in the modes that need no names, and one known kernel function. */
+static void stacks(void **state)
+{
+	struct {
+		uint64_t hash;
+		uint32_t tgid;
+		uint16_t frames, kind;
+	} key = {77, 0, 2, STACK_KERNEL};
+	uint64_t frames[4] = {0, 0x1234}, addr = 0;
+	char want[128];
+	struct fixture f;
+
+	fixture_init(&f, OUT_TEXT);
+	f.p.stacks = MAP_FIRST;
+	fixture_map(&f, ".stacks", BPF_MAP_TYPE_HASH,
+		    type_stack(f.p.types, STACK_KERNEL, STACK_RAW, 4),
+		    type_array(f.p.types, type_int(f.p.types, 8, false), 4))
+		->user = false;
+	fixture_start(&f);
+	assert_true(kernel_kaddr(f.kernel, "vfs_read", &addr));
+	frames[0] = addr + 5;
+	assert_int_equal(bpf_map_set(f.run->map_fds[MAP_FIRST], &key, frames, 0), 0);
+	render = f.run->host.render;
+	snprintf(want, sizeof(want), "\n        %" PRIx64 "\n        1234\n", addr + 5);
+	check_text(type_stack(f.p.types, STACK_KERNEL, STACK_RAW, 4), &key, want);
+	check_text(type_stack(f.p.types, STACK_KERNEL, STACK_BPFTRACE, 1), &key,
+		   "\n        vfs_read+5\n");
+	snprintf(want, sizeof(want), "\n\t%" PRIx64 " vfs_read+5\n", addr + 5);
+	check_text(type_stack(f.p.types, STACK_KERNEL, STACK_PERF, 1), &key, want);
+	key.hash = 78;
+	check_text(type_stack(f.p.types, STACK_KERNEL, STACK_RAW, 4), &key,
+		   "\n        <stack lost: the stack map was full>\n");
+	key.frames = 0;
+	check_text(type_stack(f.p.types, STACK_KERNEL, STACK_RAW, 4), &key, "\n");
+	fixture_release(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,7 +200,10 @@ int main(void)
 		cmocka_unit_test(tuples_and_records),
 		cmocka_unit_test(structs_with_bit_fields),
 		cmocka_unit_test(order_of_values),
+		cmocka_unit_test(stacks),
 	};
 
+	if (getuid() != 0)
+		return 77;
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

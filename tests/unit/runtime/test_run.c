@@ -1,6 +1,8 @@
 /* Whole runs of hand-written programs: exact numbers of events, losses, control events that found
  * the ring full, begin and end, callbacks (which need BTF), libraries' callbacks. */
 #include <errno.h>
+#include <linux/btf.h>
+#include <sys/wait.h>
 #include "fixture.h"
 
 /* ---- programs
@@ -445,6 +447,157 @@ static void closed_pipe(void **state)
 	fixture_release(&f);
 }
 
+/* ---- links, signals, processes
+ * --------------------------------------------------------------------- */
+
+static int attach_sys_enter(struct attach_env *env, const struct attach_prog *p, struct err *e)
+{
+	int fd = bpf_raw_tp_open("sys_enter", p->fd, 0, e);
+
+	env->own_fd(env, fd, true);
+	return fd < 0 ? fd : 0;
+}
+
+static int attach_iter(struct attach_env *env, const struct attach_prog *p, struct err *e)
+{
+	int fd = bpf_link_make(p->fd, 0, BPF_TRACE_ITER, 0, e);
+
+	if (fd >= 0)
+		env->iterate(env, fd);
+	return fd < 0 ? fd : 0;
+}
+
+static int attach_usr1(struct attach_env *env, const struct attach_prog *p, struct err *e)
+{
+	env->on_signal(env, SIGUSR1, p->fd);
+	return 0;
+}
+
+static const struct provider sys_enter = {.name = "rawtracepoint", .attach = attach_sys_enter};
+static const struct provider iter = {.name = "iter", .once = true, .attach = attach_iter};
+static const struct provider usr1 = {.name = "self", .attach = attach_usr1};
+
+static void detached_programs_do_not_run(void **state)
+{
+	struct bpf_insn insns[16];
+	struct fixture f;
+	struct err e = {0};
+	uint64_t n;
+
+	fixture_init(&f, OUT_TEXT);
+	for (int i = 0; i < 4; i++)
+		add_prog(&f, &sys_enter, insns, raise_insns(insns, OFF_COUNT));
+	fixture_start(&f);
+	assert_int_equal(run_attach(f.run, &e), 0);
+	for (int i = 0; i < 10; i++)
+		getppid();
+	n = *run_global(f.run, OFF_COUNT);
+	assert_true(n >= 40);
+	assert_int_equal(run_finish(f.run, &e), 0);
+	n = *run_global(f.run, OFF_COUNT);
+	for (int i = 0; i < 10; i++)
+		getppid();
+	assert_int_equal(*run_global(f.run, OFF_COUNT), n);
+	fixture_release(&f);
+}
+
+/* A program that only runs once: the run ends by itself when the iterator is at its end. */
+static void iterators_are_read_to_their_end(void **state)
+{
+	struct bpf_insn insns[16];
+	struct fixture f;
+
+	fixture_init(&f, OUT_TEXT);
+	add_prog(&f, &iter, insns, raise_insns(insns, OFF_COUNT));
+	f.progs[0].type = BPF_PROG_TYPE_TRACING;
+	f.progs[0].attach_type = BPF_TRACE_ITER;
+	f.progs[0].attach_btf_id = kernel_btf_find(f.kernel, "bpf_iter_task", BTF_KIND_FUNC);
+	f.p.only_once = true;
+	fixture_start(&f);
+	assert_int_equal(whole_run(&f), 0);
+	assert_true(*run_global(f.run, OFF_COUNT) > 5);
+	fixture_release(&f);
+}
+
+static void *signals_later(void *arg)
+{
+	usleep(20000);
+	kill(getpid(), SIGUSR1);
+	usleep(50000);
+	kill(getpid(), SIGINT);
+	return NULL;
+}
+
+static void signals_run_programs_and_end_the_run(void **state)
+{
+	struct bpf_insn insns[16];
+	struct sigaction before, after;
+	struct fixture f;
+	pthread_t t;
+
+	sigaction(SIGINT, NULL, &before);
+	fixture_init(&f, OUT_TEXT);
+	f.opts.handle_signals = true;
+	add_prog(&f, &usr1, insns, raise_insns(insns, OFF_COUNT));
+	fixture_start(&f);
+	assert_int_equal(pthread_create(&t, NULL, signals_later, NULL), 0);
+	assert_int_equal(whole_run(&f), 0);
+	pthread_join(t, NULL);
+	assert_int_equal(*run_global(f.run, OFF_COUNT), 1);
+	sigaction(SIGINT, NULL, &after);
+	assert_ptr_equal(before.sa_handler, after.sa_handler);
+	fixture_release(&f);
+}
+
+static void the_end_of_the_target_ends_the_run(void **state)
+{
+	struct bpf_insn insns[16];
+	struct fixture f;
+	int pid = fork();
+
+	if (pid == 0) {
+		usleep(50000);
+		_exit(0);
+	}
+	fixture_init(&f, OUT_TEXT);
+	f.opts.pid = pid;
+	add_prog(&f, &sys_enter, insns, raise_insns(insns, OFF_COUNT));
+	fixture_start(&f);
+	assert_int_equal(whole_run(&f), 0);
+	waitpid(pid, NULL, 0);
+	fixture_release(&f);
+}
+
+/* The command of -c waits for a byte, runs, and gets SIGTERM at the end. */
+static void the_command_waits_until_all_is_attached(void **state)
+{
+	struct bpf_insn insns[16];
+	struct fixture f;
+	struct err e = {0};
+	int go[2], pid, status;
+
+	assert_int_equal(pipe(go), 0);
+	pid = fork();
+	if (pid == 0) {
+		char c;
+
+		signal(SIGTERM, SIG_DFL);
+		_exit(read(go[0], &c, 1) == 1 ? pause() : 1);
+	}
+	fixture_init(&f, OUT_TEXT);
+	f.opts.child = pid;
+	f.opts.child_go = go[1];
+	add_prog(&f, &end, insns, raise_insns(insns, OFF_COUNT));
+	fixture_start(&f);
+	assert_int_equal(run_attach(f.run, &e), 0);
+	assert_int_equal(run_finish(f.run, &e), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	close(go[0]);
+	close(go[1]);
+	fixture_release(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,6 +612,11 @@ int main(void)
 		cmocka_unit_test(stopped_from_outside),
 		cmocka_unit_test(callbacks_are_loaded_with_btf),
 		cmocka_unit_test(closed_pipe),
+		cmocka_unit_test(detached_programs_do_not_run),
+		cmocka_unit_test(iterators_are_read_to_their_end),
+		cmocka_unit_test(signals_run_programs_and_end_the_run),
+		cmocka_unit_test(the_end_of_the_target_ends_the_run),
+		cmocka_unit_test(the_command_waits_until_all_is_attached),
 	};
 
 	if (getuid() != 0)
