@@ -14,7 +14,6 @@
  *
  * key and value are offsets from the start of this header. An older header may stand in front. */
 #include "elf/find.h"
-#include "elf/maps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -146,32 +145,66 @@ static bool same_as_fd(const char *path, int fd)
 	       a.st_ino == b.st_ino;
 }
 
-/* A path of another mount namespace becomes one through /proc/PID/root. The kernel tells what the
- * links led to as the process would name it; when that does not lead back, the name as given does.
- */
+/* A name under which we reach an opened file of a process with another root. The kernel tells what
+ * links led to in terms of the mount namespace, which is: our own path when the process is merely
+ * chrooted, the process's own in a container, or one behind the root of a chroot in a container.
+ * The name as the process gave it is the last try. A candidate counts when it leads to the same
+ * file. */
+static bool path_of_fd(int pid, int fd, const char *given, char *out, size_t size)
+{
+	char link[64], real[PATH_MAX], root[PATH_MAX];
+	ssize_t n, nroot;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, real, sizeof(real) - 1);
+	snprintf(link, sizeof(link), "/proc/%d/root", pid);
+	nroot = readlink(link, root, sizeof(root) - 1);
+	if (n <= 0 || nroot <= 0)
+		return false;
+	real[n] = root[nroot] = 0;
+	snprintf(out, size, "%s", real);
+	if (same_as_fd(out, fd))
+		return true;
+	snprintf(out, size, "%s%s", link, real);
+	if (same_as_fd(out, fd))
+		return true;
+	snprintf(out, size, "%s%s", link, strncmp(real, root, nroot) == 0 ? real + nroot : real);
+	if (same_as_fd(out, fd))
+		return true;
+	snprintf(out, size, "%s/%s", link, given);
+	return same_as_fd(out, fd);
+}
+
+bool find_mapping(int pid, const struct proc_map *m, char *out, size_t size)
+{
+	char link[96];
+	bool ok;
+	int fd;
+
+	if (proc_shares_root(pid))
+		return (size_t)snprintf(out, size, "%s", m->path) < size;
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, m->start,
+		 m->end);
+	fd = open(link, O_PATH | O_CLOEXEC);
+	if (fd < 0) /* without the capability for that */
+		fd = proc_open_in_root(pid, m->path, O_PATH);
+	ok = fd >= 0 && path_of_fd(pid, fd, m->path, out, size);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
 static bool resolve_in_root(int pid, const char *path, char *out, size_t size)
 {
-	int fd = proc_open_in_root(pid, path, O_PATH), n;
-	char link[64], real[PATH_MAX];
+	int fd = proc_open_in_root(pid, path, O_PATH);
 	struct stat st;
-	bool ok = false;
+	bool ok;
 
 	if (fd < 0) {
 		errno = -fd;
 		return false;
 	}
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = (int)readlink(link, real, sizeof(real) - 1);
-	if (n > 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		real[n] = 0;
-		snprintf(out, size, "/proc/%d/root%s", pid, real);
-		ok = same_as_fd(out, fd);
-		if (!ok) {
-			snprintf(out, size, "/proc/%d/root%s%s", pid, path[0] == '/' ? "" : "/",
-				 path);
-			ok = same_as_fd(out, fd);
-		}
-	}
+	ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && path_of_fd(pid, fd, path, out, size);
 	close(fd);
 	errno = ok ? 0 : ENOENT;
 	return ok;
@@ -280,7 +313,8 @@ static bool find_mapped(const struct search *s, int pid)
 			continue;
 		if (str_is(s->name, base) ||
 		    (is_lib_name(s->name) && lib_name_matches(s->name, base)))
-			ok = try_path(s, maps.v[i].path);
+			ok = s->pid ? find_mapping(pid, &maps.v[i], s->out, s->size)
+				    : try_path(s, maps.v[i].path);
 	}
 	hvec_release(&maps);
 	arena_free(a);
@@ -289,22 +323,22 @@ static bool find_mapped(const struct search *s, int pid)
 
 /* ---- the face ---- */
 
+/* The link itself opens the file also when that was replaced, deleted, or is out of our sight. */
 static int resolve_exe(const struct search *s, int pid, struct err *e)
 {
-	char link[64], real[PATH_MAX];
-	struct stat st;
-	ssize_t n;
+	char link[64];
+	int fd;
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
-	n = readlink(link, real, sizeof(real) - 1);
-	if (n < 0 || stat(link, &st) < 0) {
+	fd = open(link, O_PATH | O_CLOEXEC);
+	if (fd < 0) {
 		err_set(e, errno, "find the program of process %d", pid);
 		err_hint(e, "is the process still running, and is it not a kernel thread?");
 		return -e->code;
 	}
-	real[n] = 0;
-	if (!try_path(s, real)) /* replaced or deleted: the link still opens the file */
+	if (!path_of_fd(pid, fd, "", s->out, s->size))
 		snprintf(s->out, s->size, "%s", link);
+	close(fd);
 	return 0;
 }
 

@@ -2,12 +2,14 @@
 #ifndef AWL_ELF_FIND_H
 #define AWL_ELF_FIND_H
 
-#include "elf/elf.h"
+#include "elf/maps.h"
 
 /* Calls `fn` for each entry of a cache of the dynamic linker until it returns non-zero. */
 int ldcache_each(const char *p, size_t n,
 		 int (*fn)(void *arg, uint32_t flags, const char *name, const char *path),
 		 void *arg);
+/* A path under which we reach the file of a mapping. */
+bool find_mapping(int pid, const struct proc_map *m, char *out, size_t size);
 bool lib_name_matches(struct str want, const char *file);
 
 #endif

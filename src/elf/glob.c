@@ -6,7 +6,6 @@
  *
  * Each file is reported once, links resolved, and only when it is an ELF file. */
 #include "elf/find.h"
-#include "elf/maps.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -117,21 +116,16 @@ static void glob_names(struct globber *g)
 
 static void glob_process(struct globber *g, int pid)
 {
-	char path[PATH_MAX + 32], root[32];
-	bool shared = proc_shares_root(pid);
+	char path[PATH_MAX];
 	map_vec maps = {0};
 
-	snprintf(root, sizeof(root), "/proc/%d/root", pid);
 	maps_read(g->arena, pid, &maps);
 	for (size_t i = 0; i < maps.n; i++) {
 		const struct proc_map *m = &maps.v[i];
 
-		if (!m->exec || m->deleted || m->path[0] != '/')
-			continue;
-		if (i && m->path == maps.v[i - 1].path && maps.v[i - 1].exec)
-			continue;
-		snprintf(path, sizeof(path), "%s%s", shared ? "" : root, m->path);
-		report(g, path);
+		if (m->exec && !m->deleted && m->path[0] == '/' &&
+		    find_mapping(pid, m, path, sizeof(path)))
+			report(g, path);
 	}
 	hvec_release(&maps);
 }

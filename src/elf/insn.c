@@ -48,7 +48,7 @@ static uint32_t arm64_word(const uint8_t *p)
 /* A signed field of `bits` bits at `shift`, in units of four bytes. */
 static int64_t arm64_offset(uint32_t w, int shift, int bits)
 {
-	return (int64_t)((uint64_t)(w >> shift) << (64 - bits)) >> (64 - bits) << 2;
+	return ((int64_t)((uint64_t)(w >> shift) << (64 - bits)) >> (64 - bits)) * 4;
 }
 
 static bool is_arm64_bti(uint32_t w)

@@ -4,6 +4,8 @@
 #include "elf/maps.h"
 
 #include <limits.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char out[PATH_MAX];
@@ -35,6 +37,41 @@ static void test_resolve_process(void **state)
 	assert_int_equal(elf_resolve(STR("libc"), getpid(), out, sizeof(out), NULL), 0);
 	assert_non_null(strstr(out, "/libc"));
 	assert_int_equal(elf_resolve(STR("libcmocka"), getpid(), out, sizeof(out), NULL), 0);
+}
+
+/* Of a process with another root: links lead to files of that root, never to ours. */
+static void test_resolve_chroot(void **state)
+{
+	char dir[] = "/tmp/awl-elf-XXXXXX", cmd[PATH_MAX + 256], want[64];
+	pid_t child;
+
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(dir));
+	snprintf(cmd, sizeof(cmd),
+		 "cd %s && mkdir bin && cp %s bin/x && ln -s /bin/x bin/link && "
+		 "ln -s /etc/passwd bin/evil && ln -s ../../../../etc/passwd bin/up",
+		 dir, subject_path());
+	assert_int_equal(system(cmd), 0);
+	child = fork();
+	if (child == 0) {
+		if (chroot(dir) < 0 || chdir("/") < 0)
+			_exit(1);
+		kill(getpid(), SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, NULL, WUNTRACED), child);
+	snprintf(want, sizeof(want), "%s/bin/x", dir);
+	assert_int_equal(elf_resolve(STR("/bin/link"), child, out, sizeof(out), NULL), 0);
+	assert_string_equal(out, want);
+	assert_int_equal(elf_resolve(STR("x"), child, out, sizeof(out), NULL), 0);
+	assert_string_equal(out, want);
+	assert_true(elf_resolve(STR("/bin/evil"), child, out, sizeof(out), NULL) < 0);
+	assert_true(elf_resolve(STR("/bin/up"), child, out, sizeof(out), NULL) < 0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+	assert_int_equal(system(cmd), 0);
 }
 
 static void test_not_found(void **state)
@@ -155,7 +192,7 @@ int main(void)
 		cmocka_unit_test(test_resolve),   cmocka_unit_test(test_resolve_process),
 		cmocka_unit_test(test_not_found), cmocka_unit_test(test_lib_names),
 		cmocka_unit_test(test_glob),      cmocka_unit_test(test_broken_cache),
-		cmocka_unit_test(test_maps_line),
+		cmocka_unit_test(test_maps_line), cmocka_unit_test(test_resolve_chroot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
