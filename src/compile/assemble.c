@@ -147,21 +147,18 @@ static const char *map_name(void *arg, uint32_t map)
 static void source_line(void *arg, struct span s, struct buf *out)
 {
 	const struct program *p = arg;
-	struct str text;
-	size_t from, to;
+	struct str text, line;
+	size_t end;
 
 	if (s.file == UINT32_MAX)
 		return;
 	text = diag_source_text(p->diag, s.file);
 	if (s.off >= text.n)
 		return;
-	buf_addstr(out, str_trim((struct str){text.p + s.off, MIN(s.len, text.n - s.off)}));
-	from = 0;
-	to = out->n;
-	for (; from < to; from++) { /* one line only */
-		if (out->p[from] == '\n')
-			out->p[from] = ' ';
-	}
+	line = (struct str){text.p + s.off, MIN((size_t)s.len, text.n - s.off)};
+	for (end = 0; end < line.n && line.p[end] != '\n'; end++)
+		;
+	buf_addstr(out, str_trim((struct str){line.p, end}));
 }
 
 static void dump_probe(struct assembly *a, const struct probe *probe, const struct buf *trace,

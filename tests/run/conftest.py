@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config, items):
 class Result:
     def __init__(self, code, out, err):
         self.code, self.out, self.err = code, out, err
-        self.lines = out.splitlines()
+        self.lines = out.rstrip("\n").split("\n")  # without the empty lines at the end
 
     def __repr__(self):
         return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
