@@ -132,8 +132,7 @@ static int compare_stats(const struct type *t, const void *a, const void *b)
 	return compare_numbers(t, x, y);
 }
 
-/* ---- showing
- * ------------------------------------------------------------------------------------- */
+/* ---- showing ----------------------------------------------------------------------------- */
 
 static void add_number(const struct type *t, int64_t v, bool json, struct buf *out)
 {
@@ -196,23 +195,29 @@ static void json_stats(struct render *r, const struct type *t, const void *m, in
 	buf_addc(out, '}');
 }
 
-#define NUMBER_AGG(id, name_, type_, json_, size_, merge_, empty_, number_) \
-	static const struct agg id = {.name = name_,                        \
-				      .type_name = type_,                   \
-				      .json_type = json_,                   \
-				      .size = size_,                        \
-				      .merge = merge_,                      \
-				      .empty = empty_,                      \
-				      .compare = compare_agg,               \
-				      .text = text_number,                  \
-				      .json = json_number,                  \
+#define NUMBER_AGG(id, name_, type_, json_, fold_, size_, merge_, empty_, number_) \
+	static const struct agg id = {.name = name_,                               \
+				      .type_name = type_,                          \
+				      .json_type = json_,                          \
+				      .fold = fold_,                               \
+				      .size = size_,                               \
+				      .merge = merge_,                             \
+				      .empty = empty_,                             \
+				      .compare = compare_agg,                      \
+				      .text = text_number,                         \
+				      .json = json_number,                         \
 				      .number = number_}
 
-NUMBER_AGG(agg_count, "count", "count_t", "map", size_8, merge_add, empty_total, number_total);
-NUMBER_AGG(agg_sum, "sum", "sum_t", "map", size_8, merge_add, empty_total, number_total);
-NUMBER_AGG(agg_min, "min", "min_t", "map", size_16, merge_rank, empty_second, number_min);
-NUMBER_AGG(agg_max, "max", "max_t", "map", size_16, merge_rank, empty_second, number_max);
-NUMBER_AGG(agg_avg, "avg", "avg_t", "stats", size_16, merge_add, empty_second, number_avg);
+NUMBER_AGG(agg_count, "count", "count_t", "map", AGG_FOLD_SUM, size_8, merge_add, empty_total,
+	   number_total);
+NUMBER_AGG(agg_sum, "sum", "sum_t", "map", AGG_FOLD_SUM, size_8, merge_add, empty_total,
+	   number_total);
+NUMBER_AGG(agg_min, "min", "min_t", "map", AGG_FOLD_MIN, size_16, merge_rank, empty_second,
+	   number_min);
+NUMBER_AGG(agg_max, "max", "max_t", "map", AGG_FOLD_MAX, size_16, merge_rank, empty_second,
+	   number_max);
+NUMBER_AGG(agg_avg, "avg", "avg_t", "stats", AGG_FOLD_AVG, size_16, merge_add, empty_second,
+	   number_avg);
 
 static const struct agg agg_stats = {
 	.name = "stats",
@@ -226,8 +231,7 @@ static const struct agg agg_stats = {
 	.json = json_stats,
 };
 
-/* ---- checking
- * ------------------------------------------------------------------------------------ */
+/* ---- checking ---------------------------------------------------------------------------- */
 
 static const struct agg *agg_of(struct expr *e)
 {
@@ -253,8 +257,7 @@ static void check_number(struct sema *s, struct expr *e)
 			   p);
 }
 
-/* ---- generating
- * ---------------------------------------------------------------------------------- */
+/* ---- generating -------------------------------------------------------------------------- */
 
 static void lower_count(struct gen *g, struct expr *e, const struct type *t, struct val slot)
 {
@@ -329,8 +332,7 @@ static void lower_extreme(struct gen *g, struct expr *e, const struct type *t, s
 	ir_store(b, 8, slot.v, slot.off + 8, ir_const(b, 1));
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_agg[] = {
 	{

@@ -30,7 +30,7 @@ extern const struct builtin builtins_meta[], builtins_errno[], builtins_task[], 
 #define EXAMPLES(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define ALIASES(...)  ((const char *const[]){__VA_ARGS__, NULL})
 
-/* ---- checking (util.c) -------------------------------------------------------------------- */
+/* ---- checking (util.c) ------------------------------------------------------------------- */
 
 size_t builtin_nargs(const struct expr *e);
 struct expr *builtin_arg(const struct expr *e, size_t i);           /* NULL when there are fewer */
@@ -47,7 +47,7 @@ void builtin_bad_arg(struct sema *s, struct expr *e, size_t i, const char *wante
 /* printf and its like (print.c): a literal format, its arguments as fields. */
 void builtin_check_format(struct sema *s, struct expr *e, const struct event_kind *kind);
 
-/* ---- generating --------------------------------------------------------------------------- */
+/* ---- generating -------------------------------------------------------------------------- */
 
 /* Where to build the aggregate: `want`, or a temporary of e->type. */
 struct val builtin_place(struct gen *g, struct expr *e, struct val want);
@@ -71,7 +71,7 @@ ir_val builtin_loop_begin(struct gen *g, struct builtin_loop *l, ir_val n, uint6
 void builtin_loop_end(struct gen *g,
 		      struct builtin_loop *l); /* no-op jump when the block has ended */
 
-/* ---- rendering ---------------------------------------------------------------------------- */
+/* ---- rendering --------------------------------------------------------------------------- */
 
 uint64_t builtin_u64(const void *p); /* unaligned loads */
 uint32_t builtin_u32(const void *p);

@@ -9,8 +9,7 @@
 #include <string.h>
 #include "builtin/builtin_priv.h"
 
-/* ---- exit
- * ------------------------------------------------------------------------------------------ */
+/* ---- exit -------------------------------------------------------------------------------- */
 
 enum { EXIT_CODE, EXIT_OFF, EXIT_DYNAMIC }; /* event_def.num */
 
@@ -69,8 +68,7 @@ static struct val lower_exit(struct gen *g, struct expr *e, struct val want)
 	return VAL_VOID;
 }
 
-/* ---- signal
- * ---------------------------------------------------------------------------------------- */
+/* ---- signal ------------------------------------------------------------------------------ */
 
 /* "KILL", "SIGKILL": the number, or 0. */
 static int signal_number(struct str name)
@@ -127,8 +125,7 @@ static struct val lower_signal_thread(struct gen *g, struct expr *e, struct val 
 	return send_signal(g, e, BPF_FUNC_send_signal_thread);
 }
 
-/* ---- system
- * ------------------------------------------------------------------------------------------ */
+/* ---- system ------------------------------------------------------------------------------ */
 
 static void run_command(struct host *h, const char *command)
 {
@@ -170,8 +167,7 @@ static struct val lower_system(struct gen *g, struct expr *e, struct val want)
 	return VAL_VOID;
 }
 
-/* ---- override, unwatch
- * ---------------------------------------------------------------------------------- */
+/* ---- override, unwatch ------------------------------------------------------------------- */
 
 static void check_override(struct sema *s, struct expr *e)
 {

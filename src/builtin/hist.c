@@ -29,8 +29,7 @@ struct bucket {
 
 static const struct agg agg_hist, agg_lhist;
 
-/* ---- arithmetic of buckets
- * ------------------------------------------------------------------------ */
+/* ---- arithmetic of buckets --------------------------------------------------------------- */
 
 static uint32_t hist_count(int64_t bits)
 {
@@ -84,8 +83,7 @@ static struct bucket bucket_of(const struct type *t, uint32_t i)
 	return t->agg.agg == &agg_hist ? hist_bucket(t, i) : lhist_bucket(t, i);
 }
 
-/* ---- labels
- * ----------------------------------------------------------------------------------------- */
+/* ---- labels ------------------------------------------------------------------------------ */
 
 /* The largest suffix that keeps the number exact: 1536, 2K, 3M. */
 static void add_scaled(struct buf *out, uint64_t v)
@@ -150,8 +148,7 @@ static void lhist_label(struct buf *out, struct bucket b, int64_t step)
 	buf_addc(out, ')');
 }
 
-/* ---- merging and showing
- * ----------------------------------------------------------------------------- */
+/* ---- merging and showing ----------------------------------------------------------------- */
 
 static uint64_t bucket_value(const void *merged, uint32_t i)
 {
@@ -301,8 +298,7 @@ static uint32_t size_lhist(const int64_t p[3])
 BUCKET_AGG(agg_hist, "hist", size_hist);
 BUCKET_AGG(agg_lhist, "lhist", size_lhist);
 
-/* ---- checking
- * ------------------------------------------------------------------------------------------ */
+/* ---- checking ---------------------------------------------------------------------------- */
 
 static void set_agg(struct sema *s, struct expr *e, const struct agg *agg, const int64_t p[3])
 {
@@ -366,8 +362,7 @@ static void check_lhist(struct sema *s, struct expr *e)
 		set_agg(s, e, &agg_lhist, p);
 }
 
-/* ---- generating
- * ------------------------------------------------------------------------------------------ */
+/* ---- generating -------------------------------------------------------------------------- */
 
 /* Binary logarithm without branches, log2(0) = 0: each step asks whether anything is left above the
  * low half and shifts by that. `x >> step` is below 2^63, so its negative has the sign bit exactly

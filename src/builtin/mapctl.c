@@ -6,8 +6,7 @@
 #include <linux/bpf.h>
 #include "builtin/builtin_priv.h"
 
-/* ---- clear, zero
- * ---------------------------------------------------------------------------------- */
+/* ---- clear, zero ------------------------------------------------------------------------- */
 
 static void handle_clear(struct host *h, const struct event_def *def, const void *rec, size_t len)
 {
@@ -45,8 +44,7 @@ static struct val lower_control(struct gen *g, struct expr *e, struct val want)
 	return VAL_VOID;
 }
 
-/* ---- delete, has_key
- * ------------------------------------------------------------------------------- */
+/* ---- delete, has_key --------------------------------------------------------------------- */
 
 static void check_delete(struct sema *s, struct expr *e)
 {
@@ -82,8 +80,7 @@ static struct val lower_has_key(struct gen *g, struct expr *e, struct val want)
 	return val_scalar(e->type, ir_bini(gen_ir(g), IR_NE, p, 0));
 }
 
-/* ---- len
- * -------------------------------------------------------------------------------------------- */
+/* ---- len --------------------------------------------------------------------------------- */
 
 static bool is_map(const struct expr *a)
 {
@@ -136,8 +133,7 @@ static struct val lower_len(struct gen *g, struct expr *e, struct val want)
 	return val_scalar(e->type, ir_load(gen_ir(g), 2, stack.v, stack.off + 12, IR_MEM_NONE));
 }
 
-/* ---- rows
- * -------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_mapctl[] = {
 	{

@@ -11,8 +11,7 @@
 
 #define SEARCH_LIMIT 16384 /* bytes compared at most: what the verifier has to walk */
 
-/* ---- comparing
- * -------------------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------------------------- */
 
 static void differ_unless(struct ir *b, ir_val same, struct ir_block *differ)
 {
@@ -84,8 +83,7 @@ static struct val outcome(struct gen *g, struct expr *e, struct ir_block *differ
 	return val_scalar(e->type, ir_get(b, result));
 }
 
-/* ---- strncmp
- * ------------------------------------------------------------------------------------------ */
+/* ---- strncmp ----------------------------------------------------------------------------- */
 
 static void check_strncmp(struct sema *s, struct expr *e)
 {
@@ -147,8 +145,7 @@ static struct val lower_strncmp(struct gen *g, struct expr *e, struct val want)
 	return outcome(g, e, differ);
 }
 
-/* ---- memcmp
- * ------------------------------------------------------------------------------------------- */
+/* ---- memcmp ------------------------------------------------------------------------------ */
 
 static void check_memcmp(struct sema *s, struct expr *e)
 {
@@ -201,8 +198,7 @@ static struct val lower_memcmp(struct gen *g, struct expr *e, struct val want)
 	return outcome(g, e, differ);
 }
 
-/* ---- strstr, strcontains
- * -------------------------------------------------------------------------------- */
+/* ---- strstr, strcontains ----------------------------------------------------------------- */
 
 static void check_search(struct sema *s, struct expr *e)
 {

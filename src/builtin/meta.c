@@ -6,8 +6,7 @@
 #include <string.h>
 #include "builtin/builtin_priv.h"
 
-/* ---- kptr, uptr
- * ----------------------------------------------------------------------------------------- */
+/* ---- kptr, uptr -------------------------------------------------------------------------- */
 
 static void check_space(struct sema *s, struct expr *e, enum space space)
 {
@@ -34,8 +33,7 @@ static struct val lower_space(struct gen *g, struct expr *e, struct val want)
 	return val_scalar(e->type, gen_scalar(g, builtin_arg(e, 0)));
 }
 
-/* ---- questions about types
- * --------------------------------------------------------------------------------- */
+/* ---- questions about types --------------------------------------------------------------- */
 
 static void answer(struct sema *s, struct expr *e, bool yes)
 {
@@ -79,8 +77,7 @@ static void check_is_literal(struct sema *s, struct expr *e)
 	answer(s, e, a->kind == EXPR_INT || a->kind == EXPR_STR || a->kind == EXPR_BOOL);
 }
 
-/* ---- static_assert
- * --------------------------------------------------------------------------------------------- */
+/* ---- static_assert ----------------------------------------------------------------------- */
 
 static void check_static_assert(struct sema *s, struct expr *e)
 {

@@ -11,8 +11,7 @@
 #include <sys/socket.h>
 #include "builtin/builtin_priv.h"
 
-/* ---- views
- * ---------------------------------------------------------------------------------------------- */
+/* ---- views ------------------------------------------------------------------------------- */
 
 static void text_inet(struct render *r, const struct type *t, const void *v, struct buf *out)
 {

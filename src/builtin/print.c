@@ -131,8 +131,7 @@ static void check_cat(struct sema *s, struct expr *e)
 	builtin_check_format(s, e, &kind_cat);
 }
 
-/* ---- print
- * ---------------------------------------------------------------------------------------- */
+/* ---- print ------------------------------------------------------------------------------- */
 
 static void handle_print_map(struct host *h, const struct event_def *def, const void *rec,
 			     size_t len)
@@ -187,6 +186,8 @@ static void check_print(struct sema *s, struct expr *e)
 		check_print_map(s, e);
 		return;
 	}
+	if (a->kind == EXPR_MAP) /* one key's value, which is read here and now */
+		sema_infer(s, a);
 	if (!builtin_known(e, 0))
 		return;
 	if (builtin_nargs(e) > 1)
@@ -214,8 +215,7 @@ static struct val lower_print(struct gen *g, struct expr *e, struct val want)
 	return VAL_VOID;
 }
 
-/* ---- join
- * ------------------------------------------------------------------------------------------- */
+/* ---- join -------------------------------------------------------------------------------- */
 
 #define JOIN_MAX 16  /* strings of one call */
 #define JOIN_CAP 240 /* bytes of each, with its end: the record stays below 4 KiB */
@@ -308,8 +308,7 @@ static struct val lower_join(struct gen *g, struct expr *e, struct val want)
 	return VAL_VOID;
 }
 
-/* ---- rows
- * --------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_print[] = {
 	{

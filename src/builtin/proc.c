@@ -9,8 +9,7 @@
 #include <string.h>
 #include "builtin/builtin_priv.h"
 
-/* ---- pid, tid
- * --------------------------------------------------------------------------------------- */
+/* ---- pid, tid ---------------------------------------------------------------------------- */
 
 static void check_pid(struct sema *s, struct expr *e)
 {
@@ -61,8 +60,7 @@ static void check_has_cpid(struct sema *s, struct expr *e)
 	builtin_set_const(s, e, &type_bool, sema_input(s)->child != 0);
 }
 
-/* ---- scalars of one helper
- * ----------------------------------------------------------------------------- */
+/* ---- scalars of one helper --------------------------------------------------------------- */
 
 static void check_u32(struct sema *s, struct expr *e)
 {
@@ -106,8 +104,7 @@ static void check_ncpus(struct sema *s, struct expr *e)
 	builtin_set_const(s, e, type_int(sema_types(s), 4, false), (uint64_t)cpu_possible());
 }
 
-/* ---- comm
- * ---------------------------------------------------------------------------------------------- */
+/* ---- comm -------------------------------------------------------------------------------- */
 
 static void check_comm(struct sema *s, struct expr *e)
 {
@@ -123,8 +120,7 @@ static struct val lower_comm(struct gen *g, struct expr *e, struct val want)
 	return dst;
 }
 
-/* ---- username
- * -------------------------------------------------------------------------------------------- */
+/* ---- username ---------------------------------------------------------------------------- */
 
 static void text_username(struct render *r, const struct type *t, const void *v, struct buf *out)
 {
@@ -162,8 +158,7 @@ static struct val lower_username(struct gen *g, struct expr *e, struct val want)
 	return builtin_view_u64(g, e, want, uid);
 }
 
-/* ---- cgroups
- * ---------------------------------------------------------------------------------------------- */
+/* ---- cgroups ----------------------------------------------------------------------------- */
 
 static void text_cgroup_path(struct render *r, const struct type *t, const void *v, struct buf *out)
 {

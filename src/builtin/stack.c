@@ -29,8 +29,7 @@ static const struct {
 	{"raw", STACK_RAW},
 };
 
-/* ---- checking
- * --------------------------------------------------------------------------------------- */
+/* ---- checking ---------------------------------------------------------------------------- */
 
 static bool stack_mode(struct sema *s, struct expr *e, size_t i, enum stack_mode *mode)
 {
@@ -81,8 +80,7 @@ static void check_ustack(struct sema *s, struct expr *e)
 	check_stack(s, e, STACK_USER);
 }
 
-/* ---- generating
- * --------------------------------------------------------------------------------------- */
+/* ---- generating -------------------------------------------------------------------------- */
 
 static ir_val mix(struct ir *b, ir_val h, ir_val v)
 {
@@ -170,8 +168,7 @@ static struct val lower_stack(struct gen *g, struct expr *e, struct val want)
 	return dst;
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_stack[] = {
 	{

@@ -6,8 +6,7 @@
 #include <linux/bpf.h>
 #include "builtin/builtin_priv.h"
 
-/* ---- str
- * -------------------------------------------------------------------------------------------- */
+/* ---- str --------------------------------------------------------------------------------- */
 
 static uint32_t str_capacity(struct sema *s, struct expr *e)
 {
@@ -83,8 +82,7 @@ static struct val lower_str(struct gen *g, struct expr *e, struct val want)
 	return dst;
 }
 
-/* ---- strlen, strcap
- * ---------------------------------------------------------------------------------- */
+/* ---- strlen, strcap ---------------------------------------------------------------------- */
 
 static void check_strlen(struct sema *s, struct expr *e)
 {
@@ -120,8 +118,7 @@ static void check_strcap(struct sema *s, struct expr *e)
 		builtin_set_const(s, e, e->type, t->str.cap);
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_string[] = {
 	{

@@ -13,8 +13,7 @@
 #include "builtin/builtin_priv.h"
 #include "elf/elf.h"
 
-/* ---- ksym, usym
- * --------------------------------------------------------------------------------------- */
+/* ---- ksym, usym -------------------------------------------------------------------------- */
 
 static void add_symbol(struct buf *out, const char *name, uint64_t offset)
 {
@@ -224,8 +223,7 @@ static struct val lower_uaddr(struct gen *g, struct expr *e, struct val want)
 	return val_scalar(e->type, addr);
 }
 
-/* ---- reg, usermode
- * ------------------------------------------------------------------------------------------- */
+/* ---- reg, usermode ----------------------------------------------------------------------- */
 
 static bool has_registers(struct sema *s, struct expr *e)
 {

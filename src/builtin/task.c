@@ -43,8 +43,7 @@ static struct val lower_curtask(struct gen *g, struct expr *e, struct val want)
 	return v;
 }
 
-/* ---- relatives
- * ------------------------------------------------------------------------------------------- */
+/* ---- relatives --------------------------------------------------------------------------- */
 
 static void check_task_arg(struct sema *s, struct expr *e)
 {

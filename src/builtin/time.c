@@ -14,8 +14,7 @@
 
 #define NSEC_PER_SEC UINT64_C(1000000000)
 
-/* ---- nsecs, elapsed
- * --------------------------------------------------------------------------------- */
+/* ---- nsecs, elapsed ---------------------------------------------------------------------- */
 
 enum clock_mode {
 	CLOCK_MODE_BOOT,
@@ -109,8 +108,7 @@ static struct val lower_elapsed(struct gen *g, struct expr *e, struct val want)
 	return val_scalar(e->type, ir_bin(b, IR_SUB, boot_ns(g), start));
 }
 
-/* ---- times as text
- * ------------------------------------------------------------------------------------ */
+/* ---- times as text ----------------------------------------------------------------------- */
 
 /* Replaces %f, %k, %l; what is left is for strftime(3). */
 static void expand_fractions(const char *format, unsigned long ns, struct buf *out)

@@ -13,7 +13,7 @@
 #include <sys/sysmacros.h>
 #include "builtin/builtin_priv.h"
 
-/* ---- checking ------------------------------------------------------------------------------ */
+/* ---- checking ---------------------------------------------------------------------------- */
 
 size_t builtin_nargs(const struct expr *e)
 {
@@ -81,7 +81,7 @@ void builtin_bad_arg(struct sema *s, struct expr *e, size_t i, const char *wante
 	diag_primary(m, "this is %s", type_text(sema_arena(s), builtin_argtype(e, i)));
 }
 
-/* ---- generating ---------------------------------------------------------------------------- */
+/* ---- generating -------------------------------------------------------------------------- */
 
 struct val builtin_place(struct gen *g, struct expr *e, struct val want)
 {
@@ -178,7 +178,7 @@ void builtin_loop_end(struct gen *g, struct builtin_loop *l)
 	ir_at(b, l->done);
 }
 
-/* ---- rendering ----------------------------------------------------------------------------- */
+/* ---- rendering --------------------------------------------------------------------------- */
 
 uint64_t builtin_u64(const void *p)
 {

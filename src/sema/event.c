@@ -77,3 +77,8 @@ void sema_need_stack(struct sema *s, uint32_t limit)
 	s->plan->needs_stackmap = true;
 	s->plan->stack_limit = MAX(s->plan->stack_limit, limit);
 }
+
+void sema_exits(struct sema *s)
+{
+	s->plan->uses_exit = true;
+}

@@ -120,7 +120,7 @@ struct host {
 enum agg_fold {              /* how a program reads it, from slots of u64s */
 	AGG_FOLD_NONE,       /* it cannot */
 	AGG_FOLD_SUM,        /* { value } */
-	AGG_FOLD_MIN,        /* { value, set } */
+	AGG_FOLD_MIN,        /* { rank, set }: see builtin/agg.c */
 	AGG_FOLD_MAX,
 	AGG_FOLD_AVG,        /* { total, count } */
 };
