@@ -76,6 +76,14 @@ static uint32_t count_elements(struct str length, struct str type, uint32_t size
 	return one ? size / one : 0;
 }
 
+static bool is_printable(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < ' ' || s.p[i] > '~')
+			return false;
+	return true;
+}
+
 /* "char prev_comm[16]" → type "char[16]", name, count 16. */
 static bool split_declaration(struct arena *a, struct str decl, struct tp_field *f)
 {
@@ -124,7 +132,7 @@ static bool parse_field(struct arena *a, struct str line, struct tp_field *f)
 	uint32_t is_signed = 0;
 
 	*f = (struct tp_field){0};
-	if (!take_prefix(&decl, STR("field:")))
+	if (!take_prefix(&decl, STR("field:")) || !is_printable(decl))
 		return false;
 	if (!cut_number(&line, STR("offset:"), &f->offset) ||
 	    !cut_number(&line, STR("size:"), &f->size))

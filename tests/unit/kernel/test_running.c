@@ -32,7 +32,7 @@ static void need(bool ok, const char *what)
 {
 	if (ok)
 		return;
-	print_message("skipped: no %s here\n", what);
+	print_message("# skipped: no %s here\n", what);
 	skip();
 }
 
@@ -50,7 +50,7 @@ static void test_features_agree(void **state)
 	for (int f = 1; f < FEATURE_COUNT; f++) {
 		bool first = kernel_has(k, f);
 
-		print_message("%-20s %s\n", feature_name(f), first ? "yes" : "no");
+		print_message("# %-20s %s\n", feature_name(f), first ? "yes" : "no");
 		assert_int_equal(kernel_has(k, f), first);
 	}
 	/* What one implies, the other has. */
@@ -205,7 +205,7 @@ static int see_event(void *arg, const char *category, const char *name)
 	snprintf(both, sizeof(both), "%s:%s", category, name);
 	s->events++;
 	if (kernel_tp_format(k, a, category, name, &f, &e) < 0) {
-		print_message("%s: %s\n", both, e.what);
+		print_message("# %s: %s\n", both, e.what);
 		s->formats_failed++;
 	}
 	arena_free(a);
@@ -219,7 +219,7 @@ static void test_every_event(void **state)
 
 	need(kernel_has(k, FEATURE_TRACEFS), "tracefs");
 	assert_int_equal(kernel_tp_each(k, see_event, &s, &e), 0);
-	print_message("%d events\n", s.events);
+	print_message("# %d events\n", s.events);
 	assert_true(s.events > 100);
 	assert_int_equal(s.formats_failed, 0);
 }
@@ -231,7 +231,7 @@ static int see_syscall(void *arg, const char *category, const char *name)
 	if (strcmp(category, "syscalls") != 0 || strncmp(name, prefix, sizeof(prefix) - 1) != 0)
 		return 0;
 	if (kernel_syscall_nr(name + sizeof(prefix) - 1) < 0) {
-		print_message("no number for %s\n", name);
+		print_message("# no number for %s\n", name);
 		++*(int *)arg;
 	}
 	return 0;

@@ -130,6 +130,7 @@ static void test_malformed(void **state)
 		HEAD "field:x; offset:0; size:4; signed:0;\n",
 		HEAD "field:int x]; offset:0; size:4; signed:0;\n",
 		HEAD "field:[4]; offset:0; size:4; signed:0;\n",
+		HEAD "field:\001 x; offset:0; size:4; signed:0;\n",
 		HEAD "field:int (*x)(void); offset:0; size:8; signed:0;\n",
 	};
 

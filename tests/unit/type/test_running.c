@@ -32,7 +32,7 @@ static void need(bool ok, const char *what)
 {
 	if (ok)
 		return;
-	print_message("skipped: no %s here\n", what);
+	print_message("# skipped: no %s here\n", what);
 	skip();
 }
 
@@ -59,7 +59,7 @@ static int check_struct(const struct btf *b, uint32_t id, const struct btf_type 
 	for (uint32_t i = 0; i < n && !bad; i++)
 		bad += !check_member(b, bt, i, &m[i]);
 	if (bad)
-		print_message("[%u] %s\n", id, type_text(arena, t));
+		print_message("# [%u] %s\n", id, type_text(arena, t));
 	return bad;
 }
 
@@ -77,7 +77,7 @@ static void test_every_struct(void **state)
 		structs++;
 		bad += check_struct(b, id, bt);
 	}
-	print_message("%d structs and unions\n", structs);
+	print_message("# %d structs and unions\n", structs);
 	assert_int_equal(bad, 0);
 }
 
@@ -88,7 +88,7 @@ static int see_rawtp(void *arg, const char *name)
 
 	count[0]++;
 	if (!t)
-		print_message("raw tracepoint %s has no type\n", name);
+		print_message("# raw tracepoint %s has no type\n", name);
 	count[1] += !t;
 	return 0;
 }
@@ -99,7 +99,7 @@ static void test_every_raw_tracepoint(void **state)
 
 	need(kernel_btf(kernel, NULL), "BTF");
 	assert_int_equal(kernel_rawtp_each(kernel, see_rawtp, count, NULL), 0);
-	print_message("%d raw tracepoints\n", count[0]);
+	print_message("# %d raw tracepoints\n", count[0]);
 	assert_true(count[0] > 100);
 	assert_int_equal(count[1], 0);
 }
@@ -132,7 +132,7 @@ static int see_event(void *arg, const char *category, const char *name)
 		if (at < n && check_field(category, &f.fields[i], &m[at++]))
 			continue;
 		count[1]++;
-		print_message("%s:%s %s\n", category, name, f.fields[i].name);
+		print_message("# %s:%s %s\n", category, name, f.fields[i].name);
 	}
 	return 0;
 }
@@ -143,7 +143,7 @@ static void test_every_tracepoint(void **state)
 
 	need(kernel_tracefs(kernel, NULL) >= 0, "tracefs");
 	assert_int_equal(kernel_tp_each(kernel, see_event, count, NULL), 0);
-	print_message("%d fields\n", count[0]);
+	print_message("# %d fields\n", count[0]);
 	assert_true(count[0] > 1000);
 	assert_int_equal(count[1], 0);
 }
