@@ -1,0 +1,64 @@
+/* Fuzzing of the readers of ELF files, symbols, USDT notes and code: any bytes, no crash, no hang.
+ * The first byte chooses between bytes in memory and a file that is read in pieces. */
+#include "elf/elf.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void exercise_funcs(struct elf *f)
+{
+	const struct elf_func *funcs;
+	struct placement place;
+	struct elf_func fn;
+	size_t n;
+
+	if (elf_funcs(f, &funcs, &n, NULL) < 0)
+		return;
+	for (size_t i = 0; i < n && i < 50; i++) {
+		elf_place(f, funcs[i].offset, funcs[i].size, false, &place);
+		elf_place(f, funcs[i].offset + 5, 0, true, &place);
+		elf_func_at(f, funcs[i].offset + 1, &fn);
+		elf_func_find(f, str_of(funcs[i].name), &fn);
+	}
+}
+
+static void exercise(struct elf *f)
+{
+	const struct usdt_site *sites;
+	struct elf_func fn;
+	uint8_t id[64];
+	uint64_t addr, n;
+	size_t nsites;
+
+	elf_func_find(f, STR("memcpy@GLIBC_2.2.5"), &fn);
+	elf_sym_find(f, STR("environ"), &addr, &n);
+	elf_is_go(f);
+	elf_build_id(f, id, sizeof(id));
+	exercise_funcs(f);
+	elf_usdt(f, &sites, &nsites, NULL);
+}
+
+static struct elf *open_file(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+		return NULL;
+	return elf_open_fd(fd, "/proc/self/fd/fuzz", NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct elf *f;
+
+	if (!size)
+		return 0;
+	f = data[0] & 1 ? open_file(data + 1, size - 1)
+			: elf_open_memory(data + 1, size - 1, "fuzz", NULL);
+	if (f)
+		exercise(f);
+	elf_close(f);
+	return 0;
+}
