@@ -2,7 +2,8 @@
  *
  * Everything read here may come from a hostile process: readers are bounds-checked, sizes and
  * counts are limited, a malformed file gives an error that names the file and what is wrong with
- * it. Files are mapped read-only and looked at lazily. */
+ * it. Files are looked at lazily; those of others are never mapped, so that cutting one short while
+ * it is read is an error and not a SIGBUS. */
 #ifndef AWL_ELF_H
 #define AWL_ELF_H
 
@@ -17,8 +18,7 @@
 int elf_resolve(struct str name, int pid, char *out, size_t size, struct err *e);
 int elf_glob(struct str pattern, int (*fn)(void *arg, const char *path), void *arg);
 
-/* ---- one binary --------------------------------------------------------------------------------
- */
+/* ---- one binary ------------------------------------------------------------------------------ */
 
 struct elf;
 
@@ -39,18 +39,17 @@ bool elf_is_64(const struct elf *f);
 
 struct elf_section {
 	uint64_t addr, offset, size;
-	const uint8_t
-		*data; /* `size` bytes, valid until elf_close; NULL when it has none in the file */
+	const uint8_t *data; /* valid until elf_close; NULL when it has no bytes in the file */
 };
 
 bool elf_section_find(struct elf *f, const char *name, struct elf_section *out);
 /* The build id; its length, 0 when there is none. */
 size_t elf_build_id(struct elf *f, uint8_t *id, size_t cap);
-size_t elf_read(struct elf *f, uint64_t offset, void *buf,
-		size_t n); /* bytes of the file; may be short */
+/* Bytes of the file; may be short. */
+size_t elf_read(struct elf *f, uint64_t offset, void *buf, size_t n);
 
 struct elf_func {
-	const char *name; /* as in the symbol table */
+	const char *name; /* as in the symbol table, without @VERSION */
 	uint64_t addr;    /* link-time address */
 	uint64_t offset;  /* in the file: what a uprobe takes */
 	uint64_t size;    /* 0: unknown */
@@ -72,8 +71,7 @@ bool elf_func_at(struct elf *f, uint64_t offset, struct elf_func *out);
  * hostile input. */
 const char *elf_demangle(struct arena *a, const char *name);
 
-/* ---- probe placement ---------------------------------------------------------------------------
- */
+/* ---- probe placement ------------------------------------------------------------------------- */
 
 enum probe_cost {
 	COST_CHEAP /* nop5 turned into a call */,
@@ -96,8 +94,7 @@ struct placement {
  * instruction of the function around it, and never moved. */
 void elf_place(struct elf *f, uint64_t offset, uint64_t size, bool exact, struct placement *out);
 
-/* ---- USDT
- * ---------------------------------------------------------------------------------------- */
+/* ---- USDT ------------------------------------------------------------------------------------ */
 
 enum usdt_arg_kind {
 	USDT_CONST,
@@ -135,8 +132,7 @@ int elf_usdt(struct elf *f, const struct usdt_site **sites, size_t *n, struct er
 int usdt_parse_args(struct arena *a, struct elf *f, uint16_t machine, const char *text,
 		    struct usdt_arg **args, size_t *n, struct err *e);
 
-/* ---- symbols of processes
- * ------------------------------------------------------------------------- */
+/* ---- symbols of processes -------------------------------------------------------------------- */
 
 struct symbolizer;
 
