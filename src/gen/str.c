@@ -42,10 +42,8 @@ static uint32_t capacity(const struct type *t)
 /* With `pad` all of the capacity is written, otherwise up to the NUL. */
 void str_literal(struct gen *g, struct val dst, struct str s, bool pad)
 {
-	uint32_t cap = capacity(dst.type), n = MIN(cap, (uint32_t)s.n + 1);
+	uint32_t cap = capacity(dst.type), n = pad ? cap : MIN(cap, ALIGN_UP((uint32_t)s.n + 1, 8));
 
-	if (!pad)
-		n = MIN(cap, ALIGN_UP(n, 8));
 	for (uint32_t off = 0, w; off < n; off += w) {
 		if (off > s.n && n - off > INLINE_BYTES) {
 			gen_move(g, gen_part(dst, dst.type, (int32_t)off), VAL_VOID, n - off);
