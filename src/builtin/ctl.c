@@ -212,9 +212,7 @@ static struct val lower_unwatch(struct gen *g, struct expr *e, struct val want)
 	return VAL_VOID;
 }
 
-/* ---- rows
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_ctl[] = {
 	{

@@ -451,9 +451,7 @@ static void lower_lhist(struct gen *g, struct expr *e, const struct type *t, str
 	add_to_bucket(g, slot, ir_get(b, index), count);
 }
 
-/* ---- rows
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_hist[] = {
 	{

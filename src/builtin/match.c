@@ -310,9 +310,7 @@ static struct val lower_strcontains(struct gen *g, struct expr *e, struct val wa
 	return val_scalar(e->type, ir_bini(gen_ir(g), IR_NE, search(g, e), -1));
 }
 
-/* ---- rows
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_match[] = {
 	{

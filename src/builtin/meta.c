@@ -103,9 +103,7 @@ static struct val lower_nothing(struct gen *g, struct expr *e, struct val want)
 	return VAL_VOID;
 }
 
-/* ---- rows
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 #define QUESTION(name_, doc_, example_, check_)                                                  \
 	{                                                                                        \

@@ -47,9 +47,7 @@ static const struct view view_inet = {
 static const struct view view_mac = {
 	.name = "mac_t", .size = 6, .align = 1, .text = text_mac, .compare = compare_mac};
 
-/* ---- ntop
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- ntop -------------------------------------------------------------------------------- */
 
 /* 4, 16, or 0: neither. */
 static uint32_t address_size(const struct type *t)
@@ -100,9 +98,7 @@ static struct val lower_ntop(struct gen *g, struct expr *e, struct val want)
 	return dst;
 }
 
-/* ---- pton
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- pton -------------------------------------------------------------------------------- */
 
 struct address {
 	uint8_t bytes[16];
@@ -143,9 +139,7 @@ static struct val lower_pton(struct gen *g, struct expr *e, struct val want)
 	return dst;
 }
 
-/* ---- macaddr
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- macaddr ----------------------------------------------------------------------------- */
 
 static void check_macaddr(struct sema *s, struct expr *e)
 {
@@ -177,9 +171,7 @@ static struct val lower_macaddr(struct gen *g, struct expr *e, struct val want)
 	return dst;
 }
 
-/* ---- bswap
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- bswap ------------------------------------------------------------------------------- */
 
 static void check_bswap(struct sema *s, struct expr *e)
 {
@@ -201,9 +193,7 @@ static struct val lower_bswap(struct gen *g, struct expr *e, struct val want)
 	return val_scalar(e->type, size == 1 ? ir_zext(b, v, 1) : ir_bswap(b, v, size));
 }
 
-/* ---- rows
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_net[] = {
 	{

@@ -210,9 +210,7 @@ static void check_cgroupid(struct sema *s, struct expr *e)
 	builtin_set_const(s, e, e->type, id);
 }
 
-/* ---- rows
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 #define SIMPLE(name_, proto_, doc_, example_, check_, lower_)                                \
 	{                                                                                    \

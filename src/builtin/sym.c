@@ -86,9 +86,7 @@ static struct val lower_usym(struct gen *g, struct expr *e, struct val want)
 	return dst;
 }
 
-/* ---- kaddr
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- kaddr ------------------------------------------------------------------------------- */
 
 static void check_kaddr(struct sema *s, struct expr *e)
 {
@@ -105,9 +103,7 @@ static void check_kaddr(struct sema *s, struct expr *e)
 	builtin_set_const(s, e, e->type, addr);
 }
 
-/* ---- uaddr
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- uaddr ------------------------------------------------------------------------------- */
 
 /* Where a symbol of the probed binary is. A position-independent one has been moved by the
  * difference between where the probe hit and where its target was linked. */
@@ -280,9 +276,7 @@ static struct val lower_usermode(struct gen *g, struct expr *e, struct val want)
 #endif
 }
 
-/* ---- probe
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- probe ------------------------------------------------------------------------------- */
 
 static void text_probe(struct render *r, const struct type *t, const void *v, struct buf *out)
 {
@@ -317,9 +311,7 @@ static struct val lower_probe(struct gen *g, struct expr *e, struct val want)
 	return builtin_view_u64(g, e, want, id);
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_sym[] = {
 	{

@@ -141,9 +141,7 @@ static struct val lower_leader_comm(struct gen *g, struct expr *e, struct val wa
 	return relative_comm(g, e, want, "group_leader");
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 #define RELATIVE(name_, proto_, doc_, example_, check_, lower_)                              \
 	{                                                                                    \

@@ -217,9 +217,7 @@ static struct val lower_strftime(struct gen *g, struct expr *e, struct val want)
 	return builtin_view_u64(g, e, want, gen_scalar(g, builtin_arg(e, 1)));
 }
 
-/* ---- rows
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_time[] = {
 	{
