@@ -112,6 +112,13 @@ static void host_exit(struct host *h, int code)
 	r->done = true;
 }
 
+static uint64_t host_global(struct host *h, uint32_t off)
+{
+	uint64_t *p = run_global(h->run, off);
+
+	return p ? __atomic_load_n(p, __ATOMIC_ACQUIRE) : 0;
+}
+
 static void host_unwatch(struct host *h, uint64_t addr)
 {
 	links_close_addr(h->run, addr);
@@ -187,6 +194,7 @@ void event_host_init(struct run *r)
 		.clear_map = host_clear_map,
 		.zero_map = host_zero_map,
 		.exit = host_exit,
+		.global = host_global,
 		.message = host_message,
 		.unwatch = host_unwatch,
 		.run = r,

@@ -33,11 +33,20 @@ static int map_globals(struct run *r, struct err *e)
 	return 0;
 }
 
+/* The compiler lists an internal map before it knows whether any code needs it. */
+static bool is_used(const struct program *p, uint32_t i)
+{
+	return p->maps[i].user || i == p->ring || i == p->globals || i == p->scratch ||
+	       i == p->stacks;
+}
+
 int load_maps(struct run *r, struct err *e)
 {
 	int ret = 0;
 
-	for (size_t i = 0; i < r->p->nmaps; i++) {
+	for (uint32_t i = 0; i < r->p->nmaps; i++) {
+		if (!is_used(r->p, i))
+			continue;
 		r->map_fds[i] = bpf_map_make(&r->p->maps[i].spec, e);
 		if (r->map_fds[i] < 0)
 			return r->map_fds[i];

@@ -2,19 +2,17 @@
  *
  *       0           8        12      14
  *      +-----------+--------+-------+------+
- *      | u64 hash  | tgid   | frames| kind |   key of the stack map; its value is u64[frames]
- *      +-----------+--------+-------+------+   (struct bpf_stack_build_id[frames] in build-id mode)
+ *      | u64 hash  | tgid   | frames| kind |     map of stacks: hash → | u64 frames | u64 frame[] |
+ *      +-----------+--------+-------+------+
  *
  * The modes, one line a frame after a newline:
  *
  *   bpftrace            do_syscall_64+113
  *   perf       TAB      ffffffff81a01234 do_syscall_64+113 (module)
- *   raw                 ffffffff81a01234
- *   build_id            6a7f…e0 0x4f1c        (build id, offset in the file)
+ *   raw                 ffffffff81a01234       (build_id as well: awl keeps addresses)
  *
  * Names of user frames come from files that the traced process chose: they are escaped.
  */
-#include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,7 +63,7 @@ static void add_frame(struct render *r, const struct stack_value *v, const struc
 	struct frame_name f;
 	bool known, perf = t->stack.mode == STACK_PERF;
 
-	if (t->stack.mode == STACK_RAW) {
+	if (t->stack.mode == STACK_RAW || t->stack.mode == STACK_BUILD_ID) {
 		buf_fill(out, ' ', INDENT);
 		buf_printf(out, "%" PRIx64 "\n", addr);
 		return;
@@ -84,40 +82,13 @@ static void add_frame(struct render *r, const struct stack_value *v, const struc
 	buf_addc(out, '\n');
 }
 
-static void add_build_id(const struct bpf_stack_build_id *f, struct buf *out)
-{
-	buf_fill(out, ' ', INDENT);
-	if (f->status == BPF_STACK_BUILD_ID_VALID) {
-		for (size_t i = 0; i < sizeof(f->build_id); i++)
-			buf_printf(out, "%02x", f->build_id[i]);
-		buf_printf(out, " 0x%" PRIx64 "\n", (uint64_t)f->offset);
-	} else {
-		buf_printf(out, "%" PRIx64 "\n", (uint64_t)f->ip);
-	}
-}
-
 static void add_frames(struct render *r, const struct type *t, const struct stack_value *v,
-		       const uint8_t *frames, uint32_t size, struct buf *out)
+		       const uint64_t *frames, uint32_t n, struct buf *out)
 {
-	uint32_t each = t->stack.mode == STACK_BUILD_ID ? sizeof(struct bpf_stack_build_id) : 8;
-	uint32_t n = MIN(v->frames, size / each);
-
 	if (t->stack.limit && t->stack.limit < n)
 		n = t->stack.limit;
-	for (uint32_t i = 0; i < n; i++, frames += each) {
-		struct bpf_stack_build_id id;
-		uint64_t addr;
-
-		if (t->stack.mode == STACK_BUILD_ID) {
-			memcpy(&id, frames, sizeof(id));
-			add_build_id(&id, out);
-			continue;
-		}
-		memcpy(&addr, frames, 8);
-		if (addr == 0)
-			break;
-		add_frame(r, v, t, addr, out);
-	}
+	for (uint32_t i = 0; i < n && frames[i]; i++)
+		add_frame(r, v, t, frames[i], out);
 }
 
 void stack_render(struct render *r, const struct type *t, const void *value, struct buf *out)
@@ -125,7 +96,7 @@ void stack_render(struct render *r, const struct type *t, const void *value, str
 	struct run *run = r->run;
 	const struct program_map *m;
 	struct stack_value v;
-	uint8_t *frames;
+	uint64_t *frames;
 
 	memcpy(&v, value, sizeof(v));
 	buf_addc(out, '\n');
@@ -133,8 +104,8 @@ void stack_render(struct render *r, const struct type *t, const void *value, str
 		return;
 	m = &run->p->maps[run->p->stacks];
 	frames = calloc(1, m->spec.value_size);
-	if (frames && bpf_map_get(run->map_fds[run->p->stacks], &v, frames) == 0) {
-		add_frames(r, t, &v, frames, m->spec.value_size, out);
+	if (frames && bpf_map_get(run->map_fds[run->p->stacks], &v.hash, frames) == 0) {
+		add_frames(r, t, &v, frames + 1, MIN(v.frames, m->spec.value_size / 8 - 1), out);
 	} else {
 		buf_fill(out, ' ', INDENT);
 		buf_adds(out, "<stack lost: the stack map was full>\n");

@@ -163,7 +163,7 @@ static void stacks(void **state)
 		uint32_t tgid;
 		uint16_t frames, kind;
 	} key = {77, 0, 2, STACK_KERNEL};
-	uint64_t frames[4] = {0, 0x1234}, addr = 0;
+	uint64_t frames[5] = {2, 0, 0x1234}, addr = 0;
 	char want[128];
 	struct fixture f;
 
@@ -175,7 +175,7 @@ static void stacks(void **state)
 		->user = false;
 	fixture_start(&f);
 	assert_true(kernel_kaddr(f.kernel, "vfs_read", &addr));
-	frames[0] = addr + 5;
+	frames[1] = addr + 5;
 	assert_int_equal(bpf_map_set(f.run->map_fds[MAP_FIRST], &key, frames, 0), 0);
 	render = f.run->host.render;
 	snprintf(want, sizeof(want), "\n        %" PRIx64 "\n        1234\n", addr + 5);
