@@ -138,7 +138,6 @@ static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
 		return set_pid(c, v);
 	case OPT_LIST:
 		c->list = true;
-		c->pattern = v ? v : "";
 		break;
 	case OPT_FORMAT:
 		return set_format(c, v);
@@ -215,17 +214,15 @@ struct words {
 	int n, i;
 };
 
-static bool take_arg(struct words *w, const struct row *r, const char **v)
+static bool take_arg(struct words *w, const char **v)
 {
-	bool optional = r->arg[0] == '?';
-
 	if (*v)
 		return true;
-	if (w->i + 1 < w->n && (!optional || w->v[w->i + 1][0] != '-')) {
+	if (w->i + 1 < w->n) {
 		*v = w->v[++w->i];
 		return true;
 	}
-	return optional || complain("the option %s needs an argument", w->v[w->i]);
+	return complain("the option %s needs an argument", w->v[w->i]);
 }
 
 static int parse_foreign(struct words *w)
@@ -261,7 +258,7 @@ static bool parse_option(struct cli *c, struct arena *a, struct words *w)
 		if (!word_is(word, &rows[i], &v))
 			continue;
 		if (rows[i].arg)
-			return take_arg(w, &rows[i], &v) && apply(c, a, rows[i].id, v);
+			return take_arg(w, &v) && apply(c, a, rows[i].id, v);
 		if (v && word[1] == '-')
 			return complain("the option %s takes no argument", word);
 		return apply(c, a, rows[i].id, NULL) && (!v || parse_letters(c, a, w, v));
@@ -305,7 +302,9 @@ bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv)
 		if (!parse_option(c, a, &w))
 			return false;
 	}
-	if (w.i < argc && !c->expr && !c->list && strcmp(argv[w.i], "--"))
+	if (c->list)
+		c->pattern = w.i < argc ? argv[w.i++] : "";
+	else if (w.i < argc && !c->expr && strcmp(argv[w.i], "--"))
 		c->file = argv[w.i++];
 	rest_are_params(c, a, &w);
 	return check(c);
@@ -320,7 +319,7 @@ void opts_help(struct buf *out)
 		      "language.\n\nOptions:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct row *r = &rows[i];
-		const char *arg = r->arg ? r->arg + (r->arg[0] == '?') : "";
+		const char *arg = r->arg ? r->arg : "";
 		char left[64];
 
 		if (r->letter)

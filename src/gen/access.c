@@ -237,7 +237,7 @@ static bool is_args(const struct expr *e)
 	const struct call_sem *c = e->sem;
 
 	return (e->kind == EXPR_IDENT || e->kind == EXPR_CALL) && c && c->kind == CALL_PROBE_NAME &&
-	       c->name == NAME_ARGS;
+	       (c->name == NAME_ARGS || c->name == NAME_CTX);
 }
 
 /* $kv.0 and $kv.1 are read where the kernel has them. */
@@ -257,8 +257,12 @@ struct val access_field(struct gen *g, struct expr *e)
 
 	if (pair)
 		return m->offset ? pair->value : pair->key;
-	if (is_args(of) && g->p->prov->arg_field)
-		return g->p->prov->arg_field(g, g->p, m);
+	if (is_args(of) && g->p->prov->arg_field) {
+		struct val v = g->p->prov->arg_field(g, g->p, m);
+
+		if (v.kind != VAL_NONE)
+			return v;
+	}
 	return member_of(g, place_of(g, of), m, e->type);
 }
 

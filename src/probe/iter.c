@@ -123,10 +123,13 @@ static struct val iter_field(struct gen *g, struct probe *p, const struct member
 	const struct objects *o = p->data;
 
 	for (unsigned i = 0; i < o->n; i++) {
+		struct val v = val_scalar(m->type, o->v[i]);
+
+		v.tracked = true;
 		if (o->off[i] == m->offset)
-			return val_scalar(m->type, o->v[i]);
+			return v;
 	}
-	return val_mem(m->type, gen_ctx(g), (int32_t)m->offset, SPACE_CTX);
+	return VAL_VOID;
 }
 
 static int iter_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)

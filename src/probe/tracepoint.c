@@ -193,8 +193,6 @@ static struct val tracepoint_name_load(struct gen *g, struct probe *p, enum prob
 
 static struct val tracepoint_field(struct gen *g, struct probe *p, const struct member *m)
 {
-	struct val v;
-
 	switch ((enum tp_how)p->targets[0].a) {
 	case TP_SYS_ENTER:
 	case TP_SYS_EXIT:
@@ -202,11 +200,7 @@ static struct val tracepoint_field(struct gen *g, struct probe *p, const struct 
 	case TP_RAW_SYS:
 		return raw_sys_field(g, p, m);
 	default:
-		v = val_mem(m->type, gen_ctx(g), (int32_t)m->offset, SPACE_CTX);
-		v.bit_off = m->bit_off;
-		v.bit_size = m->bit_size;
-		v.load_size = m->load_size;
-		return v;
+		return VAL_VOID;
 	}
 }
 

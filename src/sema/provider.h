@@ -126,7 +126,7 @@ struct provider {
 	void (*enter)(struct gen *g, struct probe *p);
 	/* The id of the target that fired, for `probe` in a program with several; NULL: the attach cookie. */
 	ir_val_t (*target_id)(struct gen *g, struct probe *p);
-	/* args.FIELD and ctx.FIELD where they are not plain memory; NULL: by memory. */
+	/* args.FIELD and ctx.FIELD where they are not plain memory. NULL, or VAL_NONE returned: by memory. */
 	struct val (*arg_field)(struct gen *g, struct probe *p, const struct member *m);
 
 	int (*attach)(struct attach_env *env, const struct attach_prog *p, struct err *e);

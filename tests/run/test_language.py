@@ -24,11 +24,11 @@ def test_constant_expressions(awl, expr, want):
 @pytest.mark.parametrize("op,want", [
     ("$a + $b", "-4"), ("$a - $b", "-10"), ("$a * $b", "-21"), ("$a / $b", "-2"), ("$a % $b", "-1"), ("$a >> 1", "-4"),
     ("$a << 2", "-28"), ("$a & 0xff", "249"), ("$a == -7", "1"), ("$a < $b", "1"), ("$a > $b", "0"), ("-$a", "7"), ("~$b", "-4"),
-    ("!$a", "0"), ("$a < 0 ? 1 : 2", "1"), ("$b / 0", "0"),
+    ("!$a", "0"), ("$a < 0 ? 1 : 2", "1"), ("$b / $z", "0"), ("$b % $z", "3"),
 ])
 def test_arithmetic_at_run_time_is_signed_where_it_should_be(awl, op, want):
     # the values come through a map, so that nothing is known at compile time
-    lines = say(awl, f'@v[1] = -7; @v[2] = 3; $a = @v[1]; $b = @v[2]; printf("%d\\n", {op}); clear(@v);')
+    lines = say(awl, f'@v[1] = -7; @v[2] = 3; $a = @v[1]; $b = @v[2]; $z = @v[9]; printf("%d\\n", {op}); clear(@v);')
     assert lines[:1] == [want]
 
 

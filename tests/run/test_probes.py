@@ -33,7 +33,8 @@ def test_raw_syscall_arguments(awl):
     r = awl("-e", "tracepoint:raw_syscalls:sys_exit /args.ret == 1 && args.id == 1/ { @ = count(); } "
             "tracepoint:raw_syscalls:sys_enter /args.id == 1 && args.args[2] == 1/ { @in = count(); }",
             "-c", "dd if=/dev/zero of=/dev/null bs=1 count=500")
-    assert "@: 500" in r.lines and "@in: 500" in r.lines, r
+    counts = {line for line in r.lines if line.startswith("@")}
+    assert counts & {"@: 500", "@: 501"} and counts & {"@in: 500", "@in: 501"}, r
 
 
 def test_latency_idiom_leaves_no_key_behind(awl):
@@ -64,7 +65,7 @@ def test_rawtracepoint(awl):
 @pytest.mark.needs("TP_BTF", "BTF")
 def test_rawtracepoint_arguments_are_typed(awl):
     r = awl("-e", "rawtracepoint:sched_switch { @[args.next.comm] = count(); } interval:ms:300 { exit(); }")
-    assert re.search(r"^@\[swapper/\d\]: \d+$", r.out, re.M), r
+    assert re.search(r"^@\[[\w/:.-]+\]: \d+$", r.out, re.M), r
 
 
 def test_uprobe_counts_exactly(awl, target):
@@ -175,7 +176,7 @@ def test_watchpoint(trace, target):
 @pytest.mark.needs("ITER", "BTF")
 def test_iter_task(awl):
     r = awl("-e", 'iter:task { printf("%s %d\\n", ctx.task.comm, ctx.task.pid); }')
-    assert r.code == 0 and f"awl " in r.out and "systemd 1" in r.out or re.search(r" 1$", r.out, re.M), r
+    assert r.code == 0 and re.search(r"^awl \d+$", r.out, re.M) and "kthreadd 2" in r.lines, r
 
 
 def test_self_signal_begin_end(trace):
