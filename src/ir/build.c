@@ -192,7 +192,8 @@ ir_val ir_bin(struct ir *b, enum ir_binop op, ir_val l, ir_val r)
 		ir_val t = l;
 		l = r;
 		r = t;
-	} else if (ir_is_cmp(op) && ir_const_of(b->fn, l, &unused)) {
+	} else if (ir_is_cmp(op) && ir_const_of(b->fn, l, &unused) &&
+		   !ir_const_of(b->fn, r, &unused)) {
 		return ir_bin(b, (enum ir_binop)ir_cmp_swap(op), r, l);
 	}
 	ir_val folded = fold_bin(b, op, l, r);
