@@ -2,9 +2,9 @@
  * value is put together in a loop over all of them:
  *
  *   count, sum   u64 value              the total
- *   min, max     u64 rank, u64 set      the highest rank; a rank is the value with its sign bit turned
- *                                       when it is signed, and all bits turned for min
- *   avg, stats   u64 total, u64 count   total of totals / total of counts
+ *   min, max     u64 rank, u64 set      the highest rank; a rank is the value with its sign bit
+ * turned when it is signed, and all bits turned for min avg, stats   u64 total, u64 count   total
+ * of totals / total of counts
  *
  * CPUs that do not exist (their number is rounded up) have no slot and are passed over by the
  * look-up.
@@ -51,7 +51,8 @@ static void fold_add(struct gen *g, ir_val cpu, struct ir_block *out, void *arg)
 	ir_at(&g->b, next);
 }
 
-/* The highest rank of all CPUs; zero is the lowest there is, and that of a slot nothing was put in. */
+/* The highest rank of all CPUs; zero is the lowest there is, and that of a slot nothing was put in.
+ */
 static void fold_best(struct gen *g, ir_val cpu, struct ir_block *out, void *arg)
 {
 	struct fold *f = arg;

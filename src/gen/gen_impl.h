@@ -54,6 +54,7 @@ struct home {
 	ir_val v;     /* HOME_OBJECT */
 	uint32_t off; /* HOME_FRAME, HOME_SCRATCH */
 	bool captured;
+	unsigned loop; /* the last one that made it unknown to the verifier */
 };
 _Static_assert(sizeof(struct home) <= sizeof(((struct var_sym *)0)->home), "home");
 
@@ -73,7 +74,7 @@ struct gen {
 	ir_cell result;           /* code of the program, xored with the default one; 0: not used */
 	struct gen_loop *loop;
 	struct gen_pair *pair;
-	unsigned ncallbacks;
+	unsigned ncallbacks, nloops;
 	bool failed;
 };
 
@@ -150,6 +151,7 @@ ir_val gen_arith(struct gen *g, enum binary_op op, ir_val l, ir_val r, const str
 void gen_branch(struct gen *g, struct expr *e, struct ir_block *yes, struct ir_block *no, enum ir_hint hint);
 
 /* map.c, mapset.c, aggread.c */
+struct val map_key_zero(struct gen *g);
 struct val map_read(struct gen *g, struct expr *e);
 void map_read_to(struct gen *g, struct expr *e, struct val dst, bool pad);
 struct val map_slot(struct gen *g, const struct map_sym *m, struct val key, struct ir_block *fail);

@@ -5,10 +5,14 @@
  * the turns at run time. So loops whose number of turns is small and known are left to the
  * verifier, all others have a may_goto where the kernel knows it:
  *
+ *           i = from + opaque
  *   head:   may_goto out            (kernels that have it)
  *           br i < end, body, out
  *   body:   …
  *   next:   i = i + 1; jmp head
+ *
+ * Even then the verifier walks on as long as it knows every value exactly. So what the loop changes
+ * is made unknown to it first, by adding a zero that it must load from memory.
  */
 #include "gen/gen_impl.h"
 
@@ -32,6 +36,89 @@ static void guard(struct gen *g, struct ir_block *out)
 	ir_at(&g->b, next);
 }
 
+/* ---- what a loop changes
+ * --------------------------------------------------------------------------- */
+
+struct forget {
+	struct gen *g;
+	ir_val zero;
+	unsigned loop; /* number of the loop: each variable once */
+};
+
+static void forget_block(struct forget *f, struct block *b);
+
+static void forget_var(struct forget *f, struct expr *e)
+{
+	struct var_sym *v = e->sem;
+	struct home *h;
+
+	if (e->kind != EXPR_VAR || !type_is_integer(v->type))
+		return;
+	h = var_home(v);
+	if (h->loop == f->loop)
+		return;
+	h->loop = f->loop;
+	struct ir *b = &f->g->b;
+	var_set(f->g, v, ir_bin(b, IR_ADD, gen_rvalue(f->g, var_read(f->g, e)).v, f->zero));
+}
+
+static void forget_visit(void *arg, struct expr *e)
+{
+	if (e->kind == EXPR_INCDEC)
+		forget_var(arg, e->incdec.e);
+	else if (e->kind == EXPR_BLOCK)
+		forget_block(arg, e->block);
+	else if (e->kind == EXPR_IF)
+		forget_block(arg, e->cond.yes);
+}
+
+static void forget_stmt(struct forget *f, struct stmt *s)
+{
+	switch (s->kind) {
+	case STMT_ASSIGN:
+		forget_var(f, s->assign.lhs);
+		ast_walk_expr(s->assign.value, forget_visit, f);
+		break;
+	case STMT_EXPR:
+	case STMT_DISCARD:
+		ast_walk_expr(s->expr, forget_visit, f);
+		break;
+	case STMT_WHILE:
+	case STMT_UNROLL:
+		forget_block(f, s->repeat.body);
+		break;
+	case STMT_FOR_RANGE:
+	case STMT_FOR_MAP:
+		forget_block(f, s->loop.body);
+		break;
+	default:
+		break;
+	}
+}
+
+static void forget_block(struct forget *f, struct block *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		forget_stmt(f, b->stmts[i]);
+	if (b->value)
+		ast_walk_expr(b->value, forget_visit, f);
+}
+
+/* A zero that the verifier does not know, after adding it to all that `body` changes. */
+static ir_val forget(struct gen *g, struct block *body)
+{
+	struct forget f = {g, 0, ++g->nloops};
+
+	if (!has_may_goto(g))
+		return ir_const(&g->b, 0);
+	f.zero = ir_load(&g->b, 8, gen_zeroes(g, 8), 0, IR_MEM_VOLATILE);
+	forget_block(&f, body);
+	return f.zero;
+}
+
+/* ---- loops of the script
+ * ------------------------------------------------------------------------------ */
+
 static void loop_body(struct gen *g, struct block *body, struct ir_block *brk,
 		      struct ir_block *cont)
 {
@@ -50,6 +137,7 @@ void loop_while(struct gen *g, struct stmt *s)
 	struct ir_block *head = ir_block_new(b, "while"), *body = ir_block_new(b, NULL);
 	struct ir_block *out = ir_block_new(b, NULL);
 
+	forget(g, s->repeat.body);
 	ir_jmp(b, head);
 	ir_at(b, head);
 	guard(g, out);
@@ -93,7 +181,10 @@ void loop_range(struct gen *g, struct stmt *s)
 	struct ir_block *next = ir_block_new(b, NULL), *out = ir_block_new(b, NULL);
 	ir_cell i = ir_cell_new(b, "i", false), end = 0;
 
-	ir_set(b, i, gen_scalar(g, s->loop.from));
+	ir_val from = gen_scalar(g, s->loop.from);
+	if (!is_small(s))
+		from = ir_bin(b, IR_ADD, from, forget(g, s->loop.body));
+	ir_set(b, i, from);
 	if (!s->loop.to->folded) {
 		end = ir_cell_new(b, "end", false);
 		ir_set(b, end, gen_scalar(g, s->loop.to));

@@ -36,15 +36,23 @@ static void build_key(struct gen *g, const struct expr *map, const struct type *
 	}
 }
 
+/* The key of maps that have none to the script. */
+struct val map_key_zero(struct gen *g)
+{
+	struct val zero = gen_temp_bytes(g, 4, 4, false);
+
+	ir_store(&g->b, 4, zero.v, zero.off, ir_const(&g->b, 0));
+	return zero;
+}
+
 struct val gen_map_key(struct gen *g, struct expr *map)
 {
 	const struct map_sym *m = map->sem;
 
-	if (!m->key || !map->map.nkeys) {
-		struct val zero = gen_temp_bytes(g, 4, 4, false);
-		ir_store(&g->b, 4, zero.v, zero.off, ir_const(&g->b, 0));
-		return zero;
-	}
+	if (m->storage == MAP_SCALAR)
+		return VAL_VOID;
+	if (!m->key || !map->map.nkeys)
+		return map_key_zero(g);
 	struct val key = gen_temp(g, m->key, false);
 	build_key(g, map, m->key, key);
 	return key;
@@ -57,6 +65,8 @@ ir_val gen_map_lookup(struct gen *g, const struct map_sym *m, struct val key)
 {
 	if (m->storage == MAP_SCALAR)
 		return ir_mapval(&g->b, m->index, 0);
+	if (key.kind == VAL_NONE)
+		key = map_key_zero(g);
 	return IR_CALL(&g->b, BPF_FUNC_map_lookup_elem, ir_map(&g->b, m->index), gen_addr(g, key));
 }
 

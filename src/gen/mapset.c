@@ -199,7 +199,7 @@ ir_val gen_map_delete(struct gen *g, const struct map_sym *m, struct val key)
 	if (m->storage == MAP_SCALAR)
 		return delete_scalar(g, m);
 	if (m->storage == MAP_PERCPU_ARRAY) {
-		agg_zero_all(g, m, key);
+		agg_zero_all(g, m, map_key_zero(g));
 		return ir_const(b, 1);
 	}
 	ir_val r = IR_CALL(b, BPF_FUNC_map_delete_elem, ir_map(b, m->index), gen_addr(g, key));
