@@ -238,7 +238,7 @@ static mreg choose_random(struct assign *s, uint32_t range)
 
 static mreg choose(struct assign *s, uint32_t range, unsigned hints)
 {
-	static const uint8_t order[NREGS] = {0, 5, 4, 3, 2, 1, 6, 7, 8, 9};
+	static const uint8_t order[NREGS] = {5, 4, 3, 2, 1, 0, 6, 7, 8, 9};
 
 	if (s->f->isa->random_ra)
 		return choose_random(s, range);

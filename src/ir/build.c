@@ -186,16 +186,13 @@ bool ir_is_const(const struct ir *b, ir_val v, int64_t *out)
 
 ir_val ir_bin(struct ir *b, enum ir_binop op, ir_val l, ir_val r)
 {
-	int64_t unused;
+	int64_t cl, cr;
+	bool swap = ir_const_of(b->fn, l, &cl) && !ir_const_of(b->fn, r, &cr);
 
-	if ((ir_ops[op].flags & OPF_C) && ir_const_of(b->fn, l, &unused)) {
-		ir_val t = l;
-		l = r;
-		r = t;
-	} else if (ir_is_cmp(op) && ir_const_of(b->fn, l, &unused) &&
-		   !ir_const_of(b->fn, r, &unused)) {
+	if (swap && ir_is_cmp(op))
 		return ir_bin(b, (enum ir_binop)ir_cmp_swap(op), r, l);
-	}
+	if (swap && (ir_ops[op].flags & OPF_C))
+		return ir_bin(b, op, r, l);
 	ir_val folded = fold_bin(b, op, l, r);
 	if (folded)
 		return folded;

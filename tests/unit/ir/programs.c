@@ -213,7 +213,7 @@ static struct ir_module *latency(struct arena *a)
 const struct test_program test_programs[] = {
 	{"count_by_comm", count_by_comm, 29, {HASH(16), CELLS(1)}},
 	{"hist_of_pid", hist_of_pid, 60, {CELLS(128)}},
-	{"print_open", print_open, 25, {RING, CELLS(1)}},
+	{"print_open", print_open, 31, {RING, CELLS(1)}},
 	{"store_start", store_start, 14, {HASH(8)}},
 	{"latency", latency, 69, {HASH(8), CELLS(128)}},
 };
