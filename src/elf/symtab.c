@@ -295,89 +295,124 @@ bool elf_sym_find(struct elf *f, struct str name, uint64_t *addr, uint64_t *size
 typedef VEC(struct sort_item) item_vec;
 typedef VEC(struct elf_func) func_vec;
 
-/* The name without a version; NULL when it is too long to be kept. */
-static const char *stem_of(struct elf *f, const char *name, unsigned *rank)
-{
-	size_t n = strnlen(name, MAX_NAME);
-	const char *at = memchr(name, '@', n);
+/* What is being collected. `seen` holds a fingerprint of each (name, address), open-addressed, so
+ * that .dynsym, which mostly repeats .symtab, is not sorted as well. */
+struct collection {
+	func_vec fns;
+	item_vec items;
+	uint64_t *seen;
+	size_t mask;
+};
 
-	if (n == MAX_NAME)
+/* The name without a version; NULL when it is too long to be kept. */
+static const char *stem_of(struct elf *f, const char *name, size_t *len, unsigned *rank)
+{
+	const char *at;
+
+	*len = strnlen(name, MAX_NAME);
+	at = memchr(name, '@', *len);
+	if (*len == MAX_NAME)
 		return NULL;
 	if (!at || at == name)
 		return name;
 	if (at[1] != '@')
 		*rank = RANK_OLD_VERSION;
-	return arena_strndup(f->arena, name, (size_t)(at - name));
+	*len = (size_t)(at - name);
+	return arena_strndup(f->arena, name, *len);
 }
 
-static void collect(struct elf *f, const struct symtab *t, func_vec *fns, item_vec *items)
+static uint64_t fingerprint(const char *name, size_t n, uint64_t addr)
+{
+	const uint64_t k = 0x9e3779b97f4a7c15ull;
+	uint64_t h = (addr ^ n) * k, w;
+
+	for (; n >= 8; n -= 8, name += 8) {
+		memcpy(&w, name, 8);
+		h = ((h ^ w) * k) ^ (h >> 29);
+	}
+	w = 0;
+	memcpy(&w, name, n);
+	h = ((h ^ w) * k) ^ (h >> 29);
+	h *= k;
+	return (h ^ (h >> 32)) | 1;
+}
+
+/* True when the function was there already. Names made to collide are given up on and kept twice.
+ */
+static bool is_repeated(struct collection *c, const char *name, size_t n, uint64_t addr)
+{
+	uint64_t h = fingerprint(name, n, addr);
+	size_t slot = (h >> 1) & c->mask;
+
+	for (int probes = 0; probes < 64; probes++, slot = (slot + 1) & c->mask) {
+		if (c->seen[slot] == h)
+			return true;
+		if (!c->seen[slot]) {
+			c->seen[slot] = h;
+			return false;
+		}
+	}
+	return false;
+}
+
+static void collect(struct elf *f, const struct symtab *t, struct collection *c)
 {
 	struct symtab_entry s;
 	struct elf_func fn;
 
 	for (size_t i = 0; i < t->n && !f->too_many; i++) {
 		unsigned rank;
+		size_t len;
 
 		if (!symtab_get(t, i, &s) || !is_func(&s) || !func_of(f, &s, &fn))
 			continue;
 		rank = rank_of(t, i, &s);
-		fn.name = stem_of(f, s.name, &rank);
-		if (!fn.name)
+		fn.name = stem_of(f, s.name, &len, &rank);
+		if (!fn.name || is_repeated(c, fn.name, len, fn.addr))
 			continue;
-		if (fns->n == MAX_FUNCS) {
+		if (c->fns.n == MAX_FUNCS) {
 			f->too_many = true;
 			break;
 		}
-		hvec_push(items, (struct sort_item){0, fn.name, (uint32_t)fns->n, rank});
-		hvec_push(fns, fn);
+		hvec_push(&c->items, (struct sort_item){0, fn.name, (uint32_t)c->fns.n, rank});
+		hvec_push(&c->fns, fn);
 	}
 }
 
-static bool same_func(const struct elf_func *a, const struct elf_func *b)
+static void collection_init(struct collection *c, const struct elf *f)
 {
-	return a->addr == b->addr && strcmp(a->name, b->name) == 0;
-}
+	size_t total = 0, slots = 16;
 
-/* Copies in sorted order, each (name, address) once. Equal names are adjacent and few. */
-static size_t copy_unique(struct elf_func *out, const func_vec *fns, const item_vec *items)
-{
-	size_t n = 0, run = 0;
-
-	for (size_t i = 0; i < items->n; i++) {
-		const struct elf_func *fn = &fns->v[items->v[i].idx];
-		size_t k;
-
-		if (n && strcmp(out[n - 1].name, fn->name) != 0)
-			run = n;
-		/* A hostile file repeats one name a million times: look back a little only. */
-		for (k = n; k > run && n - k < 64; k--)
-			if (same_func(&out[k - 1], fn))
-				break;
-		if (k > run && n - k < 64)
-			continue;
-		out[n++] = *fn;
-	}
-	return n;
+	for (size_t k = 0; k < f->ntabs; k++)
+		total += f->tabs[k].n;
+	while (slots < 2 * MIN(total, MAX_FUNCS))
+		slots *= 2;
+	*c = (struct collection){.seen = calloc(slots, sizeof(*c->seen)), .mask = slots - 1};
+	if (!c->seen)
+		BUG("out of memory");
 }
 
 static void funcs_load(struct elf *f)
 {
-	item_vec items = {0};
-	func_vec fns = {0};
+	struct collection c;
 
 	f->funcs_known = true;
 	symtabs_load(f);
+	collection_init(&c, f);
 	for (size_t k = 0; k < f->ntabs; k++)
-		collect(f, &f->tabs[k], &fns, &items);
-	if (!f->too_many && fns.n) {
-		sort_by_name(items.v, items.n);
-		f->funcs = malloc(fns.n * sizeof(*f->funcs));
+		collect(f, &f->tabs[k], &c);
+	if (!f->too_many && c.fns.n) {
+		sort_by_name(c.items.v, c.items.n);
+		f->funcs = malloc(c.fns.n * sizeof(*f->funcs));
 		if (!f->funcs)
 			BUG("out of memory");
-		f->nfuncs = copy_unique(f->funcs, &fns, &items);
+		for (size_t i = 0; i < c.items.n; i++)
+			f->funcs[i] = c.fns.v[c.items.v[i].idx];
+		f->nfuncs = c.items.n;
 	}
-	hvec_release(&items);
-	hvec_release(&fns);
+	hvec_release(&c.items);
+	hvec_release(&c.fns);
+	free(c.seen);
 }
 
 int elf_funcs(struct elf *f, const struct elf_func **funcs, size_t *n, struct err *e)
