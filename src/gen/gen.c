@@ -168,8 +168,9 @@ static void predicate(struct gen *g, struct ir_block *early, struct ir_block *bo
 {
 	struct ir_block *no = ir_block_new(&g->b, "no");
 	struct ir_block *start = open_claim(g);
-	struct gen_mark mark = gen_mark(g);
 
+	keys_build(g, true);
+	struct gen_mark mark = gen_mark(g);
 	gen_branch(g, g->p->pred, body, no, IR_LIKELY_EVEN);
 	gen_release(g, mark);
 	ir_jmp(&g->claim, start);
@@ -182,6 +183,7 @@ static void body(struct gen *g)
 	struct ir_block *start = open_claim(g);
 
 	vars_plan(g, g->p->body);
+	keys_build(g, false);
 	gen_block_value(g, g->p->body, NULL, false);
 	ir_jmp(&g->b, g->leave);
 	if (g->claim.block)
@@ -200,6 +202,7 @@ struct ir_module *gen_probe(struct gen_in *in, struct probe *p)
 	struct ir_block *leave = ir_block_new(&g.b, "leave");
 	enter(&g, early);
 	g.leave = leave;
+	keys_plan(&g);
 	if (p->pred) {
 		struct ir_block *main = ir_block_new(&g.b, "body");
 		predicate(&g, early, main);

@@ -58,6 +58,15 @@ struct home {
 };
 _Static_assert(sizeof(struct home) <= sizeof(((struct var_sym *)0)->home), "home");
 
+struct shared_key {
+	const struct builtin *builtin;
+	const struct type *type;
+	struct expr *expr;   /* its first use */
+	unsigned uses;
+	bool early;          /* the predicate uses it */
+	ir_val object;       /* 0: not built */
+};
+
 struct gen {
 	struct gen_in *in;
 	struct probe *p;
@@ -75,6 +84,8 @@ struct gen {
 	struct gen_loop *loop;
 	struct gen_pair *pair;
 	unsigned ncallbacks, nloops;
+	struct shared_key keys[4];
+	unsigned nkeys;
 	bool failed;
 };
 
@@ -103,6 +114,11 @@ static inline struct home *var_home(const struct var_sym *v)
 {
 	return (struct home *)(uintptr_t)v->home;
 }
+
+/* keys.c */
+void keys_plan(struct gen *g);
+void keys_build(struct gen *g, bool early);
+bool keys_find(struct gen *g, const struct expr *map, struct val *out);
 
 /* scratch.c */
 struct val scratch_take(struct gen *g, const struct type *t, uint32_t size);

@@ -53,7 +53,10 @@ struct val gen_map_key(struct gen *g, struct expr *map)
 		return VAL_VOID;
 	if (!m->key || !map->map.nkeys)
 		return map_key_zero(g);
-	struct val key = gen_temp(g, m->key, false);
+	struct val key;
+	if (keys_find(g, map, &key))
+		return key;
+	key = gen_temp(g, m->key, false);
 	build_key(g, map, m->key, key);
 	return key;
 }
