@@ -11,6 +11,7 @@
 
 enum {
 	RING_DEFAULT = 4 << 20,
+	RING_ONCE = 1 << 20, /* only begin, end and iter: nothing fires by itself */
 	RING_MIN = 64 << 10,
 	RING_MAX = 64 << 20,
 	STACK_ENTRIES = 16384,
@@ -36,12 +37,14 @@ static uint32_t pow2_at_least(uint64_t n)
 	return p;
 }
 
-/* 4 MiB, less on machines with little memory; a power of two of pages. */
-static uint32_t ring_size(const struct config *c)
+/* 4 MiB, less on machines with little memory; a power of two of pages. All of it is mapped, twice.
+ */
+static uint32_t ring_size(const struct config *c, bool once)
 {
+	uint64_t usual = once ? RING_ONCE : RING_DEFAULT;
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t size = c->perf_rb_pages ? c->perf_rb_pages * (uint64_t)sysconf(_SC_PAGESIZE)
-					 : MIN((uint64_t)RING_DEFAULT, memory / 256);
+					 : MIN(usual, memory / 256);
 
 	return pow2_at_least(MIN(MAX(size, (uint64_t)RING_MIN), (uint64_t)RING_MAX));
 }
@@ -273,10 +276,10 @@ struct program *assemble(const struct compile_in *in, struct arena *a, struct di
 		.kernel = in->kernel,
 		.types = ts,
 		.ncpus = pow2_at_least((uint64_t)cpu_possible()),
-		.ring_size = ring_size(plan->config),
 	};
-	add_maps(&as);
 	copy_plan(as.p, plan);
+	as.gen.ring_size = ring_size(plan->config, as.p->only_once);
+	add_maps(&as);
 	if (!assemble_probes(&as) || diag_errors(d))
 		return NULL;
 	size_internal_maps(&as);
