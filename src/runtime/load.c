@@ -108,7 +108,8 @@ static int load_with_log(struct run *r, const struct program_prog *p, struct pro
 	}
 	if (ret < 0) {
 		reject_explain(r->p->diag, p, -first, log, &text, e);
-		run_message(r, RUN_ERROR, "%s", buf_cstr(&text));
+		if (text.n)
+			run_message(r, RUN_ERROR, "%s", buf_cstr(&text));
 	}
 	buf_release(&text);
 	free(log);

@@ -113,6 +113,7 @@ static size_t take_events(struct run *r)
 	size_t n = event_drain(r, r->ring.size ? r->ring.size : 1);
 
 	flush(r);
+	remember_processes(r);
 	if (run_exited(r))
 		r->done = true;
 	if (r->p->only_once && r->iters_done)

@@ -224,7 +224,7 @@ void map_rows_sort(struct types *ts, const struct program_map *m, struct map_row
 /* ---- all of it
  * ------------------------------------------------------------------------------------ */
 
-int map_rows_read(struct types *ts, const struct program_map *m, int fd, struct map_rows *rows)
+int map_rows_fetch(const struct program_map *m, int fd, struct map_rows *rows)
 {
 	int ncpus = m->percpu ? cpu_possible() : 1, ret = 0;
 	size_t raw = m->percpu ? (size_t)ALIGN_UP(m->spec.value_size, 8) * (size_t)ncpus
@@ -236,6 +236,13 @@ int map_rows_read(struct types *ts, const struct program_map *m, int fd, struct 
 	else if (read_batched(fd, rows, raw) < 0)
 		read_singly(fd, rows, raw, m->spec.max_entries);
 	merge_rows(m, rows, raw, ncpus);
+	return ret;
+}
+
+int map_rows_read(struct types *ts, const struct program_map *m, int fd, struct map_rows *rows)
+{
+	int ret = map_rows_fetch(m, fd, rows);
+
 	map_rows_sort(ts, m, rows);
 	return ret;
 }

@@ -21,6 +21,8 @@ static inline const uint8_t *map_row_value(const struct map_rows *r, size_t i)
 	return r->values + i * r->vsize;
 }
 
+/* As below, in the order of the kernel. */
+int map_rows_fetch(const struct program_map *m, int fd, struct map_rows *rows);
 /* -errno when the map cannot be read; release in any case. */
 int map_rows_read(struct types *ts, const struct program_map *m, int fd, struct map_rows *rows);
 void map_rows_sort(struct types *ts, const struct program_map *m, struct map_rows *rows);

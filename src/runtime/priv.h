@@ -7,7 +7,7 @@
  *             btf.c      signal.c     event.c     mapdump.c
  *                                     fmt.c       order.c
  *                                     render.c    lost.c
- *                                     stack.c
+ *                                     stack.c     remember.c
  *
  * Ownership: map, program and link descriptors belong to the run and are closed by it; the program
  * and everything it points to belong to the caller and outlive the run. Nothing is pinned unless
@@ -98,7 +98,8 @@ struct run {
 	int *map_fds, *prog_fds; /* -1: none */
 	uint8_t *globals;        /* mmapped, NULL: none */
 	size_t globals_size;
-	struct ring ring;     /* size 0: none */
+	struct ring ring; /* size 0: none */
+	struct remember *remember;
 	struct fmt **formats; /* by event id, made at first use */
 
 	VEC(struct owned) links;
@@ -171,6 +172,11 @@ void event_deliver(struct run *r, const char *type, struct str text); /* one fin
 
 /* stack.c */
 void stack_render(struct render *r, const struct type *t, const void *value, struct buf *out);
+
+/* remember.c */
+struct remember *remember_new(const struct program *p);
+void remember_free(struct remember *m);
+void remember_processes(struct run *r);
 
 /* mapdump.c */
 void map_print(struct run *r, uint32_t map, int64_t top, int64_t div, bool at_exit);

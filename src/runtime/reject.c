@@ -131,8 +131,8 @@ static bool environment(const struct program_prog *p, int error, const char *log
 		return true;
 	case ENOMEM:
 		err_set(e, error, "load %s", p->title);
-		err_hint(e, "the kernel has no memory for the program: raise the memory limit of "
-			    "this cgroup");
+		err_hint(e, "the verifier ran out of memory: shorten the probe's loops, or raise "
+			    "the memory limit of this cgroup");
 		return true;
 	case E2BIG:
 		err_plain(e, error,
@@ -168,6 +168,8 @@ int reject_explain(struct diag *d, const struct program_prog *p, int error, cons
 	if (environment(p, error, log, e)) {
 		if (error == E2BIG && place)
 			add_place(d, *place, text);
+		if (text->n && text->p[text->n - 1] == '\n')
+			text->p[--text->n] = 0;
 		return -error;
 	}
 	buf_printf(text, "the kernel's verifier refused %s: %.*s\n", p->title, STR_ARG(reason));

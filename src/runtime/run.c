@@ -96,6 +96,7 @@ struct run *run_new(struct program *p, const struct run_opts *o)
 	r->pid_fd = -1;
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->idle_ns = 1000000;
+	r->remember = remember_new(p);
 	event_host_init(r);
 	attach_env_init(r);
 	return r;
@@ -224,6 +225,7 @@ void run_free(struct run *r)
 	hvec_release(&r->ends);
 	hvec_release(&r->iters);
 	hvec_release(&r->signals);
+	remember_free(r->remember);
 	symbolizer_free(r->host.render.syms);
 	arena_free(r->arena);
 	free(r);

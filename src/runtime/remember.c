@@ -1,0 +1,154 @@
+/* Names for the frames of processes that will have ended when their stacks are printed.
+ *
+ * A key `ustack` is printed at the end of the run, often long after its process; then nobody knows
+ * what was mapped where. So the keys (and values) of maps with user stacks are looked through while
+ * the run goes on, and the mappings of each process that is new there are read at once.
+ *
+ *   @[ustack, comm]   →   place { map 2, key, offset 0 }   →   tgid 4711   →
+ * symbolizer_remember(4711)
+ *
+ * It is done when the loop has a moment, at most five times a second, and never takes more than a
+ * fiftieth of the time. A process that lives shorter than that may still go unnamed.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/mapread.h"
+
+#define EVERY_NS 200000000ull
+#define SHARE    50 /* one part of so many of the time */
+#define TGID_OFF 8  /* in a stack value, see stack.c */
+
+struct place {
+	uint32_t map, off;
+	bool in_value;
+};
+
+struct remember {
+	VEC(struct place) places;
+	uint32_t *seen; /* an open hash of process ids, 0 is free; a power of two of them */
+	size_t nseen, cap;
+	uint64_t next_ns;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- where stacks are
+ * ------------------------------------------------------------------------------ */
+
+static void find_places(struct remember *m, uint32_t map, bool in_value, const struct type *t,
+			uint32_t off)
+{
+	if (!t)
+		return;
+	if (t->kind == TYPE_STACK && t->stack.kind == STACK_USER)
+		hvec_push(&m->places, (struct place){.map = map, .off = off, .in_value = in_value});
+	if (t->kind != TYPE_TUPLE && t->kind != TYPE_RECORD)
+		return;
+	for (uint32_t i = 0; i < t->tuple.n; i++)
+		find_places(m, map, in_value, t->tuple.members[i].type,
+			    off + t->tuple.members[i].offset);
+}
+
+struct remember *remember_new(const struct program *p)
+{
+	struct remember *m = calloc(1, sizeof(*m));
+
+	for (uint32_t i = 0; m && p->stacks != NO_MAP && i < p->nmaps; i++) {
+		if (!p->maps[i].user)
+			continue;
+		if (!p->maps[i].scalar)
+			find_places(m, i, false, p->maps[i].key, 0);
+		find_places(m, i, true, p->maps[i].value, 0);
+	}
+	return m;
+}
+
+void remember_free(struct remember *m)
+{
+	if (!m)
+		return;
+	hvec_release(&m->places);
+	free(m->seen);
+	free(m);
+}
+
+/* ---- which processes are new
+ * ------------------------------------------------------------------------ */
+
+static bool insert(uint32_t *seen, size_t cap, uint32_t pid)
+{
+	size_t i = pid * 2654435761u & (cap - 1);
+
+	while (seen[i] && seen[i] != pid)
+		i = (i + 1) & (cap - 1);
+	if (seen[i] == pid)
+		return false;
+	seen[i] = pid;
+	return true;
+}
+
+static bool grow(struct remember *m)
+{
+	size_t cap = m->cap ? m->cap * 2 : 64;
+	uint32_t *seen = calloc(cap, sizeof(*seen));
+
+	if (!seen)
+		return false;
+	for (size_t i = 0; i < m->cap; i++)
+		if (m->seen[i])
+			insert(seen, cap, m->seen[i]);
+	free(m->seen);
+	m->seen = seen;
+	m->cap = cap;
+	return true;
+}
+
+static bool is_new(struct remember *m, uint32_t pid)
+{
+	if (pid == 0 || (m->nseen * 2 >= m->cap && !grow(m)))
+		return false;
+	if (!insert(m->seen, m->cap, pid))
+		return false;
+	m->nseen++;
+	return true;
+}
+
+static void look_through(struct run *r, struct remember *m, const struct place *p)
+{
+	struct map_rows rows;
+
+	map_rows_fetch(&r->p->maps[p->map], r->map_fds[p->map], &rows);
+	for (size_t i = 0; i < rows.n; i++) {
+		const uint8_t *at = p->in_value ? map_row_value(&rows, i) : map_row_key(&rows, i);
+		uint32_t pid;
+
+		memcpy(&pid, at + p->off + TGID_OFF, 4);
+		if (is_new(m, pid))
+			symbolizer_remember(r->host.render.syms, (int)pid);
+	}
+	map_rows_release(&rows);
+}
+
+void remember_processes(struct run *r)
+{
+	struct remember *m = r->remember;
+	uint64_t start, took;
+
+	if (!m || m->places.n == 0)
+		return;
+	start = now_ns();
+	if (start < m->next_ns)
+		return;
+	for (size_t i = 0; i < m->places.n; i++)
+		look_through(r, m, &m->places.v[i]);
+	took = now_ns() - start;
+	m->next_ns = start + took + MAX(EVERY_NS, took * SHARE);
+}
