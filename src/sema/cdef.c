@@ -236,16 +236,18 @@ void sema_cdefs(struct sema *s)
 	struct nest n = {0};
 
 	VEC_EACH (struct c_def, d, &s->in->script->c_defs) {
-		struct diag_msg *m;
-
-		if (d->kind == C_PREPROCESSOR) {
+		if (d->kind == C_PREPROCESSOR)
 			directive(s, &n, d->text);
-		} else if (is_active(&n)) {
-			m = sema_report(s, E_UNSUPPORTED, d->span,
-					"C definitions of types are not supported yet");
-			diag_help(m, "the kernel's own types are known without a definition: "
-				     "remove it, or "
-				     "put it between #ifndef BPFTRACE_HAVE_BTF and #endif");
-		}
+		else if (is_active(&n))
+			sema_ctype(s, d);
 	}
+}
+
+/* A number of C, or the name of a constant. */
+bool sema_c_number(struct sema *s, struct str word, uint64_t *value)
+{
+	struct text x = {s, word, 0, false};
+
+	*value = eval_word(&x);
+	return !x.bad && !x.t.n;
 }

@@ -76,6 +76,8 @@ static bool pointee_readable(struct sema *s, struct expr *at, const struct type 
 	const struct type *to = ptr->ptr.to;
 	struct diag_msg *m;
 
+	if (to->kind == TYPE_STRUCT && !to->size)
+		type_complete(s->types, to);
 	if (to->kind != TYPE_VOID && to->kind != TYPE_FUNC && to->kind != TYPE_POISON && to->size)
 		return true;
 	if (to->kind == TYPE_POISON)

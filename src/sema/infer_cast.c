@@ -128,6 +128,9 @@ void sema_sizeof(struct sema *s, struct expr *e)
 
 	if (t->kind == TYPE_POISON)
 		e->type = s->final ? &type_poison : type_int(s->types, 8, false);
+	else if (t->kind == TYPE_STRUCT && !t->size && !type_complete(s->types, t))
+		sema_report(s, E_TYPE_NAME, e->span, "the size of %s is not known",
+			    sema_type_text(s, t));
 	else
 		be_size(s, e, t->size);
 }

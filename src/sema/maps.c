@@ -172,6 +172,8 @@ bool sema_map_defined(struct sema *s, struct map_info *m, struct expr *e)
 
 	if (m->defined)
 		return true;
+	if (s->dropped)
+		return false;
 	msg = sema_report(s, E_MAP_UNDEF, e->span, "nothing is ever assigned to the map @%.*s",
 			  STR_ARG(m->sym.name));
 	if (!msg)

@@ -15,12 +15,31 @@ static const struct {
 	const char *name;
 	uint64_t value;
 } well_known[] = {
-	{"NULL", 0},         {"AF_UNSPEC", 0},       {"AF_UNIX", 1},    {"AF_INET", 2},
-	{"AF_INET6", 10},    {"AF_NETLINK", 16},     {"AF_PACKET", 17}, {"IPPROTO_TCP", 6},
-	{"IPPROTO_UDP", 17}, {"IPPROTO_ICMP", 1},    {"O_RDONLY", 0},   {"O_WRONLY", 1},
-	{"O_RDWR", 2},       {"EPERM", 1},           {"ENOENT", 2},     {"EINTR", 4},
-	{"EAGAIN", 11},      {"ENOMEM", 12},         {"EACCES", 13},    {"EINVAL", 22},
-	{"ETH_P_IP", 0x800}, {"ETH_P_IPV6", 0x86dd},
+	{"NULL", 0},
+	{"TASK_RUNNING", 0},
+	{"TASK_INTERRUPTIBLE", 1},
+	{"TASK_UNINTERRUPTIBLE", 2},
+	{"AF_UNSPEC", 0},
+	{"AF_UNIX", 1},
+	{"AF_INET", 2},
+	{"AF_INET6", 10},
+	{"AF_NETLINK", 16},
+	{"AF_PACKET", 17},
+	{"IPPROTO_TCP", 6},
+	{"IPPROTO_UDP", 17},
+	{"IPPROTO_ICMP", 1},
+	{"O_RDONLY", 0},
+	{"O_WRONLY", 1},
+	{"O_RDWR", 2},
+	{"EPERM", 1},
+	{"ENOENT", 2},
+	{"EINTR", 4},
+	{"EAGAIN", 11},
+	{"ENOMEM", 12},
+	{"EACCES", 13},
+	{"EINVAL", 22},
+	{"ETH_P_IP", 0x800},
+	{"ETH_P_IPV6", 0x86dd},
 };
 
 bool sema_well_known(struct str name, uint64_t *value)

@@ -210,12 +210,15 @@ static bool resolve_point(struct sema *s, struct gathers *all, const struct atta
 bool sema_resolve(struct sema *s, const struct probe_decl *decl)
 {
 	struct gathers all = {0};
-	bool ok = true;
+	bool ok = true, any = false;
 
 	for (size_t i = 0; i < decl->naps; i++)
 		ok &= resolve_point(s, &all, &decl->aps[i]);
-	VEC_EACH (struct gather, g, &all.g)
+	VEC_EACH (struct gather, g, &all.g) {
+		any |= g->targets.n > 0;
 		if (g->targets.n)
 			sema_group(s, decl, g->prov, g->ap, &g->targets);
+	}
+	s->dropped |= !any;
 	return ok;
 }

@@ -214,6 +214,20 @@ static void settle_var(struct sema *s, struct var_info *v)
 	v->sym.type = t;
 }
 
+/* A map that only a dropped declaration assigns to: nobody can put anything but a number into it.
+ */
+static void assume_number(struct sema *s, struct map_info *m)
+{
+	if (m->sym.value || m->defined || !s->dropped)
+		return;
+	m->sym.value = type_int(s->types, 8, true);
+	m->value_span = m->sym.first;
+	m->defined = true;
+	if (!m->sym.keyed)
+		m->sym.scalar = true;
+	s->changed = true;
+}
+
 /* What only ever got literals is int64 from now on. True when that changed anything. */
 static bool settle(struct sema *s)
 {
@@ -232,6 +246,7 @@ static bool settle(struct sema *s)
 		s->changed |= k != m->sym.key || v != m->sym.value;
 		m->sym.key = k;
 		m->sym.value = v;
+		assume_number(s, m);
 	}
 	return s->changed;
 }

@@ -59,8 +59,10 @@ struct sema {
 	struct plan *plan;
 	struct probe *probe;
 	unsigned round, loops, expansions;
-	const struct expr *expansion; /* the block of a macro that is being checked: its span is the call's */
+	const struct expr
+		*expansion; /* the block of a macro that is being checked: its span is the call's */
 	bool final, resolving, changed, settling;
+	bool dropped;          /* a declaration has no program: its assignments are not seen */
 	struct expr *agg_call; /* the call that may be an aggregation */
 	struct strmap builtins, maps, constants, macros, map_decls;
 	VEC(struct probe *) probes;
@@ -83,6 +85,8 @@ bool sema_argn(struct str name, unsigned *n); /* arg12 */
 void sema_macros_collect(struct sema *s);
 void sema_macros_expand(struct sema *s, struct probe_decl *decl);
 void sema_cdefs(struct sema *s);
+bool sema_c_number(struct sema *s, struct str word, uint64_t *value);
+void sema_ctype(struct sema *s, const struct c_def *d);
 void sema_param(struct sema *s, struct expr *e);
 bool sema_param_str(struct sema *s, struct expr *call);
 struct str sema_param_text(struct sema *s, unsigned n, bool *missing);

@@ -347,6 +347,60 @@ static void test_constants(void **state)
 	expect_code("#if 0\n#define A 5\n#endif\nk:x { @x = A; }", "E0201");
 }
 
+static void test_c_types(void **state)
+{
+	static const char def[] =
+		"#define N 4\n"
+		"struct inner { char c; int a[N]; };\n"
+		"struct foo { u8 a; struct foo *next; unsigned x : 3, y : 7; union { short s; char "
+		"t[5]; };\n"
+		"  int (*f)(int a, long b); struct inner in; unsigned long long big; /* end */ };\n"
+		"enum color { RED, GREEN = 5, BLUE };\n"
+		"struct pk { char a; int b; } __attribute__((packed));\n";
+	struct {
+		const char *expr, *key, *type;
+	} rows[] = {
+		{"sizeof(struct foo)", NULL, "uint64"},
+		{"((struct foo *)arg0)->next->next->a", NULL, "uint8"},
+		{"((struct foo *)arg0)->t", NULL, "string[5]"},
+		{"((struct foo *)arg0)->in.a[3]", NULL, "int32"},
+		{"((struct foo *)arg0)->y", NULL, "uint32"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[1024];
+
+		snprintf(text, sizeof(text), "%sk:x { @x = %s; }", def, rows[i].expr);
+		expect_map(text, "x", "none", rows[i].type);
+	}
+	{
+		char text[1024];
+		struct fake *f;
+		struct block *b;
+
+		snprintf(text, sizeof(text),
+			 "%sk:x { @a = sizeof(struct foo); @b = offsetof(struct foo, in.a); @c = "
+			 "BLUE; "
+			 "@d = sizeof(struct pk); @e = offsetof(struct foo, s); @f = "
+			 "offsetof(struct foo, big) }",
+			 def);
+		f = fake_check(text, NULL);
+		if (!f->ok)
+			fprintf(stderr, "%s", buf_cstr(&f->messages));
+		assert_true(f->ok);
+		b = f->plan->probes[0]->body;
+		assert_int_equal(b->stmts[0]->assign.value->value, 64);
+		assert_int_equal(b->stmts[1]->assign.value->value, 36);
+		assert_int_equal(b->stmts[2]->assign.value->value, 6);
+		assert_int_equal(b->stmts[3]->assign.value->value, 5);
+		assert_int_equal(b->stmts[4]->assign.value->value, 18);
+		assert_int_equal(b->stmts[5]->assign.value->value, 56);
+		fake_free(f);
+	}
+	expect_code("struct a { nonesuch_t x; };\nk:x { @x = 1; }", "E0001");
+	expect_code("struct a { int x };\nk:x { @x = 1; }", "E0001");
+}
+
 static void test_events(void **state)
 {
 	struct fake *f = fake_check(
@@ -378,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_calls),     cmocka_unit_test(test_probes),
 		cmocka_unit_test(test_params),    cmocka_unit_test(test_macros),
 		cmocka_unit_test(test_constants), cmocka_unit_test(test_events),
+		cmocka_unit_test(test_c_types),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
