@@ -463,7 +463,7 @@ const struct builtin builtins_hist[] = {
 		       "one bucket. Each key takes 528 bytes on each CPU, up to 15 KiB with 5 "
 		       "bits.\n\n"
 		       "    tracepoint:raw_syscalls:sys_exit { @[comm] = hist(args.ret); }\n"
-		       "    tracepoint:raw_syscalls:sys_exit { @[comm] = hist(args.ret, 2); }\n",
+		       "    tracepoint:raw_syscalls:sys_exit { @fine[comm] = hist(args.ret, 2); }\n",
 		.examples = EXAMPLES("begin { @ = hist(70000); exit(); }",
 				     "begin { @[comm] = hist(-5, 3); exit(); }"),
 		.flags = BI_AGG,

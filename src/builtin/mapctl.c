@@ -140,6 +140,7 @@ const struct builtin builtins_mapctl[] = {
 		.name = "clear",
 		.proto = "void clear(map @m)",
 		.doc = "Removes all entries of a map, when the event is handled.\n\n"
+		       "    tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }\n"
 		       "    interval:s:1 { print(@); clear(@); }\n",
 		.examples = EXAMPLES("begin { @[pid] = count(); clear(@); exit(); }"),
 		.flags = BI_STMT | BI_EFFECT | BI_MAP_ARG,
@@ -153,6 +154,7 @@ const struct builtin builtins_mapctl[] = {
 		.proto = "void zero(map @m)",
 		.doc = "Sets all values of a map to zero and keeps the keys, when the event is "
 		       "handled.\n\n"
+		       "    tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }\n"
 		       "    interval:s:1 { print(@); zero(@); }\n",
 		.examples = EXAMPLES("begin { @[pid] = count(); zero(@); exit(); }"),
 		.flags = BI_STMT | BI_EFFECT | BI_MAP_ARG,
@@ -165,7 +167,8 @@ const struct builtin builtins_mapctl[] = {
 		.name = "delete",
 		.proto = "bool delete(map @m, key) | delete(@m[key]) | delete(@scalar)",
 		.doc = "Removes one entry; true when it was there.\n\n"
-		       "    tracepoint:sched:sched_process_exit { delete(@start, tid); }\n",
+		       "    tracepoint:sched:sched_process_fork { @start[args.child_pid] = nsecs; }\n"
+		       "    tracepoint:sched:sched_process_exit { delete(@start, args.pid); }\n",
 		.examples = EXAMPLES("begin { @start[tid] = nsecs; delete(@start, tid); exit(); }",
 				     "begin { @[1, comm] = 1; delete(@[1, comm]); exit(); }",
 				     "begin { @x = 1; delete(@x); exit(); }"),
@@ -195,7 +198,8 @@ const struct builtin builtins_mapctl[] = {
 		.proto = "uint64 len(map @m) | len(stack s)",
 		.doc = "The number of entries of a map, or of frames of a stack.\n\n"
 		       "A map is counted entry by entry: do not do it at every event.\n\n"
-		       "    interval:s:1 { printf(\"%d threads\\n\", len(@start)); }\n",
+		       "    tracepoint:raw_syscalls:sys_enter { @seen[tid] = 1; }\n"
+		       "    interval:s:1 { printf(\"%d threads\\n\", len(@seen)); }\n",
 		.examples = EXAMPLES("begin { @[pid] = 1; printf(\"%d\\n\", len(@)); exit(); }",
 				     "begin { printf(\"%d\\n\", len(kstack)); exit(); }"),
 		.flags = BI_EFFECT | BI_MAP_ARG,

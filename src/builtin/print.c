@@ -382,6 +382,7 @@ const struct builtin builtins_print[] = {
 		       "`div` divides the values shown. A value, also that of one key, is printed "
 		       "as it was at the\n"
 		       "time of the call, on a line of its own.\n\n"
+		       "    tracepoint:syscalls:sys_enter_read { @reads[comm] = count(); }\n"
 		       "    interval:s:1 { print(@reads, 10); clear(@reads); }\n"
 		       "    begin { print((pid, comm)); }\n",
 		.examples = EXAMPLES("begin { @[pid] = count(); print(@, 5, 2); exit(); }",

@@ -335,7 +335,7 @@ const struct builtin builtins_proc[] = {
 		.proto = "uint64 cgroupid(const string path)",
 		.doc = "The id of a cgroup (v2), found while compiling.\n\n"
 		       "    tracepoint:raw_syscalls:sys_enter /cgroup == "
-		       "cgroupid(\"/sys/fs/cgroup/system.slice\")/ {\n"
+		       "cgroupid(\"/sys/fs/cgroup\")/ {\n"
 		       "            @[comm] = count();\n"
 		       "    }\n",
 		.examples = EXAMPLES("tracepoint:raw_syscalls:sys_enter /cgroup == "

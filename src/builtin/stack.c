@@ -88,7 +88,7 @@ static ir_val mix(struct ir *b, ir_val h, ir_val v)
 	return ir_bin(b, IR_XOR, h, ir_bini(b, IR_LSHR, h, 32));
 }
 
-static ir_val hash_frames(struct gen *g, struct val frames, ir_val n, uint32_t limit)
+static ir_val hash_frames(struct gen *g, ir_val entry, ir_val n, uint32_t limit)
 {
 	struct ir *b = gen_ir(g);
 	ir_cell hash = ir_cell_new(b, "hash", false);
@@ -97,36 +97,87 @@ static ir_val hash_frames(struct gen *g, struct val frames, ir_val n, uint32_t l
 
 	ir_set(b, hash, n);
 	i = builtin_loop_begin(g, &l, n, limit);
-	frame = ir_load(b, 8, ir_bin(b, IR_ADD, frames.v, ir_bini(b, IR_SHL, i, 3)), frames.off + 8,
-			IR_MEM_NONE);
+	frame = ir_load(b, 8, ir_bin(b, IR_ADD, entry, ir_bini(b, IR_SHL, i, 3)), 8, IR_MEM_NONE);
 	ir_set(b, hash, mix(b, ir_get(b, hash), frame));
 	builtin_loop_end(g, &l);
 	return ir_get(b, hash);
 }
 
-/* Fills `frames` from its second word on; the result is their number. A stack that cannot be walked
- * has none. */
-static ir_val read_frames(struct gen *g, const struct type *t, struct val frames)
+/* Programs that the kernel calls directly see their own way in on top of the stack: the program,
+ * and what called it. */
+static unsigned own_frames(const struct probe *p)
+{
+	if (p->prog_type == BPF_PROG_TYPE_RAW_TRACEPOINT)
+		return 2;
+	return p->prog_type == BPF_PROG_TYPE_TRACING && p->attach_type != BPF_TRACE_ITER ? 2 : 0;
+}
+
+/* The glue function of sys_enter and sys_exit, whose frame follows the two on kernels where it does
+ * not end in a jump; 0: nothing to look for. */
+static uint64_t syscall_glue(struct gen *g)
+{
+	const struct probe *p = gen_probe_of(g);
+	const struct attach_target *t = p->ntargets ? &p->targets[0] : NULL;
+	uint64_t addr = 0;
+	bool exits;
+
+	if (!own_frames(p) || !t || !t->symbol)
+		return 0;
+	exits = strncmp(t->symbol, "sys_exit", 8) == 0;
+	if (!exits && strncmp(t->symbol, "sys_enter", 9) != 0)
+		return 0;
+	kernel_kaddr(gen_kernel(g), exits ? "__bpf_trace_sys_exit" : "__bpf_trace_sys_enter",
+		     &addr);
+	return addr;
+}
+
+#define GLUE_SIZE 64
+
+/* How many of the `n` frames at the top are glue: 0 or 1. */
+static ir_val glue_frames(struct gen *g, struct val frames, ir_val n, uint64_t glue)
 {
 	struct ir *b = gen_ir(g);
-	uint32_t limit = t->stack.limit;
+	struct ir_block *look = ir_block_new(b, "look"), *skip = ir_block_new(b, "skip");
+	struct ir_block *done = ir_block_new(b, "skipped");
+	ir_cell first = ir_cell_new(b, "first", false);
+	ir_val off;
+
+	ir_set(b, first, ir_const(b, 0));
+	ir_br(b, n, look, done, IR_LIKELY_YES);
+	ir_at(b, look);
+	off = ir_bin(b, IR_SUB, ir_load(b, 8, frames.v, frames.off + 8, IR_MEM_NONE),
+		     ir_const(b, (int64_t)glue));
+	ir_br(b, ir_bini(b, IR_ULT, off, GLUE_SIZE), skip, done, IR_LIKELY_YES);
+	ir_at(b, skip);
+	ir_set(b, first, ir_const(b, 1));
+	ir_jmp(b, done);
+	ir_at(b, done);
+	return ir_bound(b, ir_get(b, first), 1);
+}
+
+/* Fills `frames` from its second word on with up to `max` frames; the result is their number. A
+ * stack that cannot be walked has none. */
+static ir_val read_frames(struct gen *g, const struct type *t, struct val frames, uint32_t max)
+{
+	struct ir *b = gen_ir(g);
+	bool user = t->stack.kind == STACK_USER;
 	ir_cell bytes = ir_cell_new(b, "bytes", false);
 	struct ir_block *none = ir_block_new(b, "none"), *some = ir_block_new(b, "some");
 	ir_val r;
 
 	r = IR_CALL(b, BPF_FUNC_get_stack, gen_ctx(g), builtin_addr(g, frames, 8),
-		    ir_const(b, limit * 8),
-		    ir_const(b, t->stack.kind == STACK_USER ? BPF_F_USER_STACK : 0));
+		    ir_const(b, max * 8),
+		    ir_const(b, user ? BPF_F_USER_STACK : own_frames(gen_probe_of(g))));
 	ir_set(b, bytes, r);
 	ir_br(b, ir_bini(b, IR_SLT, r, 0), none, some, IR_LIKELY_NO);
 	ir_at(b, none);
 	ir_set(b, bytes, ir_const(b, 0));
 	ir_jmp(b, some);
 	ir_at(b, some);
-	return ir_bound(b, ir_bini(b, IR_LSHR, ir_get(b, bytes), 3), limit);
+	return ir_bound(b, ir_bini(b, IR_LSHR, ir_get(b, bytes), 3), max);
 }
 
-static void insert_stack(struct gen *g, ir_val key, struct val frames)
+static void insert_stack(struct gen *g, ir_val key, ir_val entry)
 {
 	struct ir *b = gen_ir(g);
 	ir_val map = gen_map_ref(g, gen_input(g)->maps.stacks), r;
@@ -135,8 +186,7 @@ static void insert_stack(struct gen *g, ir_val key, struct val frames)
 
 	ir_br(b, IR_CALL(b, BPF_FUNC_map_lookup_elem, map, key), done, fresh, IR_LIKELY_YES);
 	ir_at(b, fresh);
-	r = IR_CALL(b, BPF_FUNC_map_update_elem, map, key, builtin_addr(g, frames, 0),
-		    ir_const(b, BPF_NOEXIST));
+	r = IR_CALL(b, BPF_FUNC_map_update_elem, map, key, entry, ir_const(b, BPF_NOEXIST));
 	ir_br(b, r, failed, done, IR_LIKELY_NO);
 	ir_at(b, failed); /* another CPU may have been faster */
 	ir_br(b, ir_bini(b, IR_EQ, r, -EEXIST), done, full, IR_LIKELY_YES);
@@ -146,19 +196,30 @@ static void insert_stack(struct gen *g, ir_val key, struct val frames)
 	ir_at(b, done);
 }
 
+/* One frame more than wanted is read where the first may be glue; the entry for the map then begins
+ * one word later, so that its count stands in front of what is kept. */
 static struct val lower_stack(struct gen *g, struct expr *e, struct val want)
 {
 	struct ir *b = gen_ir(g);
 	const struct type *t = e->type;
+	uint32_t limit = t->stack.limit;
+	uint64_t glue = t->stack.kind == STACK_KERNEL ? syscall_glue(g) : 0;
 	struct val dst = builtin_place(g, e, want);
-	struct val frames = gen_temp_bytes(g, 8 + 8 * gen_plan(g)->stack_limit, 8, false);
-	ir_val n = read_frames(g, t, frames);
-	ir_val hash = hash_frames(g, frames, n, t->stack.limit), tgid;
+	struct val frames = gen_temp_bytes(g, 8 + 8 * (gen_plan(g)->stack_limit + 1), 8, false);
 	struct val key = gen_temp_bytes(g, 8, 8, false);
+	ir_val n = read_frames(g, t, frames, limit + (glue != 0)), entry, hash, tgid;
 
+	entry = builtin_addr(g, frames, 0);
+	if (glue) {
+		ir_val first = glue_frames(g, frames, n, glue);
+
+		entry = ir_bin(b, IR_ADD, entry, ir_bini(b, IR_SHL, first, 3));
+		n = ir_bound(b, ir_bin(b, IR_SUB, n, first), limit);
+	}
+	hash = hash_frames(g, entry, n, limit);
 	ir_store(b, 8, key.v, key.off, hash);
-	ir_store(b, 8, frames.v, frames.off, n);
-	insert_stack(g, builtin_addr(g, key, 0), frames);
+	ir_store(b, 8, entry, 0, n);
+	insert_stack(g, builtin_addr(g, key, 0), entry);
 	tgid = t->stack.kind == STACK_USER ? ir_bini(b, IR_LSHR, builtin_pid_tgid(g), 32)
 					   : ir_const(b, 0);
 	builtin_put(g, dst, 8, 0, hash);

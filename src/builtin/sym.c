@@ -318,7 +318,7 @@ const struct builtin builtins_sym[] = {
 		.name = "ksym",
 		.proto = "ksym_t ksym(uint64 addr)",
 		.doc = "A kernel address by name, function+offset.\n\n"
-		       "    begin { printf(\"%s\\n\", ksym(kaddr(\"schedule\"))); exit(); }\n",
+		       "    begin { printf(\"%s\\n\", ksym(kaddr(\"vfs_read\"))); exit(); }\n",
 		.examples = EXAMPLES(
 			"begin { printf(\"%s\\n\", ksym(0)); @[ksym(1)] = count(); exit(); }"),
 		.min_args = 1,
@@ -342,7 +342,7 @@ const struct builtin builtins_sym[] = {
 		.name = "kaddr",
 		.proto = "uint64 kaddr(const string symbol)",
 		.doc = "The address of a kernel symbol, found while compiling.\n\n"
-		       "    begin { printf(\"%p\\n\", kaddr(\"jiffies\")); exit(); }\n",
+		       "    begin { printf(\"%p\\n\", kaddr(\"vfs_read\")); exit(); }\n",
 		.examples = NULL,
 		.flags = BI_CONST,
 		.min_args = 1,

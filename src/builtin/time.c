@@ -253,6 +253,7 @@ const struct builtin builtins_time[] = {
 		.proto = "void time([const string format])",
 		.doc = "Prints the time of the event, \"%H:%M:%S\\n\" unless a format for "
 		       "strftime(3) is given.\n\n"
+		       "    tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }\n"
 		       "    interval:s:1 { time(\"%H:%M:%S  \"); print(@); }\n",
 		.examples = EXAMPLES("begin { time(); exit(); }",
 				     "begin { time(\"%F %T.%f\\n\"); exit(); }"),
