@@ -82,11 +82,19 @@ static void report_conv(struct scan *c, size_t start, const char *why)
 	struct diag_msg *m;
 	size_t n = MIN(c->i + 1, c->t.n) - start;
 
+	c->bad = true;
+	while (n > 1 && (unsigned char)c->t.p[start + n - 1] <= ' ')
+		n--;
+	if (n == 1) {
+		m = sema_report(c->s, E_FORMAT, c->span,
+				"there is a %% without a conversion in the format");
+		diag_help(m, "%%%% is a percent sign");
+		return;
+	}
 	m = sema_report(c->s, E_FORMAT, c->span, "bad conversion \"%.*s\" in the format: %s",
 			(int)n, c->t.p + start, why);
 	diag_help(m, "conversions are %%d %%u %%x %%o %%c %%p %%s %%r %%rx %%rh; %%%% is a percent "
 		     "sign");
-	c->bad = true;
 }
 
 static bool scan_spec(struct scan *c, struct conv *v, size_t start)
@@ -252,7 +260,8 @@ static void hint_pointer(struct sema *s, const struct conv *v, struct expr *a)
 	if (v->spec != 's' || t->kind != TYPE_PTR || t->ptr.to->kind != TYPE_INT ||
 	    t->ptr.to->size != 1)
 		return;
-	m = sema_report(s, E_FORMAT, a->span, "%%s of a %s would print an address",
+	m = sema_report(s, E_FORMAT, a->span,
+			"%%s would print the address in this %s, not the text there",
 			sema_type_text(s, t));
 	diag_primary(m, "%s", sema_type_text(s, t));
 	diag_help(m, "str() reads the text that it points to, %%p prints the address");

@@ -139,7 +139,7 @@ static void report_many(struct sema *s, const struct probe_decl *decl,
 	struct diag_msg *m;
 
 	m = sema_report(s, E_PROBE_MANY, ap->span,
-			"more than %llu programs would be needed for this script",
+			"more programs would be needed than the limit of %llu",
 			(unsigned long long)MIN(c->max_probes, c->max_bpf_progs));
 	diag_primary(m, "the limit is passed here");
 	diag_help(m, "name fewer probes, or raise the limit: config = { %s = %llu }",

@@ -135,6 +135,8 @@ static void stmt_let(struct sema *s, struct stmt *st)
 			    sema_type_text(s, t));
 		t = NULL;
 	}
+	if (st->let.type && !t)
+		v->sym.type = &type_poison; /* was reported */
 	if (t && t->kind != TYPE_POISON) {
 		s->changed |= v->sym.type != t;
 		v->sym.type = t;
@@ -284,6 +286,7 @@ static bool has_effect(const struct expr *e)
 	case EXPR_IF:
 	case EXPR_BLOCK:
 	case EXPR_TERNARY:
+	case EXPR_BOOL:
 		return true;
 	default:
 		return e->type->kind == TYPE_POISON;

@@ -45,6 +45,7 @@ static void report_key(struct sema *s, struct map_info *m, struct expr *e, const
 {
 	struct diag_msg *msg;
 
+	key = sema_settled(s, key);
 	msg = sema_report(s, E_MAP_KEY, e->span, "the key of @%.*s is %s here and %s elsewhere",
 			  STR_ARG(m->sym.name), sema_type_text(s, key),
 			  sema_type_text(s, m->sym.key));

@@ -54,7 +54,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static void add_param(struct sema *s, const struct attach_point *ap, size_t part, unsigned n,
+static bool add_param(struct sema *s, const struct attach_point *ap, size_t part, unsigned n,
 		      struct buf *b)
 {
 	bool missing;
@@ -63,13 +63,15 @@ static void add_param(struct sema *s, const struct attach_point *ap, size_t part
 
 	buf_addstr(b, text);
 	if (!missing)
-		return;
+		return true;
 	m = sema_report(s, E_PARAM, ap->part_spans[part],
 			"the parameter $%u of this probe was not given", n);
 	diag_help(m, "put its value behind the script on the command line");
+	return false;
 }
 
-static struct str substitute(struct sema *s, const struct attach_point *ap, size_t part)
+static struct str substitute(struct sema *s, const struct attach_point *ap, size_t part,
+			     bool *missing)
 {
 	struct str t = ap->parts[part];
 	struct buf b = BUF_INIT;
@@ -84,7 +86,7 @@ static struct str substitute(struct sema *s, const struct attach_point *ap, size
 		}
 		for (i++; i < t.n && is_digit(t.p[i]) && n < 100000; i++)
 			n = n * 10 + (unsigned)(t.p[i] - '0');
-		add_param(s, ap, part, n, &b);
+		*missing |= !add_param(s, ap, part, n, &b);
 	}
 	out = (struct str){arena_strndup(s->a, buf_cstr(&b), b.n), b.n};
 	buf_release(&b);
@@ -122,17 +124,21 @@ static struct str join_parts(struct sema *s, const struct attach_point *ap)
 	return out;
 }
 
+/* NULL after a report. */
 static const struct attach_point *with_params(struct sema *s, const struct attach_point *ap)
 {
 	struct attach_point *c = NULL;
+	bool missing = false;
 
 	for (size_t i = 0; i < ap->nparts; i++) {
 		if (ap->quoted[i] || !has_param(ap->parts[i]))
 			continue;
 		if (!c)
 			c = ap_copy(s, ap);
-		c->parts[i] = substitute(s, ap, i);
+		c->parts[i] = substitute(s, ap, i, &missing);
 	}
+	if (missing)
+		return NULL;
 	if (!c)
 		return ap;
 	c->text = join_parts(s, c);
@@ -198,6 +204,8 @@ static bool resolve_point(struct sema *s, struct gathers *all, const struct atta
 	if (!written->nparts || !written->text.n)
 		return true; /* a comma at the end */
 	ap = with_params(s, written);
+	if (!ap)
+		return false;
 	prov = provider_find(s, ap->parts[0]);
 	if (prov)
 		return resolve_with(s, all, prov, ap);

@@ -97,7 +97,11 @@ struct str call_name(const struct expr *e)
 
 const char *sema_type_text(struct sema *s, const struct type *t)
 {
-	return t ? type_text(s->a, t) : "unknown";
+	if (!t)
+		return "unknown";
+	if (t->kind == TYPE_AGG)
+		return t->agg.agg->type_name;
+	return sema_is_flexible(t) ? "integer" : type_text(s->a, t);
 }
 
 /* ---- tables -------------------------------------------------------------------------------------

@@ -143,7 +143,8 @@ struct var_info *sema_var_read(struct sema *s, struct expr *e)
 		}
 		make_live(s, name, v);
 	}
-	if (!v->loop && v->set_round != s->round && v->sym.type && s->loops == 0)
+	if (!v->loop && v->set_round != s->round && v->sym.type &&
+	    v->sym.type->kind != TYPE_POISON && s->loops == 0)
 		diag_help(sema_report(s, W_UNINIT, e->span,
 				      "$%.*s is used before anything was assigned to it",
 				      STR_ARG(e->ident.name)),
