@@ -8,8 +8,8 @@
  * (script variables, results of ?: && ||) is a *cell*, read by ir_get and written by ir_set.
  *
  * Aggregates (strings, keys, records) are never values. They live in memory: stack objects
- * (ir_object), map values (ir_mapval, results of look-ups), ring-buffer records. Code builds them in
- * place through pointers.
+ * (ir_object), map values (ir_mapval, results of look-ups), ring-buffer records. Code builds them
+ * in place through pointers.
  *
  * What the verifier must know is a value of its own: use the result of ir_nonnull / ir_bound /
  * ir_index from there on, never the unchecked operand. No pass moves a use above its fact.
@@ -43,8 +43,9 @@ struct ir_block;
 struct ir {
 	struct ir_module *m;
 	struct ir_fn *fn;
-	struct ir_block *block; /* NULL after a terminator: what follows is unreachable and dropped */
-	struct span span;       /* given to the instructions that are built */
+	struct ir_block
+		*block;   /* NULL after a terminator: what follows is unreachable and dropped */
+	struct span span; /* given to the instructions that are built */
 };
 
 /* ---- modules, functions, blocks ----------------------------------------------------------- */
@@ -69,28 +70,46 @@ ir_val ir_const(struct ir *b, int64_t v);
 bool ir_is_const(const struct ir *b, ir_val v, int64_t *out);
 
 enum ir_binop {
-	IR_ADD, IR_SUB, IR_MUL,
-	IR_UDIV, IR_SDIV, IR_UMOD, IR_SMOD, /* x / 0 is 0, x % 0 is x; INT64_MIN / -1 wraps */
-	IR_AND, IR_OR, IR_XOR,
-	IR_SHL, IR_LSHR, IR_ASHR,           /* the count is taken modulo 64 */
+	IR_ADD,
+	IR_SUB,
+	IR_MUL,
+	IR_UDIV,
+	IR_SDIV,
+	IR_UMOD,
+	IR_SMOD, /* x / 0 is 0, x % 0 is x; INT64_MIN / -1 wraps */
+	IR_AND,
+	IR_OR,
+	IR_XOR,
+	IR_SHL,
+	IR_LSHR,
+	IR_ASHR, /* the count is taken modulo 64 */
 	/* comparisons give 0 or 1 */
-	IR_EQ, IR_NE, IR_ULT, IR_ULE, IR_UGT, IR_UGE, IR_SLT, IR_SLE, IR_SGT, IR_SGE,
+	IR_EQ,
+	IR_NE,
+	IR_ULT,
+	IR_ULE,
+	IR_UGT,
+	IR_UGE,
+	IR_SLT,
+	IR_SLE,
+	IR_SGT,
+	IR_SGE,
 };
 
 /* Folds constants and identities on the way. Pointers: ADD and SUB of a scalar, and comparisons. */
 ir_val ir_bin(struct ir *b, enum ir_binop op, ir_val l, ir_val r);
 ir_val ir_bini(struct ir *b, enum ir_binop op, ir_val l, int64_t r); /* with a constant */
 ir_val ir_neg(struct ir *b, ir_val v);
-ir_val ir_not(struct ir *b, ir_val v);                       /* v == 0 */
-ir_val ir_zext(struct ir *b, ir_val v, unsigned bytes);      /* keep the low 1, 2 or 4 bytes */
+ir_val ir_not(struct ir *b, ir_val v);                  /* v == 0 */
+ir_val ir_zext(struct ir *b, ir_val v, unsigned bytes); /* keep the low 1, 2 or 4 bytes */
 ir_val ir_sext(struct ir *b, ir_val v, unsigned bytes);
-ir_val ir_bswap(struct ir *b, ir_val v, unsigned bytes);     /* 2, 4, 8; result zero-extended */
+ir_val ir_bswap(struct ir *b, ir_val v, unsigned bytes); /* 2, 4, 8; result zero-extended */
 
 /* Facts. */
-ir_val ir_nonnull(struct ir *b, ir_val p);                   /* in the branch where p != 0 */
-ir_val ir_bound(struct ir *b, ir_val v, uint64_t max);       /* min(v, max), unsigned; one compare */
-ir_val ir_mask(struct ir *b, ir_val v, uint64_t mask);       /* v & mask, and the verifier knows */
-ir_val ir_index(struct ir *b, ir_val v, uint64_t count);     /* in the branch where v < count */
+ir_val ir_nonnull(struct ir *b, ir_val p);               /* in the branch where p != 0 */
+ir_val ir_bound(struct ir *b, ir_val v, uint64_t max);   /* min(v, max), unsigned; one compare */
+ir_val ir_mask(struct ir *b, ir_val v, uint64_t mask);   /* v & mask, and the verifier knows */
+ir_val ir_index(struct ir *b, ir_val v, uint64_t count); /* in the branch where v < count */
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
@@ -108,25 +127,30 @@ enum ir_mem_flags {
 	IR_MEM_VOLATILE = 2,  /* never merged or dropped */
 };
 
-ir_val ir_load(struct ir *b, unsigned bytes, ir_val ptr, int32_t off, enum ir_mem_flags flags); /* zero-extends */
-ir_val ir_loads(struct ir *b, unsigned bytes, ir_val ptr, int32_t off, enum ir_mem_flags flags); /* sign-extends */
+ir_val ir_load(struct ir *b, unsigned bytes, ir_val ptr, int32_t off,
+	       enum ir_mem_flags flags); /* zero-extends */
+ir_val ir_loads(struct ir *b, unsigned bytes, ir_val ptr, int32_t off,
+		enum ir_mem_flags flags); /* sign-extends */
 /* A load whose result is a pointer that the program may dereference directly (BTF-typed pointers of
  * tracing programs and iterators). */
 ir_val ir_load_ptr(struct ir *b, ir_val ptr, int32_t off);
 void ir_store(struct ir *b, unsigned bytes, ir_val ptr, int32_t off, ir_val v);
 /* Zeroes / copies a constant number of bytes with the widest stores that `align` allows. */
 void ir_zero(struct ir *b, ir_val ptr, int32_t off, uint32_t size, uint32_t align);
-void ir_copy(struct ir *b, ir_val dst, int32_t doff, ir_val src, int32_t soff, uint32_t size, uint32_t align);
+void ir_copy(struct ir *b, ir_val dst, int32_t doff, ir_val src, int32_t soff, uint32_t size,
+	     uint32_t align);
 
 enum ir_atomic_op { IR_ATOMIC_ADD, IR_ATOMIC_AND, IR_ATOMIC_OR, IR_ATOMIC_XOR, IR_ATOMIC_XCHG };
 /* bytes is 4 or 8. `fetch`: the old value is returned, otherwise 0. XCHG always fetches. */
-ir_val ir_atomic(struct ir *b, enum ir_atomic_op op, unsigned bytes, ir_val ptr, int32_t off, ir_val v, bool fetch);
+ir_val ir_atomic(struct ir *b, enum ir_atomic_op op, unsigned bytes, ir_val ptr, int32_t off,
+		 ir_val v, bool fetch);
 ir_val ir_cmpxchg(struct ir *b, unsigned bytes, ir_val ptr, int32_t off, ir_val expect, ir_val v);
 
 /* References that the loader resolves: imm holds the index or id given here. */
-ir_val ir_map(struct ir *b, uint32_t map);                   /* struct bpf_map *: argument of helpers */
-ir_val ir_mapval(struct ir *b, uint32_t map, uint32_t off);  /* address inside the value of a one-entry array */
-ir_val ir_fnptr(struct ir *b, struct ir_fn *fn);             /* IR_CALLBACK, as argument of a helper */
+ir_val ir_map(struct ir *b, uint32_t map); /* struct bpf_map *: argument of helpers */
+ir_val ir_mapval(struct ir *b, uint32_t map,
+		 uint32_t off);                  /* address inside the value of a one-entry array */
+ir_val ir_fnptr(struct ir *b, struct ir_fn *fn); /* IR_CALLBACK, as argument of a helper */
 
 /* ---- calls -------------------------------------------------------------------------------- */
 
@@ -134,16 +158,18 @@ ir_val ir_fnptr(struct ir *b, struct ir_fn *fn);             /* IR_CALLBACK, as 
  * (get_current_pid_tgid …) are called once per activation, look-ups with the same key are merged
  * until a write to that map. Returns the result (of void helpers too: ignore it). */
 ir_val ir_call(struct ir *b, int helper, unsigned nargs, const ir_val *args);
-#define IR_CALL(b, helper, ...)                                                                    \
-	ir_call((b), (helper), sizeof((ir_val[]){__VA_ARGS__}) / sizeof(ir_val), (ir_val[]){__VA_ARGS__})
+#define IR_CALL(b, helper, ...)                                                  \
+	ir_call((b), (helper), sizeof((ir_val[]){__VA_ARGS__}) / sizeof(ir_val), \
+		(ir_val[]){__VA_ARGS__})
 #define IR_CALL0(b, helper) ir_call((b), (helper), 0, NULL)
-ir_val ir_kfunc(struct ir *b, uint32_t btf_id, unsigned nargs, const ir_val *args, bool returns_ptr);
+ir_val ir_kfunc(struct ir *b, uint32_t btf_id, unsigned nargs, const ir_val *args,
+		bool returns_ptr);
 ir_val ir_call_fn(struct ir *b, struct ir_fn *fn, unsigned nargs, const ir_val *args);
 
 /* ---- cells -------------------------------------------------------------------------------- */
 
-/* A cell reads as 0 before it is written (an ir_set of 0 in the entry block is implied when needed).
- * A cell that ever holds a pointer must be made with is_ptr. */
+/* A cell reads as 0 before it is written (an ir_set of 0 in the entry block is implied when
+ * needed). A cell that ever holds a pointer must be made with is_ptr. */
 ir_cell ir_cell_new(struct ir *b, const char *name, bool is_ptr);
 ir_val ir_get(struct ir *b, ir_cell c);
 void ir_set(struct ir *b, ir_cell c, ir_val v);
@@ -162,7 +188,7 @@ void ir_may_goto(struct ir *b, struct ir_block *out, struct ir_block *next);
 /* ---- from module to instructions ---------------------------------------------------------- */
 
 struct ir_isa {
-	unsigned cpu;       /* 3 or 4 (4: sdiv, movsx, ldsx, bswap, gotol) */
+	unsigned cpu; /* 3 or 4 (4: sdiv, movsx, ldsx, bswap, gotol) */
 	bool may_goto;
 	uint64_t random_ra; /* not 0: registers are chosen at random from this seed (tests) */
 };
@@ -175,31 +201,34 @@ struct ir_func_info { /* one per function, in order of instruction offset */
 };
 
 struct ir_code {
-	struct bpf_insn *insns; /* relocations: ld_imm64 with src_reg BPF_PSEUDO_MAP_FD / _MAP_VALUE and imm = map
-	                         * index (next insn's imm = offset), BPF_PSEUDO_FUNC already resolved,
-	                         * calls with BPF_PSEUDO_KFUNC_CALL and imm = btf id */
-	size_t n;               /* in 8-byte slots */
-	struct span *spans;     /* of each slot */
+	struct bpf_insn
+		*insns; /* relocations: ld_imm64 with src_reg BPF_PSEUDO_MAP_FD / _MAP_VALUE and imm
+			 * = map index (next insn's imm = offset), BPF_PSEUDO_FUNC already resolved,
+			 * calls with BPF_PSEUDO_KFUNC_CALL and imm = btf id */
+	size_t n;       /* in 8-byte slots */
+	struct span *spans; /* of each slot */
 	struct ir_func_info *funcs;
 	size_t nfuncs;
-	uint32_t stack;         /* deepest frame, bytes */
+	uint32_t stack; /* deepest frame, bytes */
 };
 
-/* Checks, optimises, allocates registers and emits. Never fails for lack of registers. Returns 0, or
- * the number of bytes of stack needed when a frame exceeds 512 (nothing else can go wrong: a module
- * that breaks the rules above is a BUG). `trace` (NULL or a buffer) receives the text form after each
- * pass. Everything is allocated in the module's arena. */
-uint32_t ir_compile(struct ir_module *m, const struct ir_isa *isa, struct ir_code *out, struct buf *trace);
+/* Checks, optimises, allocates registers and emits. Never fails for lack of registers. Returns 0,
+ * or the number of bytes of stack needed when a frame exceeds 512 (nothing else can go wrong: a
+ * module that breaks the rules above is a BUG). `trace` (NULL or a buffer) receives the text form
+ * after each pass. Everything is allocated in the module's arena. */
+uint32_t ir_compile(struct ir_module *m, const struct ir_isa *isa, struct ir_code *out,
+		    struct buf *trace);
 
 /* Text. */
 void ir_print(const struct ir_module *m, struct buf *out);
 struct ir_module *ir_parse(struct arena *a, struct str text, struct err *e);
 
-/* Disassembles in the kernel's notation, one instruction a line, `  12: (85) call get_current_comm#16`.
- * `map_name` (may be NULL) names map indices; `source` (may be NULL) is called to print a line of the
- * script above the first instruction of each new span. */
+/* Disassembles in the kernel's notation, one instruction a line, `  12: (85) call
+ * get_current_comm#16`. `map_name` (may be NULL) names map indices; `source` (may be NULL) is
+ * called to print a line of the script above the first instruction of each new span. */
 void ir_disasm(const struct ir_code *code, const char *(*map_name)(void *arg, uint32_t map),
-	       void (*source)(void *arg, struct span s, struct buf *out), void *arg, struct buf *out);
+	       void (*source)(void *arg, struct span s, struct buf *out), void *arg,
+	       struct buf *out);
 const char *ir_helper_name(int helper); /* "map_lookup_elem", or NULL */
 
 #endif
