@@ -236,18 +236,19 @@ static int parse_foreign(struct words *w)
 	return 0;
 }
 
-static bool parse_option(struct cli *c, struct arena *a, struct words *w);
-
-/* -qv: letters without arguments in one word. */
-static bool parse_letters(struct cli *c, struct arena *a, struct words *w, const char *rest)
+/* -qv, -qe PROGRAM: letters in one word, of which the last may take an argument. */
+static bool parse_letters(struct cli *c, struct arena *a, struct words *w, const char *letters)
 {
-	char word[3] = {'-', rest[0], 0};
-	char *one[1] = {word};
-	struct words sub = {one, 1, 0};
+	const struct row *r = rows, *end = rows + ARRAY_SIZE(rows);
+	const char *v = letters[1] ? letters + 1 : NULL;
 
-	if (!parse_option(c, a, &sub))
-		return false;
-	return !rest[1] || parse_letters(c, a, w, rest + 1);
+	while (r < end && (!r->letter || r->letter != letters[0]))
+		r++;
+	if (r == end)
+		return complain("there is no option %s", w->v[w->i]);
+	if (r->arg)
+		return take_arg(w, &v) && apply(c, a, r->id, v);
+	return apply(c, a, r->id, NULL) && (!v || parse_letters(c, a, w, v));
 }
 
 static bool parse_option(struct cli *c, struct arena *a, struct words *w)
