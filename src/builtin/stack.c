@@ -29,6 +29,18 @@ static const struct {
 	{"raw", STACK_RAW},
 };
 
+/* What the kernel walks at most: kernel.perf_event_max_stack. Room for more would stay empty. */
+static uint32_t kernel_limit(void)
+{
+	struct buf b = BUF_INIT;
+	unsigned long long n = 0;
+
+	if (buf_read_file(&b, "/proc/sys/kernel/perf_event_max_stack", 64) == 0)
+		str_to_u64(str_trim((struct str){b.p, b.n}), &n);
+	buf_release(&b);
+	return n >= 1 && n <= STACK_MAX ? (uint32_t)n : STACK_DEFAULT;
+}
+
 /* ---- checking ---------------------------------------------------------------------------- */
 
 static bool stack_mode(struct sema *s, struct expr *e, size_t i, enum stack_mode *mode)
@@ -66,7 +78,7 @@ static void check_stack(struct sema *s, struct expr *e, enum stack_kind kind)
 			    "a stack has 1 to %d frames, got %" PRId64, STACK_MAX, limit);
 		limit = STACK_DEFAULT;
 	}
-	sema_need_stack(s, (uint32_t)limit);
+	sema_need_stack(s, MIN((uint32_t)limit, kernel_limit()));
 	e->type = type_stack(sema_types(s), kind, mode, (uint32_t)limit);
 }
 
@@ -202,7 +214,7 @@ static struct val lower_stack(struct gen *g, struct expr *e, struct val want)
 {
 	struct ir *b = gen_ir(g);
 	const struct type *t = e->type;
-	uint32_t limit = t->stack.limit;
+	uint32_t limit = MIN(t->stack.limit, gen_plan(g)->stack_limit);
 	uint64_t glue = t->stack.kind == STACK_KERNEL ? syscall_glue(g) : 0;
 	struct val dst = builtin_place(g, e, want);
 	struct val frames = gen_temp_bytes(g, 8 + 8 * (gen_plan(g)->stack_limit + 1), 8, false);
