@@ -191,7 +191,7 @@ int bpf_test_run(int prog_fd, const void *ctx, uint32_t ctx_size, int32_t *retva
 	return 0;
 }
 
-int bpf_btf_load(const void *data, uint32_t size, char *log, uint32_t log_size)
+int bpf_load_btf(const void *data, uint32_t size, char *log, uint32_t log_size)
 {
 	union bpf_attr a = {0};
 

@@ -153,7 +153,7 @@ struct kprobe_multi {
 int bpf_kprobe_multi_open(int prog_fd, const struct kprobe_multi *u, struct err *e);
 int bpf_iter_open(int link_fd, struct err *e);
 int bpf_test_run(int prog_fd, const void *ctx, uint32_t ctx_size, int32_t *retval, struct err *e); /* raw_tp programs, on this CPU */
-int bpf_btf_load(const void *data, uint32_t size, char *log, uint32_t log_size);
+int bpf_load_btf(const void *data, uint32_t size, char *log, uint32_t log_size);
 
 /* ---- perf events --------------------------------------------------------------------------- */
 

@@ -147,7 +147,7 @@ int prog_btf_load(struct arena *a, struct diag *d, const struct program_prog *p,
 		ret = add_lines(a, b, d, &p->code, out);
 	if (ret == 0) {
 		raw = btf__raw_data(b, &size);
-		ret = out->fd = raw ? bpf_btf_load(raw, size, NULL, 0) : -ENOMEM;
+		ret = out->fd = raw ? bpf_load_btf(raw, size, NULL, 0) : -ENOMEM;
 	}
 	btf__free(b);
 	return ret < 0 ? err_set(e, -ret, "load the BTF of %s", p->title) : 0;
