@@ -1,5 +1,5 @@
-/* Calls a function as fast as it can, from several threads: storm CALLS THREADS. Prints the number of calls
- * made when it is done. */
+/* Calls a function as fast as it can, from several threads: storm CALLS THREADS. Prints the number
+ * of calls made when it is done. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,15 +11,18 @@ void hit(uint64_t i, const char *text);
 
 NOINLINE void hit(uint64_t i, const char *text)
 {
-	__asm__ volatile("" ::"r"(i), "r"(text) : "memory");
+	__asm__ volatile("nop" ::"r"(i), "r"(text) : "memory");
 }
 
 static uint64_t calls;
 
 static void *work(void *arg)
 {
+	/* Copied, so that its page is there to be read: a page that was never touched is not. */
+	char text[64] = "sixty-three bytes of text to be read out of the traced program";
+
 	for (uint64_t i = 0; i < calls; i++)
-		hit(i, "sixty-three bytes of text, to be read from the traced program ok");
+		hit(i, text);
 	return NULL;
 }
 
