@@ -190,26 +190,38 @@ static void body(struct gen *g)
 		ir_jmp(&g->claim, start);
 }
 
+static void program(struct gen *g)
+{
+	g->m = ir_module_new(g->in->arena, arena_printf(g->in->arena, "p%u", g->p->index));
+	g->b = ir_begin(ir_fn_new(g->m, "main", IR_ENTRY, 1, 1));
+	g->b.span = g->p->decl ? g->p->decl->span : NO_SPAN;
+	g->ctx = ir_param(&g->b, 0);
+	struct ir_block *early = ir_block_new(&g->b, "early");
+	struct ir_block *leave = ir_block_new(&g->b, "leave");
+
+	enter(g, early);
+	g->leave = leave;
+	keys_plan(g);
+	if (g->p->pred) {
+		struct ir_block *main = ir_block_new(&g->b, "body");
+		predicate(g, early, main);
+		ir_at(&g->b, main);
+	}
+	body(g);
+	emit_exit(g, leave, true);
+	emit_exit(g, early, false);
+}
+
 struct ir_module *gen_probe(struct gen_in *in, struct probe *p)
 {
-	struct gen g = {.in = in, .p = p};
+	for (unsigned class = 0; class < SCRATCH_CLASSES; class ++) {
+		struct gen g = {.in = in, .p = p, .scratch_class = class};
 
-	g.m = ir_module_new(in->arena, arena_printf(in->arena, "p%u", p->index));
-	g.b = ir_begin(ir_fn_new(g.m, "main", IR_ENTRY, 1, 1));
-	g.b.span = p->decl ? p->decl->span : NO_SPAN;
-	g.ctx = ir_param(&g.b, 0);
-	struct ir_block *early = ir_block_new(&g.b, "early");
-	struct ir_block *leave = ir_block_new(&g.b, "leave");
-	enter(&g, early);
-	g.leave = leave;
-	keys_plan(&g);
-	if (p->pred) {
-		struct ir_block *main = ir_block_new(&g.b, "body");
-		predicate(&g, early, main);
-		ir_at(&g.b, main);
+		program(&g);
+		if (g.failed)
+			return NULL;
+		if (!g.too_small)
+			return g.m;
 	}
-	body(&g);
-	emit_exit(&g, leave, true);
-	emit_exit(&g, early, false);
-	return g.failed ? NULL : g.m;
+	return NULL;
 }

@@ -29,6 +29,7 @@
 #define SCRATCH_LEVELS 4
 #define SCRATCH_SLOT   (16u << 10)
 #define SCRATCH_HEAD   8
+#define SCRATCH_CLASSES 4
 
 /* Above so many bytes memory is moved by a helper, and loops are loops. */
 #define INLINE_BYTES 64
@@ -54,7 +55,8 @@ struct home {
 	ir_val v;     /* HOME_OBJECT */
 	uint32_t off; /* HOME_FRAME, HOME_SCRATCH */
 	bool captured;
-	unsigned loop; /* the last one that made it unknown to the verifier */
+	unsigned loop;   /* the last one that made it unknown to the verifier */
+	unsigned class;  /* of the attempt that the rest belongs to, plus one */
 };
 _Static_assert(sizeof(struct home) <= sizeof(((struct var_sym *)0)->home), "home");
 
@@ -78,6 +80,8 @@ struct gen {
 	bool in_callback;
 	ir_val scratch;           /* the claimed slot, in the main function; 0: not claimed */
 	uint32_t scratch_used;    /* bytes of the slot taken now */
+	unsigned scratch_class;   /* slots have SCRATCH_SLOT << class bytes */
+	bool too_small;           /* they should have had more: once again with the next class */
 	uint32_t frame_size;
 	struct ir_block *leave;   /* where gen_return goes now */
 	ir_cell result;           /* code of the program, xored with the default one; 0: not used */
@@ -121,6 +125,7 @@ void keys_build(struct gen *g, bool early);
 bool keys_find(struct gen *g, const struct expr *map, struct val *out);
 
 /* scratch.c */
+uint32_t scratch_reserve(struct gen *g, uint32_t size); /* offset in the slot */
 struct val scratch_take(struct gen *g, const struct type *t, uint32_t size);
 struct val scratch_at(struct gen *g, const struct type *t, uint32_t off);
 void scratch_release(struct gen *g);

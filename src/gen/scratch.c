@@ -9,12 +9,28 @@
  *           +-------+----------------------+-------+ …                                      |
  *   CPU 1   | …
  *
+ * A slot has 16 KiB. A program that needs more is generated again with slots of twice the size,
+ * which lie behind all smaller ones in the map:  | 16 KiB slots | 32 KiB slots | 64 KiB slots | …
+ *
  * `claim` is a u64, exchanged with 1. Whether a program needs scratch memory is known only while
  * its body is generated, so a block in front of the body is kept open, and the first request puts
  * the claim there; every way out then passes the release. Four programs inside one another already:
  * the event is counted as LOST_SCRATCH and the program leaves.
  */
 #include "gen/gen_impl.h"
+
+#define FAR_OFFSET 16384
+
+static uint32_t slot_size(const struct gen *g)
+{
+	return SCRATCH_SLOT << g->scratch_class;
+}
+
+/* Bytes of all slots of the classes below `class`. */
+static uint32_t slots_below(const struct gen_in *in, unsigned class)
+{
+	return in->ncpus * SCRATCH_LEVELS * SCRATCH_SLOT * ((1u << class) - 1);
+}
 
 /* Tries slot `level`; on success `slot` has its address and control is at `got`. */
 static void claim_level(struct gen *g, ir_val base, unsigned level, ir_cell slot,
@@ -23,7 +39,7 @@ static void claim_level(struct gen *g, ir_val base, unsigned level, ir_cell slot
 	struct ir *b = &g->claim;
 	struct ir_block *next = ir_block_new(b, NULL);
 	struct ir_block *mine = ir_block_new(b, NULL);
-	ir_val p = ir_bini(b, IR_ADD, base, (int64_t)level * g->in->scratch_slot);
+	ir_val p = ir_bini(b, IR_ADD, base, (int64_t)level * slot_size(g));
 	ir_val old = ir_atomic(b, IR_ATOMIC_XCHG, 8, p, 0, ir_const(b, 1), true);
 
 	ir_br(b, old, next, mine, level ? IR_LIKELY_EVEN : IR_LIKELY_NO);
@@ -50,12 +66,13 @@ static void claim(struct gen *g)
 	struct ir_block *got = ir_block_new(b, "scratch");
 	ir_cell slot = ir_cell_new(b, "scratch", true);
 
-	if (!g->in->scratch_slot)
-		g->in->scratch_slot = SCRATCH_SLOT;
+	g->in->scratch_slot = MAX(g->in->scratch_slot, slot_size(g));
 	g->in->plan->needs_scratch = true;
 	ir_val cpu = ir_mask(b, IR_CALL0(b, BPF_FUNC_get_smp_processor_id), g->in->ncpus - 1);
-	ir_val at = ir_bini(b, IR_MUL, cpu, (int64_t)SCRATCH_LEVELS * g->in->scratch_slot);
-	ir_val base = ir_bin(b, IR_ADD, ir_mapval(b, g->in->maps.scratch, 0), at);
+	ir_val at = ir_bini(b, IR_MUL, cpu, (int64_t)SCRATCH_LEVELS * slot_size(g));
+	ir_val base = ir_bin(
+		b, IR_ADD, ir_mapval(b, g->in->maps.scratch, slots_below(g->in, g->scratch_class)),
+		at);
 	for (unsigned i = 0; i < SCRATCH_LEVELS; i++)
 		claim_level(g, base, i, slot, got);
 	claim_failed(g);
@@ -73,21 +90,33 @@ static ir_val slot_base(struct gen *g)
 	return g->in_callback ? ir_load_ptr(&g->b, g->frame, FRAME_SCRATCH) : g->scratch;
 }
 
+/* Offsets in instructions are small: far objects get an address of their own. */
 struct val scratch_at(struct gen *g, const struct type *t, uint32_t off)
 {
-	return val_mem(t, slot_base(g), (int32_t)off, SPACE_BPF);
+	ir_val base = slot_base(g);
+
+	if (off < FAR_OFFSET)
+		return val_mem(t, base, (int32_t)off, SPACE_BPF);
+	return val_mem(t, ir_bini(&g->b, IR_ADD, base, off), 0, SPACE_BPF);
+}
+
+uint32_t scratch_reserve(struct gen *g, uint32_t size)
+{
+	uint32_t off = MAX(g->scratch_used, (uint32_t)SCRATCH_HEAD);
+
+	g->scratch_used = off + ALIGN_UP(size, 8);
+	if (g->scratch_used <= slot_size(g))
+		return off;
+	g->too_small = true;
+	if (g->scratch_class == SCRATCH_CLASSES - 1)
+		gen_error_size(g, g->b.span, "temporary memory", g->scratch_used, slot_size(g));
+	g->scratch_used = off;
+	return SCRATCH_HEAD;
 }
 
 struct val scratch_take(struct gen *g, const struct type *t, uint32_t size)
 {
-	if (!g->scratch_used)
-		g->scratch_used = SCRATCH_HEAD;
-	struct val m = scratch_at(g, t, g->scratch_used);
-	g->scratch_used += ALIGN_UP(size, 8);
-	if (g->scratch_used > g->in->scratch_slot)
-		gen_error_size(g, g->b.span, "temporary memory", g->scratch_used,
-			       g->in->scratch_slot);
-	return m;
+	return scratch_at(g, t, scratch_reserve(g, size));
 }
 
 void scratch_release(struct gen *g)
@@ -150,5 +179,9 @@ ir_val gen_zeroes(struct gen *g, uint32_t size)
 
 uint32_t gen_scratch_bytes(const struct gen_in *in)
 {
-	return MAX(in->ncpus * SCRATCH_LEVELS * in->scratch_slot, 8u);
+	unsigned classes = 0;
+
+	while (in->scratch_slot && SCRATCH_SLOT << classes <= in->scratch_slot)
+		classes++;
+	return MAX(slots_below(in, classes), 8u);
 }

@@ -18,9 +18,22 @@ struct walk {
 
 static void plan_stmts(struct walk *w, struct block *b);
 
-static void plan_var(struct walk *w, struct var_sym *v, bool need)
+/* Forgets what an earlier attempt at the same program found. */
+static struct home *fresh_home(struct walk *w, struct var_sym *v)
 {
 	struct home *h = var_home(v);
+
+	if (h->class != w->g->scratch_class + 1) {
+		*h = (struct home){.class = w->g->scratch_class + 1};
+		v->has_home = false;
+		v->cell = 0;
+	}
+	return h;
+}
+
+static void plan_var(struct walk *w, struct var_sym *v, bool need)
+{
+	struct home *h = fresh_home(w, v);
 
 	if (w->depth)
 		h->captured = need = true;
@@ -76,16 +89,15 @@ static void plan_let(struct walk *w, struct stmt *s)
 	struct var_sym *v = s->let.var;
 
 	plan_expr(w, s->let.value);
-	if (v && v->type && v->read)
-		plan_var(w, v, !type_is_scalar(v->type));
+	if (v && v->type)
+		plan_var(w, v, v->read && !type_is_scalar(v->type));
 }
 
 static void plan_range(struct walk *w, struct stmt *s)
 {
 	plan_expr(w, s->loop.from);
 	plan_expr(w, s->loop.to);
-	if (w->depth)
-		plan_var(w, s->loop.sym, true);
+	plan_var(w, s->loop.sym, false);
 	plan_stmts(w, s->loop.body);
 }
 
@@ -142,9 +154,10 @@ static void place(struct gen *g, struct var_sym *v)
 	struct home *h = var_home(v);
 	uint32_t size = v->type->size;
 
+	g->b.span = v->decl;
 	if (!fits_stack(g, v->type)) {
 		h->kind = HOME_SCRATCH;
-		h->off = (uint32_t)scratch_take(g, v->type, size).off;
+		h->off = scratch_reserve(g, size);
 	} else if (h->captured) {
 		h->kind = HOME_FRAME;
 		h->off = g->frame_size;

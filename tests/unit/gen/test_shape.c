@@ -75,6 +75,27 @@ static void test_scratch_released(void **state)
 		assert_null(script_load(script));
 }
 
+/* Variables that need more than one slot of the smallest size: the program is generated again. */
+static void test_scratch_grows(void **state)
+{
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b, "begin { ");
+	for (unsigned i = 0; i < 20; i++)
+		buf_printf(&b, "$s%u = str(0x1000, 1000); ", i);
+	for (unsigned i = 0; i < 20; i++)
+		buf_printf(&b, "printf(\"%%s\", $s%u); ", i);
+	buf_printf(&b, "}");
+	struct program *p = script_compile(buf_cstr(&b), NULL);
+	assert_non_null(p);
+	assert_true(p->scratch != NO_MAP);
+	assert_true(p->maps[p->scratch].spec.value_size > 20000u);
+	program_free(p);
+	if (script_can_load())
+		assert_null(script_load(buf_cstr(&b)));
+	buf_release(&b);
+}
+
 static void test_sizes(void **state)
 {
 	assert_in_range(script_slots("begin { @[comm] = count(); }"), 20, 31);
@@ -118,7 +139,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_record_in_place), cmocka_unit_test(test_shared_keys),
 		cmocka_unit_test(test_key_not_zeroed),  cmocka_unit_test(test_scratch_released),
-		cmocka_unit_test(test_sizes),           cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_scratch_grows),   cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
