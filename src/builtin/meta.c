@@ -98,6 +98,62 @@ static void check_static_assert(struct sema *s, struct expr *e)
 			     "this is false");
 }
 
+/* ---- assert -------------------------------------------------------------------------- */
+
+static void handle_assert(struct host *h, const struct event_def *def, const void *rec, size_t len)
+{
+	h->message(h, def, "error", str_of(def->text));
+	h->exit(h, 1);
+}
+
+static const struct event_kind kind_assert = {"errorf", true, handle_assert};
+
+static void check_assert(struct sema *s, struct expr *e)
+{
+	struct event_def *def = sema_event(s, e, &kind_assert, NULL, 0);
+	const struct type *t = builtin_argtype(e, 0);
+	struct str text = STR("");
+
+	e->type = &type_void;
+	sema_exits(s);
+	if (t->kind != TYPE_POISON && !type_is_scalar(t))
+		builtin_bad_arg(s, e, 0, "a condition");
+	if (sema_literal_str(s, e, 1, &text) && def)
+		def->text = arena_printf(sema_arena(s), "assertion failed: %.*s", STR_ARG(text));
+}
+
+static struct val lower_assert(struct gen *g, struct expr *e, struct val want)
+{
+	struct ir *b = gen_ir(g);
+	struct ir_block *broken = ir_block_new(b, "broken"), *holds = ir_block_new(b, "holds");
+
+	ir_br(b, gen_truth(g, builtin_arg(e, 0)), holds, broken, IR_LIKELY_YES);
+	ir_at(b, broken);
+	ir_store(b, 8, gen_global(g, gen_plan(g)->exit_off), 0, ir_const(b, 1));
+	gen_control(g, ((struct call_sem *)e->sem)->event);
+	gen_return(g, ir_const(b, 0));
+	ir_at(b, holds);
+	return VAL_VOID;
+}
+
+/* ---- constants ----------------------------------------------------------------------------- */
+
+/* Becomes a string literal. */
+static void check_probetype(struct sema *s, struct expr *e)
+{
+	const struct probe *p = sema_probe(s);
+	struct str name = str_of(p ? p->prov->name : "");
+
+	e->type = type_string(sema_types(s), (uint32_t)name.n + 1);
+	e->kind = EXPR_STR;
+	e->str = name;
+}
+
+static void check_default_str_length(struct sema *s, struct expr *e)
+{
+	builtin_set_const(s, e, type_int(sema_types(s), 8, false), sema_config(s)->max_strlen);
+}
+
 static struct val lower_nothing(struct gen *g, struct expr *e, struct val want)
 {
 	return VAL_VOID;
@@ -148,6 +204,37 @@ const struct builtin builtins_meta[] = {
 		.max_args = 2,
 		.check = check_static_assert,
 		.lower = lower_nothing,
+	},
+	{
+		.name = "assert",
+		.proto = "void assert(bool condition, const string message)",
+		.doc = "Ends the run with an error and exit status 1 unless the condition is "
+		       "true.\n\n"
+		       "    begin { assert(pid > 0, \"no pid\"); exit(); }\n",
+		.examples = EXAMPLES("begin { assert(pid > 0, \"no pid\"); exit(); }"),
+		.flags = BI_STMT | BI_EFFECT,
+		.min_args = 2,
+		.max_args = 2,
+		.check = check_assert,
+		.lower = lower_assert,
+	},
+	{
+		.name = "probetype",
+		.proto = "string probetype",
+		.doc = "The type of the probe, such as \"tracepoint\"; a constant.\n\n"
+		       "    begin { printf(\"%s\\n\", probetype); exit(); }\n",
+		.examples = EXAMPLES("begin { printf(\"%s\\n\", probetype); exit(); }"),
+		.flags = BI_NAME | BI_CONST,
+		.check = check_probetype,
+	},
+	{
+		.name = "default_str_length",
+		.proto = "uint64 default_str_length()",
+		.doc = "The setting max_strlen: what str() reads without a length; a constant.\n\n"
+		       "    begin { printf(\"%d\\n\", default_str_length()); exit(); }\n",
+		.examples = EXAMPLES("begin { printf(\"%d\\n\", default_str_length()); exit(); }"),
+		.flags = BI_NAME | BI_CONST,
+		.check = check_default_str_length,
 	},
 	QUESTION("is_str",
 		 "True for a string.\n\n    begin { if (is_str(comm)) { print(1); } exit(); }\n",

@@ -50,9 +50,8 @@ static void check_cpid(struct sema *s, struct expr *e)
 
 	builtin_set_const(s, e, type_int(sema_types(s), 4, false), (uint32_t)child);
 	if (!child)
-		diag_help(
-			sema_report(s, E_CALL_CONTEXT, e->span, "cpid: there is no child process"),
-			"start one with -c COMMAND, or test has_cpid first");
+		diag_help(sema_report(s, W_PARAM, e->span, "cpid is 0: no command was started"),
+			  "start one with -c COMMAND, or test has_cpid first");
 }
 
 static void check_has_cpid(struct sema *s, struct expr *e)
