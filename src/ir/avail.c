@@ -23,10 +23,32 @@ struct place {
 	int64_t off, size; /* size INT32_MAX: unknown */
 };
 
-static bool maybe_stack(const struct ir_insn *in)
+/* A pointer that surely leads elsewhere than to this function's stack. */
+static bool points_outside(const struct ir_fn *fn, ir_val v, int depth)
 {
-	return !(in->op == OP_CALL || in->op == OP_KFUNC || in->op == OP_PARAM ||
-		 (in->op == OP_LOAD && (in->flags & LOAD_PTR)));
+	const struct ir_insn *in = ir_insn(fn, v);
+
+	switch (in->op) {
+	case OP_NONNULL:
+		return ir_insn(fn, in->arg[0])->op == OP_CALL;
+	case OP_MAPVAL:
+		return true;
+	case OP_ADD:
+		return depth < 4 && (points_outside(fn, in->arg[0], depth + 1) ||
+				     points_outside(fn, in->arg[1], depth + 1));
+	default:
+		return false;
+	}
+}
+
+static bool maybe_stack(const struct ir_fn *fn, ir_val v)
+{
+	const struct ir_insn *in = ir_insn(fn, v);
+
+	if (in->op == OP_CALL || in->op == OP_KFUNC || in->op == OP_PARAM ||
+	    (in->op == OP_LOAD && (in->flags & LOAD_PTR)))
+		return false;
+	return !points_outside(fn, v, 0);
 }
 
 static struct place place_of(const struct ir_fn *fn, ir_val ptr, int64_t off, int64_t size)
@@ -46,7 +68,7 @@ static struct place place_of(const struct ir_fn *fn, ir_val ptr, int64_t off, in
 	if (in->op == OP_MAPVAL)
 		return (struct place){PLACE_GLOBAL, (ir_val)(in->imm >> 32), false,
 				      (in->imm & 0xffffffff) + off, size};
-	return (struct place){PLACE_OTHER, ptr, maybe_stack(in), off, size};
+	return (struct place){PLACE_OTHER, ptr, maybe_stack(fn, ptr), off, size};
 }
 
 static bool overlap(const struct place *a, const struct place *b)

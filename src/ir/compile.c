@@ -29,14 +29,27 @@ static void mark_used(struct ir_module *m, struct ir_fn *fn)
 		}
 }
 
+static void tidy(struct ir_fn *fn)
+{
+	for (int round = 0; round < 4; round++) {
+		cfg_clean(fn);
+		cfg_analyse(fn);
+		if (!ir_thread(fn))
+			return;
+	}
+	cfg_clean(fn);
+	cfg_analyse(fn);
+}
+
 static void optimise(struct ir_fn *fn, const struct ir_isa *isa)
 {
 	cfg_clean(fn);
 	ir_legal(fn, isa);
+	tidy(fn);
 	ir_gvn(fn);
-	cfg_clean(fn);
-	cfg_analyse(fn);
+	tidy(fn);
 	ir_gvn(fn); /* jumps that the first round decided have opened the way */
+	cfg_analyse(fn);
 	ir_dce(fn);
 	cfg_clean(fn);
 	cfg_analyse(fn);

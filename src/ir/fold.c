@@ -220,6 +220,10 @@ static ir_val fold_cmp_const(struct ir *b, unsigned op, ir_val l, int64_t c)
 		return c == 0 && op == OP_EQ   ? ir_const(b, 0)
 		       : c == 0 && op == OP_NE ? ir_const(b, 1)
 					       : 0;
+	/* Constants beyond an immediate: x >= 2^k tests the bits from k on. */
+	if ((op == OP_UGE || op == OP_ULT) && c > INT32_MAX && is_pow2(uc))
+		return ir_bini(b, op == OP_UGE ? IR_NE : IR_EQ,
+			       ir_bini(b, IR_LSHR, l, __builtin_ctzll(uc)), 0);
 	if ((op == OP_EQ || op == OP_NE) && uc > max)
 		return ir_const(b, op == OP_NE);
 	if ((op == OP_ULT && uc > max) || (op == OP_ULE && uc >= max) || (op == OP_UGE && uc == 0))

@@ -57,7 +57,8 @@ static bool same(struct ir_fn *fn, struct ir_insn *a, struct ir_insn *b)
 	if (a->op != b->op || a->imm != b->imm || a->bytes != b->bytes || a->flags != b->flags ||
 	    a->nargs != b->nargs)
 		return false;
-	return !memcmp(ir_operands(fn, a), ir_operands(fn, b), a->nargs * sizeof(uint32_t));
+	return !a->nargs ||
+	       !memcmp(ir_operands(fn, a), ir_operands(fn, b), a->nargs * sizeof(uint32_t));
 }
 
 /* An equal value that dominates, or v itself, which is remembered. */

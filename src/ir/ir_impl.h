@@ -146,6 +146,7 @@ void ir_check(struct ir_module *m); /* BUG() when a rule of ir.h is broken */
 void ir_legal(struct ir_fn *fn, const struct ir_isa *isa);
 void ir_gvn(struct ir_fn *fn);
 void ir_dce(struct ir_fn *fn);
+bool ir_thread(struct ir_fn *fn); /* thread.c; whether it changed the graph */
 
 /* helper.c */
 enum helper_effect {

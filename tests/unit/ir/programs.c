@@ -6,7 +6,8 @@
  *   @start[tid] = nsecs
  *   latency: /@start[tid]/ { @ = hist(nsecs - @start[tid]); delete(@start[tid]) }
  *
- * Budgets are what clang -O2 makes of the same job in C.
+ * Budgets are what clang -O2 makes of the same job in C; print_open also stores a type and counts
+ * what it loses, six slots that the C program does not have.
  */
 #include "programs.h"
 
@@ -142,9 +143,9 @@ static struct ir_module *print_open(struct arena *a)
 static struct ir_module *store_start(struct arena *a)
 {
 	struct ir b = start(a, "store_start");
-	ir_val key = ir_object(&b, 8, 8), value = ir_object(&b, 8, 8);
+	ir_val key = ir_object(&b, 4, 4), value = ir_object(&b, 8, 8);
 
-	ir_store(&b, 8, key, 0, tid(&b));
+	ir_store(&b, 4, key, 0, tid(&b));
 	ir_store(&b, 8, value, 0, IR_CALL0(&b, BPF_FUNC_ktime_get_ns));
 	CALL(&b, BPF_FUNC_map_update_elem, ir_map(&b, 0), key, value, ir_const(&b, 0));
 	return finish(&b);
@@ -214,7 +215,7 @@ const struct test_program test_programs[] = {
 	{"count_by_comm", count_by_comm, 29, {HASH(16), CELLS(1)}},
 	{"hist_of_pid", hist_of_pid, 60, {CELLS(128)}},
 	{"print_open", print_open, 31, {RING, CELLS(1)}},
-	{"store_start", store_start, 14, {HASH(8)}},
+	{"store_start", store_start, 14, {HASH(4)}},
 	{"latency", latency, 69, {HASH(8), CELLS(128)}},
 };
 const size_t test_nprograms = ARRAY_SIZE(test_programs);
