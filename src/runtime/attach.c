@@ -189,7 +189,7 @@ static int attach_gated(struct run *r, struct err *e)
 	run_gate(r, true);
 	ret = attach_programs(r, false, e);
 	if (ret == 0)
-		ret = signal_install(r, e);
+		ret = signal_install_probes(r, e);
 	run_gate(r, false);
 	return ret;
 }
@@ -255,6 +255,8 @@ int run_attach(struct run *r, struct err *e)
 	r->state = RUN_ATTACHED;
 	if (start && r->p->start_off != r->p->lost_off)
 		*start = boot_ns();
+	if (ret == 0)
+		ret = signal_install(r, e);
 	if (ret == 0)
 		ret = attach_programs(r, true, e);
 	if (ret == 0 && !r->o.dry_run)

@@ -107,6 +107,7 @@ struct run {
 	VEC(int) ends;
 	VEC(int) iters;
 	VEC(struct signal_prog) signals;
+	size_t nsignals;   /* of them are installed */
 	uint32_t cur_prog; /* being attached */
 	size_t nprobes, nskipped;
 
@@ -187,7 +188,8 @@ int map_clear(struct run *r, uint32_t map, bool keep_keys);
 void lost_report(struct run *r);
 
 /* signal.c */
-int signal_install(struct run *r, struct err *e);
+int signal_install(struct run *r, struct err *e);        /* the ends, and closed pipes */
+int signal_install_probes(struct run *r, struct err *e); /* those that the script asks for */
 void signal_restore(struct run *r);
 void signal_dispatch(struct run *r);
 

@@ -163,6 +163,8 @@ static void print_end(struct run *r)
 			out_str(r->o.out, STR("\n\n"));
 		map_print_all(r);
 	}
+	if (r->o.out)
+		out_flush(r->o.out); /* messages come after what was printed */
 	lost_report(r);
 	if (r->o.out)
 		out_flush(r->o.out);

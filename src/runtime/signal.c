@@ -47,40 +47,50 @@ static void on_probe(int signo)
 		wake(handled);
 }
 
-static int install_probes(struct run *r, struct err *e)
+/* One run in a process may have handlers. */
+static int take_handlers(struct run *r, struct err *e)
 {
-	for (size_t i = 0; i < r->signals.n; i++) {
-		struct sigaction sa = {.sa_handler = on_probe, .sa_flags = SA_RESTART};
-		struct signal_prog *s = &r->signals.v[i];
-
-		if (s->signo <= 0 || s->signo > 64 || sigaction(s->signo, &sa, &s->old) < 0)
-			return err_set(e, s->signo > 64 ? EINVAL : errno, "catch signal %d",
-				       s->signo);
-	}
+	if (handled && handled != r)
+		return err_plain(e, EBUSY,
+				 "handle signals: another run in this process does already");
+	handled = r;
+	r->handlers = true;
 	return 0;
 }
 
 int signal_install(struct run *r, struct err *e)
 {
-	struct sigaction end = {.sa_handler = on_end, .sa_flags = SA_RESTART},
-			 pipe = {.sa_handler = SIG_IGN};
+	struct sigaction end = {.sa_handler = on_end, .sa_flags = SA_RESTART};
+	struct sigaction pipe = {.sa_handler = SIG_IGN};
+	int ret;
 
-	if (r->handlers)
+	if (!r->o.handle_signals)
 		return 0;
-	if (!r->o.handle_signals && r->signals.n == 0)
-		return 0;
-	if (handled)
-		return err_plain(e, EBUSY,
-				 "handle signals: another run in this process does already");
+	ret = take_handlers(r, e);
+	if (ret < 0)
+		return ret;
 	ends = 0;
-	handled = r;
-	r->handlers = true;
-	if (r->o.handle_signals) {
-		sigaction(SIGINT, &end, &r->old_int);
-		sigaction(SIGTERM, &end, &r->old_term);
-		sigaction(SIGPIPE, &pipe, &r->old_pipe);
+	sigaction(SIGINT, &end, &r->old_int);
+	sigaction(SIGTERM, &end, &r->old_term);
+	sigaction(SIGPIPE, &pipe, &r->old_pipe);
+	return 0;
+}
+
+int signal_install_probes(struct run *r, struct err *e)
+{
+	int ret = r->signals.n ? take_handlers(r, e) : 0;
+
+	for (; ret == 0 && r->nsignals < r->signals.n; r->nsignals++) {
+		struct sigaction sa = {.sa_handler = on_probe, .sa_flags = SA_RESTART};
+		struct signal_prog *s = &r->signals.v[r->nsignals];
+
+		if (s->signo <= 0 || s->signo >= (int)ARRAY_SIZE(caught))
+			return err_plain(e, EINVAL, "catch signal %d: there is no such signal",
+					 s->signo);
+		if (sigaction(s->signo, &sa, &s->old) < 0)
+			return err_set(e, errno, "catch signal %d", s->signo);
 	}
-	return install_probes(r, e);
+	return ret;
 }
 
 void signal_restore(struct run *r)
@@ -92,8 +102,10 @@ void signal_restore(struct run *r)
 		sigaction(SIGTERM, &r->old_term, NULL);
 		sigaction(SIGPIPE, &r->old_pipe, NULL);
 	}
-	for (size_t i = 0; i < r->signals.n; i++)
-		sigaction(r->signals.v[i].signo, &r->signals.v[i].old, NULL);
+	/* In reverse: two probes may be on one signal. */
+	for (size_t i = r->nsignals; i > 0; i--)
+		sigaction(r->signals.v[i - 1].signo, &r->signals.v[i - 1].old, NULL);
+	r->nsignals = 0;
 	r->handlers = false;
 	handled = NULL;
 }
