@@ -275,9 +275,6 @@ static void check_arg(struct sema *s, struct expr *fmt, const struct conv *v, st
 		report_arg(s, fmt, v, a);
 	else
 		hint_pointer(s, v, a);
-	/* Literals are printed at full width: %x of -1 has sixteen digits. */
-	if (a->folded && a->type->kind == TYPE_INT && sema_is_literal(a))
-		a->type = type_int(s->types, 8, type_is_signed(a->type));
 }
 
 bool sema_format(struct sema *s, struct expr *call, struct str text, unsigned first,

@@ -98,15 +98,21 @@ static bool type_args(struct sema *s, const struct builtin *b, struct expr *e)
 	return known;
 }
 
-/* Arguments keep no flexible types: what is read from them is a plain integer. */
+/* Arguments keep no flexible types: what is read from them is a plain integer. A negative literal
+ * has full width: %x of -1 prints sixteen digits. */
 static void settle_args(struct sema *s, struct expr *e)
 {
 	size_t n;
 	struct expr **args = call_args(e, &n);
 
 	for (size_t i = 0; i < n; i++)
-		if (!sema_is_literal(args[i]))
+		if (!args[i]->type)
+			continue; /* of BI_LAZY_ARGS */
+		else if (!sema_is_literal(args[i]))
 			sema_adapt(s, args[i], NULL);
+		else if (args[i]->type && type_is_signed(args[i]->type) &&
+			 (int64_t)args[i]->value < 0)
+			args[i]->type = type_int(s->types, 8, true);
 }
 
 static void call_builtin(struct sema *s, const struct builtin *b, struct expr *e)
