@@ -24,6 +24,7 @@ def features():
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "unprivileged: runs without root, too")
     config.addinivalue_line("markers", "needs(*features): skipped, with the reason, where the kernel lacks one")
 
 
