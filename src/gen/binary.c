@@ -183,6 +183,22 @@ static bool is_element(const struct expr *e)
 	return e->kind == EXPR_MAP && m->storage != MAP_SCALAR && type_is_scalar(m->value);
 }
 
+/* x != 0, x == 0: the branch on x itself. */
+static bool is_zero_test(const struct expr *e)
+{
+	return e->kind == EXPR_BINARY && (e->bin.op == BIN_EQ || e->bin.op == BIN_NE) &&
+	       type_is_scalar(e->bin.l->type) && e->bin.r->folded && e->bin.r->value == 0;
+}
+
+static void branch_zero_test(struct gen *g, struct expr *e, struct ir_block *yes,
+			     struct ir_block *no, enum ir_hint hint)
+{
+	if (e->bin.op == BIN_NE)
+		gen_branch(g, e->bin.l, yes, no, hint);
+	else
+		gen_branch(g, e->bin.l, no, yes, hint_not(hint));
+}
+
 void gen_branch(struct gen *g, struct expr *e, struct ir_block *yes, struct ir_block *no,
 		enum ir_hint hint)
 {
@@ -194,6 +210,8 @@ void gen_branch(struct gen *g, struct expr *e, struct ir_block *yes, struct ir_b
 		gen_branch(g, e->un.e, no, yes, hint_not(hint));
 	else if (is_element(e))
 		map_branch(g, e, yes, no);
+	else if (is_zero_test(e))
+		branch_zero_test(g, e, yes, no, hint);
 	else
 		ir_br(&g->b, gen_truth(g, e), yes, no, hint);
 }

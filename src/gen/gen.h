@@ -55,7 +55,7 @@ struct gen_in {
 	struct types *types;
 	struct gen_maps maps;
 	uint32_t ncpus;                /* possible CPUs, rounded up to a power of two */
-	uint32_t scratch_slot;         /* bytes of one scratch slot: grows as gen asks; read it after the last program */
+	uint32_t scratch_slot;         /* bytes of the largest scratch slot in use (0: none); see gen_scratch_bytes */
 	uint32_t ring_size;
 	uint32_t zero_off, zero_size;  /* gen: bytes of the globals that stay zero (start with 0, 0) */
 };

@@ -226,15 +226,14 @@ static ir_cell cell_of(struct gen *g, struct var_sym *v)
 /* What a variable holds may be a pointer that the verifier knows, or zero: reading through it goes
  * by helper, computing with it by gen_plain. The context is the exception: it can only be read
  * directly. */
-static struct val read_cell(struct gen *g, struct var_sym *v)
+static struct val as_known(struct val r)
 {
-	struct val r = val_scalar(v->type, ir_get(&g->b, cell_of(g, v)));
+	const struct type *t = r.type;
 
-	if (v->type->kind != TYPE_PTR)
+	if (t->kind != TYPE_PTR)
 		return r;
-	enum space s = v->type->ptr.space;
-	r.tracked = s != SPACE_USER;
-	r.space = s == SPACE_BTF ? SPACE_KERNEL : s;
+	r.tracked = t->ptr.space != SPACE_USER;
+	r.space = t->ptr.space == SPACE_BTF ? SPACE_KERNEL : t->ptr.space;
 	return r;
 }
 
@@ -257,7 +256,10 @@ struct val var_read(struct gen *g, struct expr *e)
 	for (const struct gen_pair *p = g->pair; p; p = p->up)
 		if (p->var == v)
 			return read_pair(g, p, e->type);
-	return v->has_home ? var_place(g, v) : read_cell(g, v);
+	if (!v->has_home)
+		return as_known(val_scalar(v->type, ir_get(&g->b, cell_of(g, v))));
+	struct val m = var_place(g, v);
+	return v->type->kind == TYPE_PTR ? as_known(gen_rvalue(g, m)) : m;
 }
 
 void var_set(struct gen *g, struct var_sym *v, ir_val value)
