@@ -116,7 +116,7 @@ static void kernel_addresses(void **state)
 {
 	expect_number("ksym(0)", 0, "0x0");
 	expect_number("ksym(0)", 0x1234, "0x1234");
-	expect_number("usym(0)", 0xabc, "0xabc");
+	expect("usym(0)", (uint64_t[2]){0xabc, 0}, "0xabc");
 }
 
 static void probes(void **state)
