@@ -6,13 +6,13 @@
  * long and everything is emitted again, until all reach:
  *
  *   cpu 4:  gotol, which has 32 bits; a conditional jump is inverted around it
- *   cpu 3:  a hop: islands of jumps are laid between blocks every ISLAND_EVERY instructions, and
- *           the jump goes to the island nearest to its target that it reaches
+ *   cpu 3:  a hop: jumps are collected in islands between blocks, and the far jump goes to a hop
+ *           behind the last block in the direction of its target that it reaches well
  */
 #include "ir/ir_impl.h"
 
-#define ISLAND_EVERY 12000
-#define REACH        30000
+#define REACH  32000
+#define MARGIN 8000 /* kept for islands that grow in between */
 
 struct jump {
 	uint32_t at;     /* slot */
@@ -23,6 +23,7 @@ struct jump {
 struct hop {
 	uint32_t island, target; /* block behind which it lies; final target */
 	uint32_t via;            /* another hop on the way, or 0 */
+	uint32_t next;           /* on the same island, plus one */
 	uint32_t addr;
 };
 
@@ -49,8 +50,9 @@ struct emit {
 	struct span span;
 	VEC(uint32_t) via; /* by jump: 0 near, 1 long (cpu 4), else HOP + hop */
 	VEC(struct hop) hops;
-	VEC(uint32_t) islands; /* blocks behind which one lies */
-	uint32_t njump;        /* jumps of this function so far */
+	uint32_t *island;          /* by block: its hops, plus one */
+	uint32_t *placed, nplaced; /* blocks that have code, in order of address */
+	uint32_t njump;            /* jumps of this function so far */
 	uint32_t first_jump;
 };
 
@@ -401,17 +403,15 @@ static void emit_island(struct emit *e, uint32_t b)
 {
 	int32_t n = 0;
 
-	for (size_t k = 0; k < e->hops.n; k++)
-		n += e->hops.v[k].island == b;
+	for (uint32_t k = e->island[b]; k; k = e->hops.v[k - 1].next)
+		n++;
 	if (n && falls_through(e, &e->f->blocks.v[b]))
 		out(e, BPF_JMP | BPF_JA, 0, 0, n, 0);
-	for (size_t k = 0; n && k < e->hops.n; k++) {
-		struct hop *h = &e->hops.v[k];
-		if (h->island != b)
-			continue;
+	for (uint32_t k = e->island[b]; k; k = e->hops.v[k - 1].next) {
+		struct hop *h = &e->hops.v[k - 1];
+		struct jump j = {e->out.n, h->via ? h->via : h->target, HOP + k - 1};
 		h->addr = e->out.n;
-		vec_push(e->a, &e->jumps,
-			 (struct jump){e->out.n, h->via ? h->via : h->target, HOP + (uint32_t)k});
+		vec_push(e->a, &e->jumps, j);
 		out(e, BPF_JMP | BPF_JA, 0, 0, 0, 0);
 	}
 }
@@ -422,7 +422,7 @@ static void emit_fn(struct emit *e)
 	uint32_t n = f->blocks.n;
 
 	e->addr[f->fn->index] = e->out.n;
-	e->njump = 0;
+	e->njump = e->nplaced = 0;
 	e->first_jump = e->jumps.n;
 	for (uint32_t b = 0; b < n; b++) {
 		struct mblock *mb = &f->blocks.v[b];
@@ -432,6 +432,7 @@ static void emit_fn(struct emit *e)
 		while (next < n && !f->blocks.v[next].in.n)
 			next++;
 		mb->addr = e->out.n;
+		e->placed[e->nplaced++] = b;
 		for (size_t k = 0; k + 1 < mb->in.n; k++)
 			emit_insn(e, &mb->in.v[k]);
 		emit_term(e, mb, &mb->in.v[mb->in.n - 1], next);
@@ -446,35 +447,33 @@ static uint32_t target_addr(const struct emit *e, uint32_t target)
 	return target & HOP ? e->hops.v[target & ~HOP].addr : e->f->blocks.v[target].addr;
 }
 
-/* The block behind which a hop from `at` towards `to` should lie. */
+/* The block behind which a hop from `at` towards `to` should lie: the last one that is reached
+ * well. */
 static uint32_t choose_island(struct emit *e, uint32_t at, uint32_t to)
 {
-	uint32_t best = UINT32_MAX, best_left = UINT32_MAX;
+	uint32_t lo = 0, hi = e->nplaced, limit = REACH - MARGIN;
+	uint32_t want = to > at ? at + limit : at > limit ? at - limit : 0;
 
-	for (uint32_t b = 0; b + 1 < e->f->blocks.n; b++) {
-		struct mblock *mb = &e->f->blocks.v[b];
-		if (!mb->in.n)
-			continue;
-		uint32_t p = mb->addr + mb->in.n;
-		uint32_t step = p > at ? p - at : at - p, left = p > to ? p - to : to - p;
-		if (step < REACH - ISLAND_EVERY / 2 && left < best_left) {
-			best_left = left;
-			best = b;
-		}
+	while (hi - lo > 1) { /* placed[lo] begins at or before `want` */
+		uint32_t mid = (lo + hi) / 2;
+		if (e->f->blocks.v[e->placed[mid]].addr <= want)
+			lo = mid;
+		else
+			hi = mid;
 	}
-	if (best == UINT32_MAX)
-		BUG("%s: a block of more than %u instructions", e->f->fn->name, REACH);
-	return best;
+	/* The island lies at a block's end, which is the next one's begin. */
+	return e->placed[to > at ? (lo ? lo - 1 : 0) : lo];
 }
 
 static uint32_t hop_for(struct emit *e, uint32_t at, uint32_t target)
 {
 	uint32_t island = choose_island(e, at, target_addr(e, target));
 
-	for (size_t k = 0; k < e->hops.n; k++)
-		if (e->hops.v[k].island == island && e->hops.v[k].target == target)
-			return HOP + (uint32_t)k;
-	vec_push(e->a, &e->hops, (struct hop){island, target, 0});
+	for (uint32_t k = e->island[island]; k; k = e->hops.v[k - 1].next)
+		if (e->hops.v[k - 1].target == target)
+			return HOP + k - 1;
+	vec_push(e->a, &e->hops, (struct hop){island, target, 0, e->island[island], 0});
+	e->island[island] = e->hops.n;
 	return HOP + (uint32_t)e->hops.n - 1;
 }
 
@@ -523,6 +522,8 @@ static void emit_fn_near(struct emit *e)
 	size_t start = e->out.n, ncalls = e->calls.n;
 
 	e->via.n = e->hops.n = 0;
+	e->island = arena_array_of(e->a, uint32_t, e->f->blocks.n);
+	e->placed = arena_array_of(e->a, uint32_t, e->f->blocks.n);
 	for (;;) {
 		size_t first = e->jumps.n;
 		emit_fn(e);

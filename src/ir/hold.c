@@ -57,15 +57,10 @@ static int remat_cost(const struct ir_fn *fn, ir_val v)
 
 static struct ir_block *common(struct ir_block *a, struct ir_block *b)
 {
-	while (a != b) {
-		while (a->dom_depth > b->dom_depth)
-			a = a->idom;
-		while (b->dom_depth > a->dom_depth)
-			b = b->idom;
-		if (a != b) {
-			a = a->idom;
-			b = b->idom;
-		}
+	while (!cfg_dominates(a, b)) {
+		if (cfg_dominates(b, a))
+			return b;
+		a = a->idom;
 	}
 	return a;
 }
