@@ -138,7 +138,9 @@ static int self_list(struct kernel *k, int pid, const struct attach_point *patte
 const struct provider provider_self = {
 	.name = "self",
 	.form = "self:signal:NAME",
-	.doc = "Runs when awl itself gets the signal.\n\n    self:signal:SIGUSR1 { print(@); }",
+	.doc = "Runs when awl itself gets the signal.\n\n"
+	       "    tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }\n"
+	       "    self:signal:SIGUSR1 { print(@); }",
 	.timer = true,
 	.resolve = self_resolve,
 	.plan = special_plan,

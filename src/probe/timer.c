@@ -201,6 +201,7 @@ const struct provider provider_interval = {
 	.aliases = interval_aliases,
 	.form = "interval:s:1 or interval:{hz,ms,us}:N",
 	.doc = "Fires on one CPU, once in each period: for printing and clearing.\n\n"
+	       "    tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }\n"
 	       "    interval:s:1 { print(@); clear(@); }",
 	.timer = true,
 	.resolve = interval_resolve,
