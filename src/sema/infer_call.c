@@ -110,8 +110,7 @@ static void settle_args(struct sema *s, struct expr *e)
 			continue; /* of BI_LAZY_ARGS */
 		else if (!sema_is_literal(args[i]))
 			sema_adapt(s, args[i], NULL);
-		else if (args[i]->type && type_is_signed(args[i]->type) &&
-			 (int64_t)args[i]->value < 0)
+		else if (type_is_signed(args[i]->type) && (int64_t)args[i]->value < 0)
 			args[i]->type = type_int(s->types, 8, true);
 }
 
