@@ -371,15 +371,14 @@ static ir_val log2_of(struct ir *b, ir_val x, unsigned bits)
 {
 	ir_val log = ir_const(b, 0);
 
-	for (unsigned step = bits / 2, k = bits == 64 ? 5 : 4;; step /= 2, k--) {
+	for (unsigned step = bits / 2, k = bits == 64 ? 5 : 4; step > 1; step /= 2, k--) {
 		ir_val any = ir_bini(b, IR_LSHR, ir_neg(b, ir_bini(b, IR_LSHR, x, step)), 63);
 		ir_val shift = ir_bini(b, IR_SHL, any, k);
 
 		log = ir_bin(b, IR_ADD, log, shift);
-		if (step == 1)
-			return log;
 		x = ir_bin(b, IR_LSHR, x, shift);
 	}
+	return ir_bin(b, IR_ADD, log, ir_bini(b, IR_LSHR, x, 1)); /* x is below 4 */
 }
 
 static void add_to_bucket(struct gen *g, struct val slot, ir_val index, uint32_t count)
@@ -463,7 +462,8 @@ const struct builtin builtins_hist[] = {
 		       "one bucket. Each key takes 528 bytes on each CPU, up to 15 KiB with 5 "
 		       "bits.\n\n"
 		       "    tracepoint:raw_syscalls:sys_exit { @[comm] = hist(args.ret); }\n"
-		       "    tracepoint:raw_syscalls:sys_exit { @fine[comm] = hist(args.ret, 2); }\n",
+		       "    tracepoint:raw_syscalls:sys_exit { @fine[comm] = hist(args.ret, 2); "
+		       "}\n",
 		.examples = EXAMPLES("begin { @ = hist(70000); exit(); }",
 				     "begin { @[comm] = hist(-5, 3); exit(); }"),
 		.flags = BI_AGG,
