@@ -524,8 +524,10 @@ static void emit_fn_near(struct emit *e)
 	e->via.n = e->hops.n = 0;
 	e->island = arena_array_of(e->a, uint32_t, e->f->blocks.n);
 	e->placed = arena_array_of(e->a, uint32_t, e->f->blocks.n);
-	for (;;) {
+	for (unsigned round = 0;; round++) {
 		size_t first = e->jumps.n;
+		if (round > 100)
+			BUG("%s: jumps do not come within reach", e->f->fn->name);
 		emit_fn(e);
 		if (!lengthen(e))
 			break;

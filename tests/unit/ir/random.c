@@ -223,6 +223,27 @@ static void loop(struct rnd *r)
 	ir_at(&r->b, out);
 }
 
+/* Globals by a number that a branch has found small, or that was cut. */
+static void indexed(struct rnd *r)
+{
+	struct ir_block *in = ir_block_new(&r->b, "in"), *join = ir_block_new(&r->b, "join");
+	ir_val v = pick(r), p = ir_mapval(&r->b, 2, 0);
+
+	if (upto(r, 2)) {
+		v = ir_bini(&r->b, IR_SHL, ir_bound(&r->b, v, 7), 3);
+		keep(r, ir_load(&r->b, 8, ir_bin(&r->b, IR_ADD, p, v), 0, IR_MEM_NONE));
+	}
+	v = pick(r);
+	ir_br(&r->b, ir_bini(&r->b, IR_ULT, v, 8), in, join, (enum ir_hint)upto(r, 3));
+	ir_at(&r->b, in);
+	if (upto(r, 2))
+		body(r, 2);
+	v = ir_bini(&r->b, IR_SHL, ir_index(&r->b, v, 8), 3);
+	ir_store(&r->b, 8, ir_bin(&r->b, IR_ADD, p, v), 0, pick(r));
+	ir_jmp(&r->b, join);
+	ir_at(&r->b, join);
+}
+
 /* Look up, and use the value where it was found. */
 static void maps(struct rnd *r)
 {
@@ -286,6 +307,10 @@ static void statement(struct rnd *r)
 		break;
 	case 9:
 		maps(r);
+		break;
+	case 10:
+		if (r->depth < MAX_DEPTH)
+			indexed(r);
 		break;
 	default:
 		arithmetic(r);
