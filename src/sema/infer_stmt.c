@@ -1,4 +1,12 @@
-/* Types of statements and bodies. */
+/* Types of statements and bodies.
+ *
+ *   $x = e, @m[k] = e      the type of e joins that of the variable or map (vars.c, maps.c)
+ *   @m[k] = f(…)           f may be an aggregation here and nowhere else
+ *   x += e                 as x = x + e, where a map that has nothing yet counts as 0
+ *   for, while, unroll     bodies are blocks; the variable of a for belongs to its body
+ *
+ * An expression as a statement may be without a value; one that only has a value and no effect is
+ * warned about. Example: `strlen(comm);` */
 #include "sema/sema_priv.h"
 
 /* ---- assignments

@@ -218,11 +218,10 @@ static void settle_var(struct sema *s, struct var_info *v)
 	v->sym.type = t;
 }
 
-/* A map that only a dropped declaration assigns to: nobody can put anything but a number into it.
- */
+/* A map that only a dropped declaration assigns to, or only itself (@x = @x + 1): a number. */
 static void assume_number(struct sema *s, struct map_info *m)
 {
-	if (m->sym.value || m->defined || !s->dropped)
+	if (m->sym.value || (!m->defined && !s->dropped))
 		return;
 	m->sym.value = type_int(s->types, 8, true);
 	m->value_span = m->sym.first;

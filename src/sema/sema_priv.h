@@ -14,7 +14,7 @@
 
 #include "sema/sema.h"
 
-#define MAX_ROUNDS 40
+#define MAX_ROUNDS 256
 
 struct var_info {
 	struct var_sym sym;

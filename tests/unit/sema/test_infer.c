@@ -87,6 +87,7 @@ static void test_map_types(void **state)
 	expect_map("k:x { @m++; }", "m", "none", "int64");
 	expect_map("k:x { @m += arg0; }", "m", "none", "uint64");
 	expect_map("k:x { @m[pid] = 0; @m[tid] += 5; }", "m", "uint32", "int64");
+	expect_map("k:x { @x = @x + 1; }", "x", "none", "int64");
 	expect_map("k:x { @a = @b; @b = pid; }", "a", "none", "uint32");
 	expect_map("k:x { @a[1, 2] = 1; @b[(1, 2)] = @a[(3, 4)]; }", "b", "(int64,int64)", "int64");
 	expect_map("begin { @x = 1 } k:x { @x = arg0 }", "x", "none", "uint64");
