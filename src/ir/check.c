@@ -4,7 +4,7 @@
 #include "ir/ir_impl.h"
 
 static void check_operand(const struct ir_fn *fn, uint32_t user, ir_val v, const uint32_t *seen,
-			  const uint32_t *at)
+			  uint32_t at)
 {
 	const struct ir_insn *in;
 
@@ -16,7 +16,7 @@ static void check_operand(const struct ir_fn *fn, uint32_t user, ir_val v, const
 	if (in->block == BLOCK_NONE || !ir_op_has(in, OPF_R))
 		BUG("%s: %%%u uses %%%u (%s), which has no value", fn->name, user, v,
 		    ir_ops[in->op].name);
-	const struct ir_block *def = fn->blocks.v[in->block], *here = fn->blocks.v[*at];
+	const struct ir_block *def = fn->blocks.v[in->block], *here = fn->blocks.v[at];
 	if (def->rpo == BLOCK_NONE || !cfg_dominates(def, here) || (def == here && !seen[v]))
 		BUG("%s: %%%u uses %%%u (%s) where it is not defined", fn->name, user, v,
 		    ir_ops[in->op].name);
@@ -48,14 +48,14 @@ static void check_block(struct ir_fn *fn, struct ir_block *b, uint32_t *seen)
 		uint32_t *args = ir_operands(fn, in);
 		check_insn(fn, v);
 		for (unsigned n = 0; n < in->nargs; n++)
-			check_operand(fn, v, args[n], seen, &b->id);
+			check_operand(fn, v, args[n], seen, b->id);
 		seen[v] = 1;
 	}
 	if (b->term.kind == TERM_NONE)
 		BUG("%s: block b%u (%s) has no terminator", fn->name, b->id,
 		    b->name ? b->name : "");
 	if (b->term.kind == TERM_BR || b->term.kind == TERM_RET)
-		check_operand(fn, b->id, b->term.v, seen, &b->id);
+		check_operand(fn, b->id, b->term.v, seen, b->id);
 	for (unsigned k = 0; k < ir_term_nsucc(&b->term); k++)
 		if (b->term.to[k]->fn != fn)
 			BUG("%s: a jump into another function", fn->name);

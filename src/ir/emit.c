@@ -565,7 +565,8 @@ static uint32_t chain_depth(struct emit *e, uint32_t n, unsigned level)
 				if (e->fns[k]->fn->index == callee)
 					deepest = MAX(deepest, chain_depth(e, k, level + 1));
 		}
-	return deepest + ALIGN_UP(MAX(f->frame, 1), e->nfns > 1 ? 32 : 8);
+	/* The kernel keeps the budget of may_goto in up to 16 bytes of the frame. */
+	return deepest + ALIGN_UP(MAX(f->frame + (f->may_goto ? 16 : 0), 1), e->nfns > 1 ? 32 : 8);
 }
 
 static void fill_funcs(struct emit *e, struct ir_code *code)

@@ -143,10 +143,7 @@ static struct address use_address(struct isel *s, ir_val ptr, int64_t off)
 		ptr = ir_float(fn, OP_MAPVAL, in.imm & ~0xffffffffll);
 	}
 	if (!fits16(off)) {
-		struct ir_val_off {
-			int64_t c;
-		} k = {off};
-		mreg base = use(s, ptr), big = rematerialise(s, ir_float(fn, OP_CONST, k.c));
+		mreg base = use(s, ptr), big = rematerialise(s, ir_float(fn, OP_CONST, off));
 		mreg t = mfn_vreg(s->f, VREG_NORMAL);
 		put(s,
 		    (struct minsn){

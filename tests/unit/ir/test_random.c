@@ -97,12 +97,12 @@ static void test_load(void **state)
 	unsigned big = 0;
 
 	if (!load_permitted()) {
-		print_message("bpf(2) is not permitted here\n");
+		print_message("# bpf(2) is not permitted here\n");
 		skip();
 	}
 	for (unsigned long seed = first; seed < first + n; seed++)
 		load_one(seed, 3 + (seed & 1), seed % 3 ? seed : 0, &big);
-	print_message("%lu loaded, %u of them too large for the verifier\n", n, big);
+	print_message("# %lu loaded, %u of them too large for the verifier\n", n, big);
 	assert_true(big < n / 10 + 1);
 }
 

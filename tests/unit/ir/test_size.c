@@ -32,8 +32,8 @@ static void test_budgets(void **state)
 			struct arena *a = arena_new();
 			struct ir_code code;
 			compile_one(&test_programs[k], cpu, a, &code);
-			print_message("%s: %zu slots, %zu allowed\n", test_programs[k].name, code.n,
-				      test_programs[k].budget);
+			print_message("# %s: %zu slots, %zu allowed\n", test_programs[k].name,
+				      code.n, test_programs[k].budget);
 			failed |= code.n > test_programs[k].budget;
 			arena_free(a);
 		}
@@ -60,7 +60,7 @@ static void load_one(const struct test_program *t, unsigned cpu, uint64_t seed)
 static void test_load(void **state)
 {
 	if (!load_permitted()) {
-		print_message("bpf(2) is not permitted here\n");
+		print_message("# bpf(2) is not permitted here\n");
 		skip();
 	}
 	for (size_t k = 0; k < test_nprograms; k++)

@@ -233,7 +233,7 @@ static void test_far_jumps(void **state)
 		uint64_t want = interp_run(m, w);
 		t = clock();
 		assert_int_equal(0, ir_compile(m, &isa, &code, NULL));
-		print_message("cpu %u: %zu slots in %.0f ms\n", cpu, code.n,
+		print_message("# cpu %u: %zu slots in %.0f ms\n", cpu, code.n,
 			      (double)(clock() - t) * 1000 / CLOCKS_PER_SEC);
 		assert_true(code.n > 80000);
 		assert_int_equal(want, vm_run(&code, x));
@@ -241,6 +241,62 @@ static void test_far_jumps(void **state)
 		assert_null(x->fault);
 		arena_free(a);
 	}
+}
+
+/* Functions: unused ones go, calls and addresses of callbacks are relative, stacks add up. */
+static void test_functions(void **state)
+{
+	struct arena *a = arena_new();
+	struct ir_isa isa = {.cpu = 3};
+	struct ir_code code;
+	struct ir_module *m = parse(
+		a, "fn main(%1 ptr) {\n  %2 = fnptr each\n  %3 = obj 200 align 8 at -200\n  %4 = "
+		   "const 0\n"
+		   "b0:\n  store8 %3, 0, %4\n  %5 = callfn add %4, %4\n"
+		   "  %6 = call loop %5, %2, %3, %4\n  ret %4\n}\n"
+		   "subprog unused() {\n  %1 = const 1\nb0:\n  ret %1\n}\n"
+		   "subprog add(%1, %2) {\nb0:\n  %3 = add %1, %2\n  ret %3\n}\n"
+		   "callback each(%1, %2 ptr) {\n  %3 = obj 320 align 8 at -320\nb0:\n"
+		   "  store8 %3, 0, %1\n  %4 = load8 %3, 0 vol\n  ret %4\n}\n");
+
+	assert_int_equal(224 + 320, ir_compile(m, &isa, &code, NULL));
+	assert_int_equal(3, code.nfuncs);
+	assert_string_equal("main", code.funcs[0].name);
+	assert_string_equal("add", code.funcs[1].name);
+	assert_string_equal("each", code.funcs[2].name);
+	assert_int_equal(IR_CALLBACK, code.funcs[2].kind);
+	assert_int_equal(320, code.stack);
+	for (size_t k = 0; k < code.n; k++) {
+		const struct bpf_insn *i = &code.insns[k];
+		if (i->code == (BPF_JMP | BPF_CALL) && i->src_reg == BPF_PSEUDO_CALL)
+			assert_int_equal(code.funcs[1].insn_off, k + 1 + i->imm);
+		if (i->code == (BPF_LD | BPF_IMM | BPF_DW) && i->src_reg == BPF_PSEUDO_FUNC)
+			assert_int_equal(code.funcs[2].insn_off, k + 1 + i->imm);
+	}
+	arena_free(a);
+}
+
+static void test_disasm(void **state)
+{
+	struct arena *a = arena_new();
+	struct ir_isa isa = {.cpu = 4};
+	struct ir_code code;
+	struct buf out = BUF_INIT;
+
+	ir_compile(parse(a, "fn main(%1 ptr) {\n  %2 = mapval 3, 8\n  %3 = const 7\nb0:\n"
+			    "  %4 = load4 %1, 16\n  %5 = sdiv %4, %3\n  %6 = sext1 %5\n"
+			    "  atomic_add8 %2, 0, %6\n  ret %6\n}\n"),
+		   &isa, &code, NULL);
+	ir_disasm(&code, NULL, NULL, NULL, &out);
+	assert_string_equal(buf_cstr(&out), "main:\n"
+					    "   0: (61) r0 = *(u32 *)(r1 +16)\n"
+					    "   1: (37) r0 s/= 7\n"
+					    "   2: (bf) r0 = (s8)r0\n"
+					    "   3: (18) r5 = map[3][0]+0\n"
+					    "   5: (db) lock *(u64 *)(r5 +8) += r0\n"
+					    "   6: (95) exit\n");
+	buf_release(&out);
+	arena_free(a);
 }
 
 int main(void)
@@ -254,6 +310,8 @@ int main(void)
 		cmocka_unit_test(test_dce),
 		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_thread),
+		cmocka_unit_test(test_functions),
+		cmocka_unit_test(test_disasm),
 		cmocka_unit_test(test_far_jumps),
 	};
 
