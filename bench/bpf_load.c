@@ -1,9 +1,11 @@
-/* bpf_load: loads one hand-written program with libbpf, runs it until SIGINT, and tells what it counted.
+/* bpf_load: loads one hand-written program with libbpf, runs it until SIGINT, and tells what it
+ * counted.
  *
  *   bpf_load [-u BINARY:FUNCTION] [-p PID] OBJECT.bpf.o PROGRAM
  *
- * Says "attached" on standard error when it is. Records of the ring `events` are printed as text on standard output,
- * as the tracer prints them, looked for every millisecond. At the end, on standard error:
+ * Says "attached" on standard error when it is. Records of the ring `events` are printed as text on
+ * standard output, as the tracer prints them, looked for every millisecond. At the end, on standard
+ * error:
  *
  *   {"counted": 3911000, "printed": 0, "lost": 0}
  *
@@ -150,8 +152,9 @@ static struct bpf_link *attach(struct bpf_object *obj, const char *name, char *p
 static void run(struct bpf_object *obj)
 {
 	struct bpf_map *events = bpf_object__find_map_by_name(obj, "events");
-	struct ring_buffer *ring =
-		events ? ring_buffer__new(bpf_map__fd(events), print_line, NULL, NULL) : NULL;
+	struct ring_buffer *ring = events ? ring_buffer__new(bpf_map__fd(events), print_line, NULL,
+							     NULL)
+					  : NULL;
 
 	while (!stopped) {
 		if (!ring)

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import time
 
 from measure import Paused, Row, Tracer, counted_in_output, loop_command, lost_events, median
 
@@ -49,10 +48,9 @@ def traced_loop(bench, name, mode, job, seconds):
 
 
 def adds_up(name, mode, job, calls, tracer):
-    """Seen plus lost against what happened; a system call is made by the start and the end of the loop, too."""
+    """Seen plus lost is what happened? sys_enter sees the loop's other system calls, too, so there it is at least that."""
     if job == "printf":
-        seen = len(re.findall("abcdefgh", tracer.out)) if tracer.lines is None else tracer.lines - 3
-        seen = tracer.lines if name == "C" else seen
+        seen = tracer.lines
     elif name == "C":
         m = re.search(r'"counted": (\d+)', tracer.err)
         seen = int(m.group(1)) if m else None
@@ -61,7 +59,7 @@ def adds_up(name, mode, job, calls, tracer):
     if seen is None:
         return False
     seen += lost_events(tracer.err + tracer.out)
-    return abs(seen - calls) <= 4 if mode != "getppid" or job == "printf" else seen >= calls
+    return seen >= calls if mode == "getppid" else seen == calls
 
 
 def per_event(bench, modes=("getppid", "nop5", "push"), jobs=("count", "hist", "printf"), seconds=0.25):
@@ -85,12 +83,11 @@ def one_cost(bench, mode, job, seconds):
             exact[name] &= good
     ns = {n: median(v) for n, v in added.items()}
     note = "; ".join(f"{n}: {w}" for n, w in why.items())
-    if ns["awl"] is not None and not exact["awl"]:
-        note += " awl's numbers do not add up"
-    if ns.get("bpftrace") is not None and not exact["bpftrace"]:
-        note += " bpftrace's numbers do not add up"
+    for name in names:
+        if ns[name] is not None and not exact[name]:
+            note += f" the numbers of {name} do not add up;"
     below = lambda a, p: p is not None and a <= p * NOISE
-    yield Row(4, f"{mode}, {job}", "ns", ns["awl"], "C", ns["C"], "<= C", below, note.strip())
+    yield Row(4, f"{mode}, {job}", "ns", ns["awl"], "C", ns["C"], "<= C", below, note.strip(" ;"))
     if bench.bpftrace:
         yield Row(4, f"{mode}, {job}", "ns", ns["awl"], "bpftrace", ns["bpftrace"], "<= bpftrace", below)
 
@@ -144,61 +141,47 @@ def instructions(bench):
                   lambda a, p: p is not None and a <= p, f"C bare {bare}, bpftrace 0.17 {theirs}")
 
 
-def flood(bench, command, mode, calls, rate=None, settle=0.0):
-    """A loop of so many calls under a tracer that prints a line for each: lines, lost, seconds."""
-    pace = ["-r", str(rate)] if rate else []
-    loop = Paused(loop_command(bench, ["-n", str(calls), "-s", "31"] + pace, mode))
-    with Tracer(command, settle=settle, count_lines=True) as tracer:
+def flood(bench, name, mode, calls, pace=None):
+    """A loop of so many calls under a tracer that prints a line for each: lines, lost, happened, seconds."""
+    paced = ["-r", str(pace)] if pace else []
+    loop = Paused(loop_command(bench, ["-n", str(calls), "-s", "31"] + paced, mode))
+    command = job_commands(bench, mode, "printf", loop.pid)[name]
+    with Tracer(command, settle=1.0 if name == "bpftrace" else 0.0, count_lines=True) as tracer:
         result = loop.go()
-    return result["seconds"], tracer, result["calls"]
-
-
-def lines_script(bench, mode):
-    return 'uprobe:%s:loop_%s { printf("%%d %%s %%s\\n", pid, comm, str(arg1, 64)); }' % (bench.tool("loop"), mode)
-
-
-def printed(tracer, command):
-    """Lines of events: without the empty ones and the heading that a tracer adds."""
-    extra = {"awl": 0, "bpftrace": 1, "bpf_load": 0}[os.path.basename(command[0])]
-    return (tracer.lines or 0) - extra
+    return tracer.lines or 0, lost_events(tracer.err), result["calls"], result["seconds"]
 
 
 def rate(bench, calls=10_000_000):
     """Figure 6: lines a second, and that printed and lost are all there was."""
-    bpftrace_rates, rates, exact = [], [], True
-    awl = [bench.awl, "-q", "-e", lines_script(bench, "nop5")]
-    awl_said = [bench.awl, "-e", lines_script(bench, "nop5")]
-    for _ in range(min(bench.rounds, 3)):
-        seconds, tracer, happened = flood(bench, awl_said, "nop5", calls // 5)
-        rates.append(printed(tracer, awl) / seconds)
+    ours, theirs = [], []
+    for _ in range(min(bench.rounds, 5)):
+        lines, _lost, _happened, seconds = flood(bench, "awl", "nop5", calls // 5)
+        ours.append(lines / seconds)
         if bench.bpftrace:
-            command = [bench.bpftrace, "-e", lines_script(bench, "nop5")]
-            seconds, tracer, happened = flood(bench, command, "nop5", 100_000, settle=1.0)
-            bpftrace_rates.append(printed(tracer, command) / seconds)
-    yield Row(6, "printf, flat out: lines printed per second", "/s", median(rates), "bpftrace", median(bpftrace_rates),
-              ">= 20x", lambda a, p: p is not None and a >= 20 * p)
-    seconds, tracer, happened = flood(bench, awl_said, "nop5", calls)
-    lost, shown = lost_events(tracer.err), printed(tracer, awl)
-    yield Row(6, f"printed + lost of {happened:,} events", "", shown + lost, "", None, "exactly all",
-              lambda a, p: abs(a - happened) <= 1, f"{shown:,} printed, {lost:,} lost, {shown / seconds / 1e6:.2f} M/s")
-    yield from highest_rate(bench, awl_said)
+            lines, _lost, _happened, seconds = flood(bench, "bpftrace", "nop5", 100_000)
+            theirs.append(lines / seconds)
+    yield Row(6, "printf of a uprobe, flat out: lines per second", "/s", median(ours), "bpftrace", median(theirs),
+              ">= 20x", lambda a, p: p is not None and a >= 20 * p, more=True)
+    lines, lost, happened, seconds = flood(bench, "awl", "nop5", calls)
+    yield Row(6, f"printed + lost of {happened:,} events", "", lines + lost, "", None, "exactly all",
+              lambda a, p: a == happened, f"{lines:,} printed, {lost:,} lost, {lines / seconds / 1e6:.2f} M/s")
+    for mode in ("nop5", "getppid"):
+        yield highest_rate(bench, mode)
 
 
-def highest_rate(bench, command):
-    """The highest pace of some at which nothing is lost, and the same for the peer in C."""
-    c = [bench.tool("bpf_load"), "-u", bench.tool("loop") + ":loop_nop5", bench.tool("line.exact.bpf.o"),
-         "line_function"]
-    best = {"awl": 0, "C": 0}
-    notes = []
-    for pace in (500_000, 750_000, 1_000_000, 1_250_000, 1_500_000, 1_750_000, 2_000_000):
-        for name, how in (("awl", command), ("C", c)):
-            seconds, tracer, happened = flood(bench, how, "nop5", pace * 2, rate=pace)
-            lost, reached = lost_events(tracer.err), happened / seconds
-            if not lost and reached > 0.95 * pace:
+def highest_rate(bench, mode):
+    """The highest pace of some at which nothing is lost, and the same for the peer in C.
+
+    A pace that the loop does not reach under the tracer is the limit of the probe, not of the way out."""
+    best, notes = {"awl": 0, "C": 0}, []
+    for pace in (500_000, 1_000_000, 1_500_000, 2_000_000, 2_500_000):
+        for name in best:
+            _lines, lost, happened, seconds = flood(bench, name, mode, pace * 2, pace)
+            reached = happened / seconds
+            if not lost:
                 best[name] = max(best[name], reached)
-            elif lost:
-                notes.append(f"{name} at {pace / 1e6:g} M/s: {lost / happened:.1%} lost")
             elif name == "awl":
-                notes.append(f"at {pace / 1e6:g} M/s the probe itself is the limit ({reached / 1e6:.2f} M/s)")
-    yield Row(6, "highest rate without loss", "/s", best["awl"], "C", best["C"], ">= 1.5 M/s",
-              lambda a, p: a >= 0.98 * 1_500_000, "; ".join(notes[:3]))
+                notes.append(f"at {reached / 1e6:.2f} M/s {lost / happened:.1%} lost")
+    notes = notes or ["nothing lost at any pace: the probe is the limit"]
+    return Row(6, f"printf, {mode}: highest rate without loss", "/s", best["awl"], "C", best["C"], ">= 1.5 M/s or C's",
+               lambda a, p: a >= 1_500_000 or a * NOISE >= p, "; ".join(notes[:3]), more=True)

@@ -2,14 +2,15 @@
  *
  *   loop [-t SECONDS | -n CALLS] [-r CALLS_PER_SECOND] [-s LENGTH] getppid|nop5|push|plain
  *
- * getppid is the cheapest system call there is. nop5 and push are functions whose first instruction is the one
- * that a uprobe costs least on: a five-byte no-op (kernels from 6.18 on turn the probe into a call) and a
- * push (emulated, on every kernel). plain begins with neither, so that a probe on its first
- * instruction is single-stepped. All get the number of the turn and a string of LENGTH bytes as arguments; the
- * system call gets them too, and does not look.
+ * getppid is the cheapest system call there is. nop5 and push are functions whose first instruction
+ * is the one that a uprobe costs least on: a five-byte no-op (kernels from 6.18 on turn the probe
+ * into a call) and a push (emulated, on every kernel). plain begins with neither, so that a probe
+ * on its first instruction is single-stepped. All get the number of the turn and a string of LENGTH
+ * bytes as arguments; the system call gets them too, and does not look.
  *
- * Time is taken over chunks of CHUNK calls, each shorter than a slice of the scheduler, and the median of
- * the chunks is told: what other processes do to the machine meanwhile hits some chunks, not most.
+ * Time is taken over chunks of CHUNK calls, each shorter than a slice of the scheduler, and the
+ * median of the chunks is told: what other processes do to the machine meanwhile hits some chunks,
+ * not most.
  *
  *   $ loop -t 0.3 getppid
  *   {"calls": 3911000, "seconds": 0.3000, "median_ns": 76.6, "p25_ns": 76.3, "min_ns": 75.9}
@@ -31,8 +32,8 @@ uint64_t loop_nop5(uint64_t turn, const char *text);
 uint64_t loop_push(uint64_t turn, const char *text);
 uint64_t loop_plain(uint64_t turn, const char *text);
 
-#define FUNCTION(name, body)                                                                       \
-	asm(".text\n.p2align 4\n.globl " name "\n.type " name ", %function\n" name ":\n" body      \
+#define FUNCTION(name, body)                                                                  \
+	asm(".text\n.p2align 4\n.globl " name "\n.type " name ", %function\n" name ":\n" body \
 	    "\n.size " name ", .-" name "\n")
 #if defined(__x86_64__)
 FUNCTION("loop_nop5", ".byte 0x0f,0x1f,0x44,0x00,0x00\n mov %rdi, %rax\n ret");
@@ -54,10 +55,8 @@ static uint64_t loop_getppid(uint64_t turn, const char *text)
 static const struct mode {
 	const char *name;
 	body_fn body;
-} modes[] = {{"getppid", loop_getppid},
-	     {"nop5", loop_nop5},
-	     {"push", loop_push},
-	     {"plain", loop_plain}};
+} modes[] = {
+	{"getppid", loop_getppid}, {"nop5", loop_nop5}, {"push", loop_push}, {"plain", loop_plain}};
 
 static uint64_t now_ns(void)
 {
@@ -143,15 +142,25 @@ int main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "t:n:r:s:")) != -1) {
 		switch (opt) {
-		case 't': pace.ns = atof(optarg) * 1e9; break;
-		case 'n': pace.calls = strtoull(optarg, NULL, 10); break;
-		case 'r': pace.rate = atof(optarg); break;
-		case 's': length = strtoul(optarg, NULL, 10); break;
-		default: return 2;
+		case 't':
+			pace.ns = atof(optarg) * 1e9;
+			break;
+		case 'n':
+			pace.calls = strtoull(optarg, NULL, 10);
+			break;
+		case 'r':
+			pace.rate = atof(optarg);
+			break;
+		case 's':
+			length = strtoul(optarg, NULL, 10);
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (optind + 1 != argc || length >= MAX_STRING) {
-		fprintf(stderr, "usage: loop [-t SECONDS | -n CALLS] [-r RATE] [-s LENGTH < %d] MODE\n",
+		fprintf(stderr,
+			"usage: loop [-t SECONDS | -n CALLS] [-r RATE] [-s LENGTH < %d] MODE\n",
 			MAX_STRING);
 		return 2;
 	}

@@ -20,18 +20,20 @@ class Row:
 
     `met` is worked out from `limit`, a function of (awl, peer): true when the target is reached."""
 
-    def __init__(self, figure, case, unit, awl, peer_name, peer, target, limit=None, note=""):
+    def __init__(self, figure, case, unit, awl, peer_name, peer, target, limit=None, note="", more=False):
         self.figure, self.case, self.unit = figure, case, unit
         self.awl, self.peer_name, self.peer = awl, peer_name, peer
         self.target, self.note = target, note
+        self.more = more  # more is better
         self.met = None
         if awl is not None and limit is not None:
             self.met = bool(limit(awl, peer))
 
     def ratio(self):
+        """How many times better awl is: below 1, it is worse."""
         if self.awl is None or self.peer is None or not self.awl or not self.peer:
             return None
-        return self.peer / self.awl
+        return self.awl / self.peer if self.more else self.peer / self.awl
 
     def cells(self):
         def number(x):
@@ -93,10 +95,14 @@ def run_result(command, limit=120):
     return json.loads(text) if text else None
 
 
+LOOP_TEXT = "abcdefghijkl"  # what the loop's string begins with
+
+
 class Tracer:
     """A tracer that runs beside a target: attached after __enter__, gone after __exit__.
 
-    `out` and `err` are what it wrote (out: the tail of it, and `lines`, how many newlines there were)."""
+    `out` and `err` are what it wrote; with `count_lines` the output goes to a reader that only counts the lines with
+    the loop's string in them: `lines`."""
 
     def __init__(self, command, settle=0.0, count_lines=False):
         self.command, self.settle, self.count_lines = command, settle, count_lines
@@ -109,7 +115,8 @@ class Tracer:
         self.counter = None
         out = self.files[0]
         if self.count_lines:
-            self.counter = subprocess.Popen(["wc", "-l"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self.counter = subprocess.Popen(["grep", "-c", LOOP_TEXT], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            text=True, env={"LC_ALL": "C", "PATH": os.environ["PATH"]})
             out = self.counter.stdin
         self.process = subprocess.Popen(self.command, stdout=out, stderr=self.files[1])
         if self.counter:

@@ -1,17 +1,19 @@
 /* ready: starts a tracer and tells when it traces, and how long it takes to leave.
  *
  *   ready [-w] [-u MS] [-t SECONDS] COMMAND [ARGUMENTS]
- *   {"line_ms": 18.2, "effect_ms": 17.9, "exit_ms": 9.4, "status": 0}      (descriptor 3; -1: not seen)
+ *   {"line_ms": 18.2, "effect_ms": 17.9, "exit_ms": 9.4, "status": 0}      (descriptor 3; -1: not
+ * seen)
  *
  * line_ms     until the command wrote a line that begins with "Attached" or "attached"
- * effect_ms   until a BPF program that the command holds has been run by the kernel; the same yardstick for tools that say nothing
- *             of use. The kernel counts runs while statistics are on; programs of others are told apart by the
- *             descriptors in /proc/PID/fdinfo. The looking itself makes system calls, so that a program on sys_enter runs at once
- * exit_ms     from SIGINT, sent when the tracer is ready, to its end
- * -w          ready is the line alone; the effect is not waited for
- * -u MS       how long it is left running before SIGINT (default 50)
+ * effect_ms   until a BPF program that the command holds has been run by the kernel; the same
+ * yardstick for tools that say nothing of use. The kernel counts runs while statistics are on;
+ * programs of others are told apart by the descriptors in /proc/PID/fdinfo. The looking itself
+ * makes system calls, so that a program on sys_enter runs at once exit_ms     from SIGINT, sent
+ * when the tracer is ready, to its end -w          ready is the line alone; the effect is not
+ * waited for -u MS       how long it is left running before SIGINT (default 50)
  *
- * The command's standard output and error are read and thrown away, so that it never waits for a reader.
+ * The command's standard output and error are read and thrown away, so that it never waits for a
+ * reader.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,10 +33,10 @@
 
 struct watch {
 	pid_t pid;
-	int out;            /* both outputs of the command */
+	int out; /* both outputs of the command */
 	double start;
 	double line, effect; /* since the start; -1 */
-	uint32_t last_id;   /* programs up to this one were there before */
+	uint32_t last_id;    /* programs up to this one were there before */
 };
 
 static double now_ms(void)
@@ -66,8 +68,9 @@ static bool prog_has_run(uint32_t id)
 
 	if (fd < 0)
 		return false;
-	attr = (union bpf_attr){
-		.info = {.bpf_fd = (uint32_t)fd, .info_len = sizeof(info), .info = (uintptr_t)&info}};
+	attr = (union bpf_attr){.info = {.bpf_fd = (uint32_t)fd,
+					 .info_len = sizeof(info),
+					 .info = (uintptr_t)&info}};
 	ok = bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) == 0 && info.run_cnt > 0;
 	close(fd);
 	return ok;
@@ -113,8 +116,8 @@ static bool look_for_effect(struct watch *w)
 	return false;
 }
 
-/* Reads what there is. False at the end of the output. A line may come in pieces: what counts is its first word, and that is
- * written whole. */
+/* Reads what there is. False at the end of the output. A line may come in pieces: what counts is
+ * its first word, and that is written whole. */
 static bool read_output(struct watch *w, int timeout_ms)
 {
 	struct pollfd p = {.fd = w->out, .events = POLLIN};
@@ -208,10 +211,17 @@ int main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "+wu:t:")) != -1) {
 		switch (opt) {
-		case 'w': line_only = true; break;
-		case 'u': run = atof(optarg); break;
-		case 't': limit = atof(optarg) * 1e3; break;
-		default: return 2;
+		case 'w':
+			line_only = true;
+			break;
+		case 'u':
+			run = atof(optarg);
+			break;
+		case 't':
+			limit = atof(optarg) * 1e3;
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (optind >= argc || (!line_only && enable_stats() < 0)) {
@@ -223,6 +233,7 @@ int main(int argc, char **argv)
 	drain(&w, run);
 	left = leave(&w, limit, &status);
 	dprintf(3, "{\"line_ms\": %.3f, \"effect_ms\": %.3f, \"exit_ms\": %.3f, \"status\": %d}\n",
-		w.line, w.effect, left, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+		w.line, w.effect, left,
+		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	return 0;
 }

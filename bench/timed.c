@@ -2,9 +2,9 @@
  *
  *   timed COMMAND [ARGUMENTS]      {"wall_ms": 9.81, "cpu_ms": 3.1, "rss_kb": 5120, "status": 0}
  *
- * A peak of memory that wait4() tells includes what the parent had at the fork, so the parent has to be small:
- * this program is, an interpreter is not. The output of the command goes where that of timed goes, so the
- * result is written to descriptor 3.
+ * A peak of memory that wait4() tells includes what the parent had at the fork, so the parent has
+ * to be small: this program is, an interpreter is not. The output of the command goes where that of
+ * timed goes, so the result is written to descriptor 3.
  */
 #include <stdint.h>
 #include <stdio.h>

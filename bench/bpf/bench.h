@@ -1,9 +1,11 @@
-/* What the hand-written programs share: the few kernel structures they read, and the two ways to do the job.
+/* What the hand-written programs share: the few kernel structures they read, and the two ways to do
+ * the job.
  *
- * Without COUNT_LOSS the programs are as one would write them at first: a failed update or a full ring is not
- * noticed, and a counter is a plain addition. With it they do the tracer's job: every addition is atomic (a
- * program on a uprobe can be preempted by another run of itself on the same CPU), and what could not be
- * stored is counted. The second is the one to compare with, the first tells what exactness costs.
+ * Without COUNT_LOSS the programs are as one would write them at first: a failed update or a full
+ * ring is not noticed, and a counter is a plain addition. With it they do the tracer's job: every
+ * addition is atomic (a program on a uprobe can be preempted by another run of itself on the same
+ * CPU), and what could not be stored is counted. The second is the one to compare with, the first
+ * tells what exactness costs.
  */
 #ifndef BENCH_BPF_H
 #define BENCH_BPF_H
@@ -17,7 +19,8 @@ struct regs {
 #if defined(__TARGET_ARCH_arm64)
 	__u64 regs[31], sp, pc, pstate;
 #else
-	__u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
+	__u64 r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs,
+		flags, sp, ss;
 #endif
 };
 
@@ -51,11 +54,11 @@ struct comm {
 volatile __u64 lost; /* what happened and is in no map and no record */
 
 #ifdef COUNT_LOSS
-#define ADD(p, n)  __sync_fetch_and_add((p), (n))
-#define LOST()     __sync_fetch_and_add(&lost, 1)
+#define ADD(p, n) __sync_fetch_and_add((p), (n))
+#define LOST()    __sync_fetch_and_add(&lost, 1)
 #else
-#define ADD(p, n)  (*(p) += (n))
-#define LOST()     ((void)0)
+#define ADD(p, n) (*(p) += (n))
+#define LOST()    ((void)0)
 #endif
 
 /* 0 for 0 and negative numbers of no interest here; else 1 + the number of the highest bit. */
@@ -63,12 +66,28 @@ static __always_inline __u32 log2_bucket(__u64 v)
 {
 	__u32 bucket = v != 0;
 
-	if (v >> 32) { v >>= 32; bucket += 32; }
-	if (v >> 16) { v >>= 16; bucket += 16; }
-	if (v >> 8) { v >>= 8; bucket += 8; }
-	if (v >> 4) { v >>= 4; bucket += 4; }
-	if (v >> 2) { v >>= 2; bucket += 2; }
-	if (v >> 1) bucket += 1;
+	if (v >> 32) {
+		v >>= 32;
+		bucket += 32;
+	}
+	if (v >> 16) {
+		v >>= 16;
+		bucket += 16;
+	}
+	if (v >> 8) {
+		v >>= 8;
+		bucket += 8;
+	}
+	if (v >> 4) {
+		v >>= 4;
+		bucket += 4;
+	}
+	if (v >> 2) {
+		v >>= 2;
+		bucket += 2;
+	}
+	if (v >> 1)
+		bucket += 1;
 	return bucket;
 }
 

@@ -1,4 +1,5 @@
-/* @[comm] = count(), on sys_enter and on a uprobe. One entry for each CPU: no CPU waits for the cache line of another. */
+/* @[comm] = count(), on sys_enter and on a uprobe. One entry for each CPU: no CPU waits for the
+ * cache line of another. */
 #include "bench.h"
 
 struct {

@@ -1,5 +1,5 @@
-/* @ = hist(x): of the number of the system call, of a function's first argument, and the filtered form
- * /pid == 1234/ { @ = hist(arg2) }. An array slot a bucket, for each CPU: it cannot fail. */
+/* @ = hist(x): of the number of the system call, of a function's first argument, and the filtered
+ * form /pid == 1234/ { @ = hist(arg2) }. An array slot a bucket, for each CPU: it cannot fail. */
 #include "bench.h"
 
 struct {

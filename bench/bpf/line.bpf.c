@@ -8,10 +8,12 @@ struct {
 
 const volatile __u32 target_pid;
 
-/* Wakes the reader when a quarter of the ring is full; it looks by itself every few milliseconds anyway. */
+/* Wakes the reader when a quarter of the ring is full; it looks by itself every few milliseconds
+ * anyway. */
 static __always_inline __u64 wakeup(void)
 {
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > (1 << 20) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > (1 << 20) ? BPF_RB_FORCE_WAKEUP
+									 : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline void send_line(const void *text)
