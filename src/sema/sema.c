@@ -218,17 +218,34 @@ static void settle_var(struct sema *s, struct var_info *v)
 	v->sym.type = t;
 }
 
-/* A map that only a dropped declaration assigns to, or only itself (@x = @x + 1): a number. */
 static void assume_number(struct sema *s, struct map_info *m)
 {
-	if (m->sym.value || (!m->defined && !s->dropped))
-		return;
 	m->sym.value = type_int(s->types, 8, true);
 	m->value_span = m->sym.first;
 	m->defined = true;
 	if (!m->sym.keyed)
 		m->sym.scalar = true;
 	s->changed = true;
+}
+
+/* Maps that only dropped declarations assign to are numbers; when there are none of those, the
+ * first that only depends on itself (@x = @x + 1) is one. */
+static void assume_numbers(struct sema *s)
+{
+	struct map_info *circular = NULL;
+
+	STRMAP_EACH (it, &s->maps) {
+		struct map_info *m = it->value;
+
+		if (m->sym.value)
+			continue;
+		if (!m->defined && s->dropped)
+			assume_number(s, m);
+		else if (m->defined && !circular)
+			circular = m;
+	}
+	if (!s->changed && circular)
+		assume_number(s, circular);
 }
 
 /* What only ever got literals is int64 from now on. True when that changed anything. */
@@ -249,8 +266,9 @@ static bool settle(struct sema *s)
 		s->changed |= k != m->sym.key || v != m->sym.value;
 		m->sym.key = k;
 		m->sym.value = v;
-		assume_number(s, m);
 	}
+	if (!s->changed)
+		assume_numbers(s);
 	return s->changed;
 }
 

@@ -322,6 +322,21 @@ static void test_params(void **state)
 	expect_code("uprobe:$1:f { @x = 1; }", "E0010");
 }
 
+static void test_dropped(void **state)
+{
+	struct fake *f = fake_check(
+		"kprob:x { @start[tid] = nsecs; } k:x /@start[tid]/ { @lat[comm] = hist(nsecs - "
+		"@start[tid]); } end { clear(@start); }",
+		NULL);
+
+	/* Nothing but the cause is reported. */
+	assert_true(fake_has(f, "E0101"));
+	assert_int_equal(diag_errors(f->diag), 1);
+	assert_string_equal(fake_type(f, fake_map(f, "start")->key), "uint32");
+	assert_string_equal(fake_type(f, fake_map(f, "start")->value), "int64");
+	fake_free(f);
+}
+
 static void test_macros(void **state)
 {
 	expect_map("macro add(x, y) { x + y } k:x { $x = tid; @x = add($x, add(2, arg0)); }", "x",
@@ -432,8 +447,8 @@ int main(void)
 		cmocka_unit_test(test_operands),  cmocka_unit_test(test_maps_wrong),
 		cmocka_unit_test(test_calls),     cmocka_unit_test(test_probes),
 		cmocka_unit_test(test_params),    cmocka_unit_test(test_macros),
-		cmocka_unit_test(test_constants), cmocka_unit_test(test_events),
-		cmocka_unit_test(test_c_types),
+		cmocka_unit_test(test_constants), cmocka_unit_test(test_dropped),
+		cmocka_unit_test(test_events),    cmocka_unit_test(test_c_types),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
