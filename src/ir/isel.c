@@ -567,7 +567,7 @@ static void sel_term(struct isel *s, struct mblock *mb)
 	case TERM_MAYGOTO:
 		none.op = M_MAYGOTO;
 		s->f->may_goto = true;
-		/* fall through */
+		__attribute__((fallthrough));
 	default:
 		put(s, none);
 	}

@@ -255,8 +255,8 @@ void user_explain(struct kernel *k, const struct attach_target *t, struct buf *o
 	static const char *const cost[] = {
 		[COST_CHEAP] = "the kernel turns the nop there into a call: about 0.2 us per hit",
 		[COST_EMULATED] = "an instruction that the kernel emulates: about 0.45 us per hit",
-		[COST_STEPPED] = "an instruction that must be single-stepped: 1 us per hit, 15 us "
-				 "on virtual machines",
+		[COST_STEPPED] = ("an instruction that must be single-stepped: 1 us per hit, 15 us "
+				  "on virtual machines"),
 		[COST_REFUSED] = "refused",
 	};
 
