@@ -175,6 +175,7 @@ static void unite_insn(struct assign *s, const struct minsn *i)
 {
 	switch (i->op) {
 	case M_MOV:
+	case M_INDEX:
 	case M_NEG:
 	case M_SEXT:
 	case M_BSWAP:

@@ -25,6 +25,8 @@ static void finish_insn(struct mfn *f, struct minsn *i)
 	i->d = place(f, i->d);
 	i->a = place(f, i->a);
 	i->b = place(f, i->b);
+	if (i->op == M_INDEX)
+		i->op = M_MOV;
 	if (i->op == M_RELOAD) {
 		i->op = M_LD;
 		i->off = slot_off(f, i->a);

@@ -177,10 +177,11 @@ enum mop {
 	M_MOV32, /* d = low half of a */
 	M_SEXT,  /* d = sign-extended low `bytes` of a */
 	M_BSWAP,
-	M_SETCC,   /* d = a `sub` (b or imm) ? 1 : 0 */
-	M_BOUND,   /* d = min(a, b or imm) */
-	M_LD,      /* d = [a + off]; flags LOAD_SIGNED */
-	M_ST,      /* [a + off] = b or imm */
+	M_INDEX, /* d = a, known to be at most imm by a branch; costs nothing, or becomes M_BOUND */
+	M_SETCC, /* d = a `sub` (b or imm) ? 1 : 0 */
+	M_BOUND, /* d = min(a, b or imm) */
+	M_LD,    /* d = [a + off]; flags LOAD_SIGNED */
+	M_ST,    /* [a + off] = b or imm */
 	M_ATOMIC,  /* [a + off] `sub`= b; d is the old value when MF_FETCH */
 	M_CMPXCHG, /* r0 = cmpxchg([a + off], r0, b) */
 	M_CALL, /* imm: helper, btf id, function index; sub: enum mcall; bytes: number of arguments

@@ -10,7 +10,8 @@
  *     %5 = load8 %4, 8           v5 = [v2 + 24]
  *     br %3, b1, b2              if v1 & 4 goto b1
  *
- * ir_nonnull and ir_index are their operand: the verifier knows about the register. A read of a
+ * ir_nonnull is its operand: the verifier knows about the register. ir_index is a copy that usually
+ * gets the same register; spill.c says what happens when it does not. A read of a
  * cell whose uses all come before the next write is the cell's own register.
  */
 #include "ir/ir_impl.h"
@@ -56,7 +57,7 @@ static bool fits16(int64_t v)
 
 static ir_val strip_facts(struct ir_fn *fn, ir_val v)
 {
-	while (ir_insn(fn, v)->op == OP_NONNULL || ir_insn(fn, v)->op == OP_INDEX)
+	while (ir_insn(fn, v)->op == OP_NONNULL)
 		v = ir_insn(fn, v)->arg[0];
 	return v;
 }
@@ -179,6 +180,7 @@ static bool is_scalar(const struct ir_fn *fn, ir_val v, int depth)
 	case OP_BSWAP:
 	case OP_MASK:
 	case OP_BOUND:
+	case OP_INDEX:
 	case OP_ATOMIC:
 	case OP_NEG:
 		return true;
@@ -511,6 +513,12 @@ static void sel_insn(struct isel *s, ir_val v)
 		put_and(s, d, in.arg[0], ir_float(s->fn, OP_CONST, in.imm));
 	else if (in.op == OP_BOUND)
 		sel_bound(s, &in, d);
+	else if (in.op == OP_INDEX)
+		put(s, (struct minsn){.op = M_INDEX,
+				      .d = d,
+				      .a = use(s, in.arg[0]),
+				      .b = MREG_NONE,
+				      .imm = in.imm - 1});
 	else if (in.op == OP_LOAD)
 		sel_load(s, &in, d);
 	else if (in.op == OP_GET)

@@ -235,9 +235,9 @@ static void print_reg(struct mfn *f, mreg r, struct buf *out)
 static void print_minsn(struct mfn *f, const struct minsn *i, struct buf *out)
 {
 	static const char *const names[] = {
-		"nop",   "mov",    "remat", "alu", "neg", "mov32",  "sext",
-		"bswap", "setcc",  "bound", "ld",  "st",  "atomic", "cmpxchg",
-		"call",  "reload", "spill", "jmp", "jcc", "ret",    "may_goto"};
+		"nop",    "mov",   "remat", "alu", "neg", "mov32",   "sext",    "bswap",
+		"index",  "setcc", "bound", "ld",  "st",  "atomic",  "cmpxchg", "call",
+		"reload", "spill", "jmp",   "jcc", "ret", "may_goto"};
 
 	buf_printf(out, "    %s", names[i->op]);
 	if (i->op == M_ALU || i->op == M_SETCC || i->op == M_JCC)

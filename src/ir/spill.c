@@ -12,8 +12,9 @@
 struct spiller {
 	struct mfn *f;
 	const uint8_t *spill;
-	uint32_t n; /* registers known to `spill` */
-	mreg *slot; /* by vreg */
+	uint32_t n;        /* registers known to `spill` */
+	mreg *slot;        /* by vreg */
+	uint8_t *compared; /* by vreg: operand of a conditional jump */
 	VEC(struct minsn) out;
 };
 
@@ -96,8 +97,26 @@ static void rewrite_def(struct spiller *s, struct minsn i)
 	put(s, st);
 }
 
+static void note_compared(struct spiller *s)
+{
+	VEC_EACH (struct mblock, mb, &s->f->blocks)
+		VEC_EACH (struct minsn, i, &mb->in)
+			if (i->op == M_JCC && mreg_is_virt(i->a))
+				s->compared[i->a - MREG_VIRT] = 1;
+}
+
+static bool loses_bound(const struct spiller *s, const struct minsn *i)
+{
+	return i->op == M_INDEX && i->imm == (int32_t)i->imm &&
+	       (is_spilled(s, i->a) || !s->compared[i->a - MREG_VIRT]);
+}
+
 static void rewrite(struct spiller *s, struct minsn i)
 {
+	if (loses_bound(s, &i)) {
+		i.op = M_BOUND;
+		i.flags = MF_IMM;
+	}
 	if (i.op == M_MOV && is_spilled(s, i.a) && !is_spilled(s, i.d)) {
 		put(s, bring(s, i.d, i.a, i.span));
 		return;
@@ -114,6 +133,8 @@ void spill_rewrite(struct mfn *f, const uint8_t *spill, uint32_t n)
 	struct spiller s = {.f = f, .spill = spill, .n = n};
 
 	s.slot = arena_array_of(f->a, mreg, n + 1);
+	s.compared = arena_array_of(f->a, uint8_t, n + 1);
+	note_compared(&s);
 	VEC_EACH (struct mblock, mb, &f->blocks) {
 		s.out.n = 0;
 		VEC_EACH (struct minsn, i, &mb->in)

@@ -67,6 +67,13 @@ static void test_meaning(void **state)
 	}
 }
 
+/* The end of the verifier's log says why. */
+static void refused(uint64_t seed, unsigned cpu, int error, const struct buf *log)
+{
+	fputs(log->n > 3000 ? log->p + log->n - 3000 : buf_cstr(log), stderr);
+	fail_msg("seed %llu, cpu %u: %d", (unsigned long long)seed, cpu, error);
+}
+
 static void load_one(uint64_t seed, unsigned cpu, uint64_t ra, unsigned *big)
 {
 	static const struct test_map maps[4] = {{BPF_MAP_TYPE_HASH, 8, 16, 8},
@@ -82,8 +89,7 @@ static void load_one(uint64_t seed, unsigned cpu, uint64_t ra, unsigned *big)
 		if (fd < 0 && strstr(buf_cstr(&log), "BPF program is too large"))
 			++*big;
 		else if (fd < 0)
-			fail_msg("seed %llu, cpu %u: %d\n%s", (unsigned long long)seed, cpu, fd,
-				 log.n > 3000 ? log.p + log.n - 3000 : buf_cstr(&log));
+			refused(seed, cpu, fd, &log);
 		if (fd >= 0)
 			close(fd);
 	}
