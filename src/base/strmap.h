@@ -26,7 +26,8 @@ void strmap_put(struct strmap *m, struct str key, void *value); /* replaces */
 uint32_t str_hash(struct str s);
 
 #define STRMAP_EACH(it, m)                                                                         \
-	for (struct strmap_entry *it = (m)->entries, *it##_end = (m)->entries + (m)->n;            \
+	for (struct strmap_entry *it = (m)->entries,                                               \
+				 *it##_end = (m)->n ? (m)->entries + (m)->n : (m)->entries;        \
 	     it < it##_end; it++)
 
 #endif

@@ -40,7 +40,10 @@ void vec_free_heap(void *v);
 		(vec)->n = (vec)->cap = 0;                                                         \
 	} while (0)
 
-/* for (struct foo *f VEC_EACH(&foos, f)) is too clever; write: VEC_EACH(struct foo, f, &foos) { … } */
-#define VEC_EACH(T, it, vec) for (T *it = (vec)->v, *it##_end = (vec)->v + (vec)->n; it < it##_end; it++)
+/* for (struct foo *f VEC_EACH(&foos, f)) is too clever; write: VEC_EACH(struct foo, f, &foos) { … }
+ * (an empty vector has no storage, and adding even 0 to a null pointer is undefined) */
+#define VEC_EACH(T, it, vec)                                                                       \
+	for (T *it = (vec)->v, *it##_end = (vec)->n ? (vec)->v + (vec)->n : (vec)->v;              \
+	     it < it##_end; it++)
 
 #endif
