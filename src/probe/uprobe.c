@@ -158,6 +158,8 @@ static void drop_aliases(struct attach_targets *out, size_t from)
 {
 	size_t n = from;
 
+	if (out->n == from)
+		return;
 	qsort(out->v + from, out->n - from, sizeof(*out->v), offset_order);
 	for (size_t i = from; i < out->n; i++) {
 		if (n == from || out->v[n - 1].addr != out->v[i].addr)
@@ -195,7 +197,7 @@ static bool add_matching(struct request *r, struct elf *f)
 		if (name_matches(r, tmp, funcs[i].name))
 			add_match(r, f, &funcs[i]);
 		else if (!probe_is_glob(r->func))
-			nearest_try(&r->near, str_of(funcs[i].name));
+			probe_near(r->s, &r->near, funcs[i].name);
 	}
 	arena_free(tmp);
 	drop_aliases(r->out, from);
