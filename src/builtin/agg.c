@@ -345,7 +345,7 @@ const struct builtin builtins_agg[] = {
 		       "    tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }\n",
 		.examples = EXAMPLES("tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }",
 				     "begin { @ = count(); exit(); }"),
-		.flags = BI_AGG,
+		.flags = BI_ADDS_ONE | BI_AGG,
 		.check = check_count,
 		.agg = &agg_count,
 		.lower_agg = lower_count,

@@ -15,6 +15,7 @@ enum {
 	RING_MIN = 64 << 10,
 	RING_MAX = 64 << 20,
 	STACK_ENTRIES = 16384,
+	PREALLOC_MAX = 64 << 20,
 };
 
 struct assembly {
@@ -62,6 +63,17 @@ static bool is_percpu(const struct map_sym *m)
 	return m->storage == MAP_PERCPU_HASH || m->storage == MAP_PERCPU_ARRAY;
 }
 
+/* Elements are allocated beforehand: without, the kernel takes them from a small cache that is
+ * refilled later, and insertions in a burst or with interrupts off fail. Only very large maps do
+ * without. */
+static bool too_large(const struct map_spec *spec, bool percpu)
+{
+	uint64_t each = spec->key_size + (uint64_t)ALIGN_UP(spec->value_size, 8u) *
+						 (percpu ? (uint64_t)cpu_possible() : 1);
+
+	return each * spec->max_entries > PREALLOC_MAX;
+}
+
 static void add_user_map(struct assembly *a, const struct map_sym *m)
 {
 	bool hash = m->storage == MAP_HASH || m->storage == MAP_PERCPU_HASH;
@@ -75,7 +87,8 @@ static void add_user_map(struct assembly *a, const struct map_sym *m)
 		.max_entries = hash ? m->max_entries : 1,
 	};
 
-	if (hash && !lru && kernel_has(a->in->kernel, FEATURE_NO_PREALLOC))
+	if (hash && !lru && too_large(&spec, is_percpu(m)) &&
+	    kernel_has(a->in->kernel, FEATURE_NO_PREALLOC))
 		spec.flags |= BPF_F_NO_PREALLOC;
 	map_add(a, (struct program_map){
 			   .name = arena_printf(a->arena, "@%.*s", STR_ARG(m->name)),
@@ -132,8 +145,6 @@ static void size_internal_maps(struct assembly *a)
 		stacks->key_size = 8;
 		stacks->value_size = 8 + 8 * a->plan->stack_limit;
 		stacks->max_entries = STACK_ENTRIES;
-		if (kernel_has(a->in->kernel, FEATURE_NO_PREALLOC))
-			stacks->flags = BPF_F_NO_PREALLOC;
 	}
 }
 

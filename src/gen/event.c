@@ -4,27 +4,16 @@
  *   [rec] = id; fields …
  *   ringbuf_submit(rec, flags)
  *
- * The reader polls; it is woken only when the ring is more than an eighth full, because waking
- * costs a hundred times what a record costs. Control events wake it at once and are never lost:
- * when there is no room their counter in the globals is raised, and the reader finds it there.
+ * The kernel wakes the reader when a record is submitted that is the next one to be read. Waking
+ * costs a hundred times what a record costs; so the reader, once woken, sleeps a millisecond before
+ * it reads, and records that come meanwhile wake nobody (runtime/loop.c). Control events are never
+ * lost: when there is no room their counter in the globals is raised, and the reader finds it
+ * there.
  */
 #include "gen/gen_impl.h"
 
 /* ---- one record
  * --------------------------------------------------------------------------------------- */
-
-/* BPF_RB_NO_WAKEUP (1), or BPF_RB_FORCE_WAKEUP (2) when there is much to read. */
-static ir_val wakeup(struct gen *g)
-{
-	struct ir *b = &g->b;
-
-	if (!g->in->ring_size)
-		return ir_const(b, 0);
-	ir_val fill = IR_CALL(b, BPF_FUNC_ringbuf_query, ir_map(b, g->in->maps.ring),
-			      ir_const(b, BPF_RB_AVAIL_DATA));
-	ir_val much = ir_bini(b, IR_UGT, fill, g->in->ring_size / 8);
-	return ir_bini(b, IR_ADD, much, BPF_RB_NO_WAKEUP);
-}
 
 static ir_val reserve(struct gen *g, uint32_t size)
 {
@@ -62,7 +51,7 @@ void gen_event_submit(struct gen *g, struct event_build *ev)
 {
 	struct ir *b = &g->b;
 
-	IR_CALL(b, BPF_FUNC_ringbuf_submit, ev->rec, wakeup(g));
+	IR_CALL(b, BPF_FUNC_ringbuf_submit, ev->rec, ir_const(b, 0));
 	ir_jmp(b, ev->done);
 	ir_at(b, ev->done);
 	ir_stack_release(b, ev->mark);

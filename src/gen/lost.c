@@ -25,5 +25,4 @@ void gen_lost(struct gen *g, enum lost cause)
 void map_lost(struct gen *g, const struct map_sym *m)
 {
 	count(g, m->lost_off);
-	gen_lost(g, LOST_MAP);
 }

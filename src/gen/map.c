@@ -11,6 +11,9 @@
  *        update(k, zeroes, NOEXIST); p = lookup(k) ── p ───┘
  *            │ 0
  *        count the loss → fail
+ *
+ * Where the update of the slot is an atomic +1 (count()), the map's counter of lost keys stands in
+ * for the slot instead: no code of its own.
  */
 #include "gen/gen_impl.h"
 
@@ -106,6 +109,7 @@ static void try_lookup(struct gen *g, const struct map_sym *m, struct val key, i
 	ir_at(b, miss);
 }
 
+/* Without `fail` the counter of lost keys stands in for a slot that cannot be had. */
 struct val map_slot(struct gen *g, const struct map_sym *m, struct val key, struct ir_block *fail)
 {
 	struct ir *b = &g->b;
@@ -118,9 +122,12 @@ struct val map_slot(struct gen *g, const struct map_sym *m, struct val key, stru
 	if (m->storage != MAP_PERCPU_ARRAY) {
 		insert_zero(g, m, key);
 		try_lookup(g, m, key, p, hit, IR_LIKELY_YES);
-		map_lost(g, m);
+		if (fail)
+			map_lost(g, m);
 	}
-	ir_jmp(b, fail);
+	if (!fail)
+		ir_set(b, p, gen_global(g, m->lost_off));
+	ir_jmp(b, fail ? fail : hit);
 	ir_at(b, hit);
 	return val_mem(m->value, ir_get(b, p), 0, SPACE_BPF);
 }

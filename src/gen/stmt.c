@@ -15,7 +15,8 @@ static void assign_agg(struct gen *g, struct expr *map, struct expr *call)
 	struct ir_block *done = ir_block_new(&g->b, NULL);
 	const struct map_sym *m = map->sem;
 	const struct call_sem *c = call->sem;
-	struct val slot = map_place(g, map, done);
+	bool counts = c->builtin->flags & BI_ADDS_ONE;
+	struct val slot = map_place(g, map, counts ? NULL : done);
 
 	c->builtin->lower_agg(g, call, m->value, slot);
 	ir_jmp(&g->b, done);

@@ -77,6 +77,13 @@ bool probe_duration(struct str text, uint64_t unit, uint64_t *ns)
 	return false;
 }
 
+void probe_near(struct sema *s, struct nearest *near, const char *name)
+{
+	nearest_try(near, str_of(name));
+	if (near->best.p == name)
+		near->best.p = arena_strdup(sema_arena(s), name);
+}
+
 void probe_push(struct sema *s, struct attach_targets *out, struct attach_target t)
 {
 	vec_push(sema_arena(s), out, t);

@@ -19,7 +19,7 @@ static int match_one(void *arg, const char *module, const char *name)
 	struct scan *m = arg;
 	struct arena *a = sema_arena(m->s);
 
-	nearest_try(&m->near, str_of(name));
+	probe_near(m->s, &m->near, name);
 	/* Types of modules' functions live in the modules' own BTF. */
 	if (module || !str_glob(m->func, str_of(name)))
 		return 0;

@@ -28,7 +28,7 @@ static int match_one(void *arg, const char *name)
 {
 	struct scan *m = arg;
 
-	nearest_try(&m->near, str_of(name));
+	probe_near(m->s, &m->near, name);
 	if (str_glob(m->ap->parts[1], str_of(name)))
 		probe_push(m->s, m->out,
 			   (struct attach_target){

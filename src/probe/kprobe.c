@@ -39,7 +39,7 @@ static int match_one(void *arg, const char *module, const char *name)
 {
 	struct scan *m = arg;
 
-	nearest_try(&m->near, str_of(name));
+	probe_near(m->s, &m->near, name);
 	if (m->module.n && !str_glob(m->module, str_of(module ? module : "vmlinux")))
 		return 0;
 	if (str_glob(m->func, str_of(name)))

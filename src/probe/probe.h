@@ -29,6 +29,8 @@ bool probe_number(struct sema *s, const struct attach_point *ap, size_t i, const
 		  uint64_t *out);
 /* "10", "100us", "1s": nanoseconds; a bare number is `unit` nanoseconds each. */
 bool probe_duration(struct str text, uint64_t unit, uint64_t *ns);
+/* nearest_try with a name that does not live long: it is copied when it is the best so far. */
+void probe_near(struct sema *s, struct nearest *near, const char *name);
 void probe_push(struct sema *s, struct attach_targets *out, struct attach_target t);
 /* No target matched: error, warning or silence as config.missing_probes says. The result is
  * resolve's. */

@@ -51,25 +51,57 @@ const char *syscall_raw_name(const struct attach_target *t)
 	return t->a == TP_SYS_ENTER ? "sys_enter" : "sys_exit";
 }
 
-/* ---- reading registers ---- */
+/* ---- reading registers ----
+ *
+ * What a program needs of struct pt_regs is copied to its stack at once, by one helper call, when
+ * the system call is known to be one of its own:
+ *
+ *   sys_enter   r10 r9 r8 … dx si di … cs     all that can be arguments, when args is used
+ *   sys_exit    orig_ax ip cs
+ *
+ * The registers of the current task are always readable: no fault to look for. */
 
-static struct val reg_mem(struct gen *g, const struct type *t, int off)
+struct regs_copy {
+	ir_val at;      /* stack object, 0: nothing was copied */
+	int from;       /* offset in pt_regs of its first byte */
+	ir_cell target; /* id of the target, when it is wanted */
+};
+
+static struct regs_copy *copy_of(struct probe *p)
 {
-	ir_val regs = ir_load(gen_ir(g), 8, gen_ctx(g), CTX_REGS, IR_MEM_INVARIANT);
-
-	return val_mem(t, regs, off, SPACE_KERNEL);
+	return p->data;
 }
 
+static void copy_regs(struct gen *g, struct regs_copy *c, int from, int to)
+{
+	struct ir *b = gen_ir(g);
+	ir_val regs = ir_load(b, 8, gen_ctx(g), CTX_REGS, IR_MEM_INVARIANT);
+
+	c->from = from;
+	c->at = ir_object(b, (uint32_t)(to - from), 8);
+	IR_CALL(b, BPF_FUNC_probe_read_kernel, c->at, ir_const(b, to - from),
+		ir_bini(b, IR_ADD, regs, from));
+}
+
+static ir_val reg_copied(struct gen *g, const struct regs_copy *c, int off)
+{
+	return ir_load(gen_ir(g), 8, c->at, off - c->from, IR_MEM_NONE);
+}
+
+/* One register by itself. */
 static ir_val reg_load(struct gen *g, int off)
 {
-	return gen_load(g, reg_mem(g, type_int(gen_types(g), 8, false), off));
+	struct regs_copy c;
+
+	copy_regs(g, &c, off, off + 8);
+	return reg_copied(g, &c, off);
 }
 
-static ir_val call_number(struct gen *g, const struct probe *p)
+static ir_val call_number(struct gen *g, struct probe *p)
 {
 	if (p->targets[0].a == TP_SYS_ENTER)
 		return ir_load(gen_ir(g), 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT);
-	return reg_load(g, REGS_NR);
+	return reg_copied(g, copy_of(p), REGS_NR);
 }
 
 /* A register's 8 bytes as a value of the field's type: an int argument is its low half. */
@@ -83,13 +115,14 @@ static struct val narrowed(struct gen *g, const struct type *t, ir_val v)
 
 struct val syscall_field(struct gen *g, struct probe *p, const struct member *m)
 {
+	unsigned n = (m->offset - REC_FIRST) / ARG_SIZE;
+
 	if (m->offset == REC_NR)
 		return narrowed(g, m->type, call_number(g, p));
 	if (p->targets[0].a == TP_SYS_EXIT)
 		return narrowed(g, m->type,
 				ir_load(gen_ir(g), 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT));
-	return narrowed(g, m->type,
-			reg_load(g, regs_syscall_arg((m->offset - REC_FIRST) / ARG_SIZE)));
+	return narrowed(g, m->type, reg_copied(g, copy_of(p), regs_syscall_arg(n)));
 }
 
 /* raw_syscalls: sys_enter { long id; unsigned long args[6]; }  sys_exit { long id; long ret; } */
@@ -190,16 +223,44 @@ static void search(struct ir *b, ir_val nr, const struct leaf *v, size_t n, ir_c
 	ir_jmp(b, found);
 }
 
+static bool runs_compat(void)
+{
+	return access("/proc/sys/abi/vsyscall32", F_OK) == 0;
+}
+
 /* Leaves when the process is a 32-bit one. */
-static void skip_compat(struct gen *g, struct ir_block *missed)
+static void skip_compat(struct gen *g, struct probe *p, struct ir_block *missed)
 {
 	struct ir *b = gen_ir(g);
 	struct ir_block *native = ir_block_new(b, "native");
 
-	if (access("/proc/sys/abi/vsyscall32", F_OK) != 0)
-		return;
-	ir_br(b, ir_bini(b, IR_EQ, reg_load(g, REGS_CS), USER_CS), native, missed, IR_LIKELY_YES);
+	ir_br(b, ir_bini(b, IR_EQ, reg_copied(g, copy_of(p), REGS_CS), USER_CS), native, missed,
+	      IR_LIKELY_YES);
 	ir_at(b, native);
+}
+
+/* Lowest and highest argument registers in struct pt_regs. */
+static void arg_range(int *from, int *to)
+{
+	*from = INT32_MAX;
+	*to = 0;
+	for (unsigned i = 0; regs_syscall_arg(i) >= 0; i++) {
+		*from = MIN(*from, regs_syscall_arg(i));
+		*to = MAX(*to, regs_syscall_arg(i) + 8);
+	}
+}
+
+/* What sys_enter needs once the call is known to be ours. */
+static void copy_enter(struct gen *g, struct probe *p)
+{
+	int from = REGS_CS, to = REGS_CS + 8;
+
+	if (p->uses & USES_ARGS) {
+		arg_range(&from, &to);
+		to = runs_compat() ? MAX(to, REGS_CS + 8) : to;
+	}
+	if (runs_compat() || (p->uses & USES_ARGS))
+		copy_regs(g, copy_of(p), from, to);
 }
 
 void syscall_enter(struct gen *g, struct probe *p)
@@ -208,20 +269,24 @@ void syscall_enter(struct gen *g, struct probe *p)
 	struct leaves l = leaves_of(g, p, with_ids);
 	struct ir *b = gen_ir(g);
 	struct ir_block *found = ir_block_new(b, "found"), *missed = ir_block_new(b, "other");
-	ir_cell id = 0;
+	struct regs_copy *c = arena_new_of(gen_arena(g), struct regs_copy);
 
-	if (with_ids) {
-		id = ir_cell_new(b, "target", false);
-		p->data = arena_memdup(gen_arena(g), &id, sizeof(id));
-	}
-	search(b, call_number(g, p), l.v, l.n, id, found, missed);
+	p->data = c;
+	if (with_ids)
+		c->target = ir_cell_new(b, "target", false);
+	if (p->targets[0].a == TP_SYS_EXIT)
+		copy_regs(g, c, REGS_NR, REGS_CS + 8);
+	search(b, call_number(g, p), l.v, l.n, c->target, found, missed);
 	ir_at(b, missed);
 	gen_return(g, ir_const(b, 0));
 	ir_at(b, found);
-	skip_compat(g, missed);
+	if (p->targets[0].a == TP_SYS_ENTER)
+		copy_enter(g, p);
+	if (runs_compat())
+		skip_compat(g, p, missed);
 }
 
 ir_val_t syscall_target_id(struct gen *g, struct probe *p)
 {
-	return ir_get(gen_ir(g), *(const ir_cell *)p->data);
+	return ir_get(gen_ir(g), copy_of(p)->target);
 }

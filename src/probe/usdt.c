@@ -79,8 +79,7 @@ static bool add_from_file(void *arg, struct elf *f)
 		    str_glob(r->name, str_of(sites[i].name)))
 			push_site(r, f, &sites[i]);
 		else
-			nearest_try(&r->near, str_is(r->provider, "*") ? str_of(sites[i].name)
-								       : str_of(full));
+			probe_near(r->s, &r->near, str_is(r->provider, "*") ? sites[i].name : full);
 	}
 	return true;
 }

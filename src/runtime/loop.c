@@ -1,14 +1,13 @@
 /* The event loop: when to read the ring buffer, when to sleep, when to stop.
  *
- * Reading in large pieces is what makes events cheap: a producer that finds the reader asleep and
- * behind sends no wake-up, and one write(2) carries thousands of lines. So after a turn that
- * brought events the loop sleeps a millisecond without listening to the ring; when nothing comes it
- * listens again, with a timeout that doubles up to 20 ms for programs that submit without a
- * wake-up.
+ * Reading in large pieces is what makes events cheap: a producer that finds the reader behind sends
+ * no wake-up, and one write(2) carries thousands of lines. So after a turn that brought events, and
+ * after a wake-up, the loop sleeps a millisecond without listening to the ring; when nothing comes
+ * it listens again, with a timeout that doubles up to 100 ms.
  *
  *   busy   drain → flush → sleep 1 ms (signals and the target's end still wake) → …
  *          no sleep at all while an eighth of the ring waits
- *   idle   poll(ring, signals, target) for 1, 2, 4 … 20 ms
+ *   idle   poll(ring, signals, target) for 1, 2, 4 … 100 ms; woken by the ring: sleep 1 ms, drain
  *
  * Each turn takes at most one ring buffer's worth, so that a flood cannot keep signals from being
  * seen.
@@ -21,7 +20,7 @@
 #include "runtime/priv.h"
 
 #define MS       1000000ull
-#define IDLE_MAX (20 * MS)
+#define IDLE_MAX (100 * MS)
 
 /* Iterators are read to their end beside the loop, which empties the ring meanwhile. What they
  * print comes through the ring; the text that read() gives is empty. */

@@ -5,11 +5,27 @@
  */
 #include "runtime/priv.h"
 
-uint64_t run_lost(struct run *r, enum lost cause)
+static uint64_t counter(struct run *r, uint32_t off)
 {
-	uint64_t *p = run_global(r, r->p->lost_off + 8u * (uint32_t)cause);
+	uint64_t *p = run_global(r, off);
 
 	return p ? __atomic_load_n(p, __ATOMIC_RELAXED) : 0;
+}
+
+static uint64_t map_lost(struct run *r, const struct program_map *m)
+{
+	return m->user && m->lost_off ? counter(r, m->lost_off) : 0;
+}
+
+uint64_t run_lost(struct run *r, enum lost cause)
+{
+	uint64_t n = 0;
+
+	if (cause != LOST_MAP)
+		return counter(r, r->p->lost_off + 8u * (uint32_t)cause);
+	for (size_t i = 0; i < r->p->nmaps; i++)
+		n += map_lost(r, &r->p->maps[i]);
+	return n;
 }
 
 static void report_ring(struct run *r, uint64_t n)
@@ -31,31 +47,19 @@ static void report_ring(struct run *r, uint64_t n)
 		    n, n == 1 ? "" : "s", r->ring.size >> 10);
 }
 
-static uint64_t report_map(struct run *r, const struct program_map *m)
+static void report_maps(struct run *r)
 {
-	uint64_t *p = m->user && m->lost_off ? run_global(r, m->lost_off) : NULL;
-	uint64_t n = p ? __atomic_load_n(p, __ATOMIC_RELAXED) : 0;
+	for (size_t i = 0; i < r->p->nmaps; i++) {
+		const struct program_map *m = &r->p->maps[i];
+		uint64_t n = map_lost(r, m);
 
-	if (n)
-		run_message(r, RUN_WARN,
-			    "Lost %" PRIu64
-			    " update%s of %s: the map was full (%u keys); delete keys, or raise "
-			    "the setting max_map_keys",
-			    n, n == 1 ? "" : "s", m->name, m->spec.max_entries);
-	return n;
-}
-
-static void report_maps(struct run *r, uint64_t total)
-{
-	uint64_t told = 0;
-
-	for (size_t i = 0; i < r->p->nmaps; i++)
-		told += report_map(r, &r->p->maps[i]);
-	if (total > told)
-		run_message(r, RUN_WARN,
-			    "Lost %" PRIu64
-			    " map update%s: a map was full; raise the setting max_map_keys",
-			    total - told, total - told == 1 ? "" : "s");
+		if (n)
+			run_message(r, RUN_WARN,
+				    "Lost %" PRIu64 " update%s of %s: the map was full (%u keys); "
+						    "delete keys, or raise "
+				    "the setting max_map_keys",
+				    n, n == 1 ? "" : "s", m->name, m->spec.max_entries);
+	}
 }
 
 static void report_one(struct run *r, enum lost cause, uint64_t n)
@@ -107,7 +111,7 @@ void lost_report(struct run *r)
 		uint64_t n = run_lost(r, c);
 
 		if (c == LOST_MAP)
-			report_maps(r, n);
+			report_maps(r);
 		else if (n)
 			report_one(r, c, n);
 	}

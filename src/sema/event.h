@@ -148,7 +148,7 @@ struct agg {
  * program.lost_off + 8 * cause; maps have one each besides (program_map.lost_off). */
 enum lost {
 	LOST_RING,     /* ring buffer full: an event */
-	LOST_MAP,      /* map full: a key could not be inserted */
+	LOST_MAP,      /* map full: a key could not be inserted; the sum of the maps' own counters */
 	LOST_STACK,    /* stack map full */
 	LOST_SCRATCH,  /* too many programs inside one another on one CPU */
 	LOST_FAULT,    /* memory of the target could not be read: the value is empty or 0 */
