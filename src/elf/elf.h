@@ -147,6 +147,22 @@ void symbolizer_free(struct symbolizer *s);
 void symbolizer_demangle(struct symbolizer *s, bool on);
 /* Remembers the mappings of `pid` now, so that its frames can be named after it has exited. */
 void symbolizer_remember(struct symbolizer *s, int pid);
+
+/* Being told what processes do, instead of reading it in time (process.c). `update` is called
+ * before each look-up, to tell what is known by then; NULL ends it. */
+struct sym_mapping {
+	uint64_t start, len, pgoff;
+	uint32_t maj, min; /* device */
+	uint64_t ino, generation;
+	const char *path; /* as its process sees it; "" for anonymous memory; "[vdso]" */
+};
+void symbolizer_follow(struct symbolizer *s, void (*update)(void *arg), void *arg);
+void symbolizer_mapping(struct symbolizer *s, int pid, const struct sym_mapping *m);
+void symbolizer_exec(struct symbolizer *s, int pid); /* its mappings are gone, new ones follow */
+void symbolizer_fork(struct symbolizer *s, int parent, int child);
+void symbolizer_exit(struct symbolizer *s, int pid);
+void symbolizer_missed(struct symbolizer *s); /* something was not told: read again when needed */
+
 /* Names a user address of a process: mapped files by symtab/dynsym/MiniDebugInfo/debug file, perf
  * maps
  * (/tmp/perf-PID.map inside its root, read only when owned by the process's user), vDSO. Strings

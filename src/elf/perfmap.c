@@ -138,15 +138,13 @@ struct perfmap *perfmap_parse(struct buf *text)
 	return m;
 }
 
-struct perfmap *perfmap_read(int pid, const struct perfmap *unchanged)
+/* Takes the descriptor. */
+static struct perfmap *read_fd(int fd, const struct stat *stat, const struct perfmap *unchanged)
 {
 	struct buf text = BUF_INIT;
+	struct stat st = *stat;
 	struct perfmap *m;
-	struct stat st;
-	int fd = perfmap_open(pid, &st);
 
-	if (fd < 0)
-		return NULL;
 	if ((unchanged && unchanged->ino == st.st_ino && unchanged->size == st.st_size &&
 	     unchanged->mtime.tv_sec == st.st_mtim.tv_sec &&
 	     unchanged->mtime.tv_nsec == st.st_mtim.tv_nsec) ||
@@ -161,6 +159,31 @@ struct perfmap *perfmap_read(int pid, const struct perfmap *unchanged)
 	m->size = st.st_size;
 	m->mtime = st.st_mtim;
 	return m;
+}
+
+struct perfmap *perfmap_read(int pid, const struct perfmap *unchanged)
+{
+	struct stat st;
+	int fd = perfmap_open(pid, &st);
+
+	return fd < 0 ? NULL : read_fd(fd, &st, unchanged);
+}
+
+struct perfmap *perfmap_read_left(int pid, uint32_t uid)
+{
+	struct stat st;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/tmp/perf-%d.map", pid);
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= MAX_FILE &&
+	    (st.st_uid == 0 || st.st_uid == uid))
+		return read_fd(fd, &st, NULL);
+	close(fd);
+	return NULL;
 }
 
 void perfmap_free(struct perfmap *m)

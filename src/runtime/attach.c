@@ -250,8 +250,10 @@ static int watch_target(struct run *r, struct err *e)
 int run_attach(struct run *r, struct err *e)
 {
 	uint64_t *start = run_global(r, r->p->start_off);
-	int ret = watch_target(r, e);
+	int ret;
 
+	remember_start(r);
+	ret = watch_target(r, e);
 	r->state = RUN_ATTACHED;
 	if (start && r->p->start_off != r->p->lost_off)
 		*start = boot_ns();

@@ -90,13 +90,14 @@ static void ppoll_ns(struct pollfd *fds, nfds_t n, uint64_t ns)
 /* Sleeps up to `ns`; `listen`: an event wakes too. */
 static void sleep_turn(struct run *r, uint64_t ns, bool listen)
 {
-	struct pollfd fds[3] = {
+	struct pollfd fds[4] = {
 		{.fd = r->wake_fd, .events = POLLIN},
 		{.fd = r->pid_fd, .events = POLLIN},
 		{.fd = listen && r->ring.size ? r->map_fds[r->p->ring] : -1, .events = POLLIN},
+		{.fd = remember_fd(r), .events = POLLIN},
 	};
 
-	ppoll_ns(fds, 3, ns);
+	ppoll_ns(fds, 4, ns);
 	if (fds[0].revents) {
 		empty_wake(r);
 		signal_dispatch(r);

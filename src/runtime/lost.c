@@ -105,6 +105,16 @@ static void report_one(struct run *r, enum lost cause, uint64_t n)
 	}
 }
 
+static void report_mappings(struct run *r, uint64_t n)
+{
+	if (n)
+		run_message(r, RUN_WARN,
+			    "Lost %" PRIu64
+			    " record%s of what processes mapped: frames of short-lived processes "
+			    "may have no names",
+			    n, n == 1 ? "" : "s");
+}
+
 void lost_report(struct run *r)
 {
 	for (enum lost c = 0; c < LOST_COUNT; c++) {
@@ -115,6 +125,7 @@ void lost_report(struct run *r)
 		else if (n)
 			report_one(r, c, n);
 	}
+	report_mappings(r, remember_lost(r));
 	if (r->bad_records)
 		run_message(
 			r, RUN_ERROR,

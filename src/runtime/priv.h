@@ -177,7 +177,10 @@ void stack_render(struct render *r, const struct type *t, const void *value, str
 /* remember.c */
 struct remember *remember_new(const struct program *p);
 void remember_free(struct remember *m);
+void remember_start(struct run *r); /* before anything is attached */
 void remember_processes(struct run *r);
+int remember_fd(const struct run *r);   /* readable: remember_processes() has work; -1 */
+uint64_t remember_lost(const struct run *r);
 
 /* mapdump.c */
 void map_print(struct run *r, uint32_t map, int64_t top, int64_t div, bool at_exit);

@@ -1,24 +1,29 @@
 /* Names for the frames of processes that will have ended when their stacks are printed.
  *
  * A key `ustack` is printed at the end of the run, often long after its process; then nobody knows
- * what was mapped where. So the keys (and values) of maps with user stacks are looked through while
- * the run goes on, and the mappings of each process that is new there are read at once.
+ * what was mapped where. So a program that has user stacks or usym anywhere makes the symbolizer
+ * follow all processes by the kernel's records (remember_perf.c).
+ *
+ * Processes that run already when the script begins are not in those records, nor is any where the
+ * kernel does not let us have them. Their mappings are read when a look-up asks, and, so that it is
+ * in time, the keys and values of maps are looked through while the run goes on:
  *
  *   @[ustack, comm]   →   place { map 2, key, offset 0 }   →   tgid 4711   →
  * symbolizer_remember(4711)
  *
  * It is done when the loop has a moment, at most five times a second, and never takes more than a
- * fiftieth of the time. A process that lives shorter than that may still go unnamed.
+ * fiftieth of the time. Without the records, a process that lives shorter may go unnamed.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "runtime/mapread.h"
+#include "runtime/remember.h"
 
 #define EVERY_NS 200000000ull
 #define SHARE    50 /* one part of so many of the time */
-#define TGID_OFF 8  /* in a stack value, see stack.c */
+#define TGID_OFF 8  /* in a stack value (see stack.c) and in a usym */
 
 struct place {
 	uint32_t map, off;
@@ -30,6 +35,8 @@ struct remember {
 	uint32_t *seen; /* an open hash of process ids, 0 is free; a power of two of them */
 	size_t nseen, cap;
 	uint64_t next_ns;
+	bool wanted;           /* the script has user addresses to name */
+	struct follow *follow; /* NULL: not possible */
 };
 
 static uint64_t now_ns(void)
@@ -43,12 +50,42 @@ static uint64_t now_ns(void)
 /* ---- where stacks are
  * ------------------------------------------------------------------------------ */
 
+static bool has_names(const struct type *t)
+{
+	return (t->kind == TYPE_STACK && t->stack.kind == STACK_USER &&
+		t->stack.mode != STACK_RAW) ||
+	       (t->kind == TYPE_VIEW && strcmp(t->view.view->name, "usym_t") == 0);
+}
+
+static bool contains_names(const struct type *t)
+{
+	if (!t)
+		return false;
+	if (t->kind == TYPE_ARRAY)
+		return contains_names(t->array.of);
+	if (t->kind != TYPE_TUPLE && t->kind != TYPE_RECORD)
+		return has_names(t);
+	for (uint32_t i = 0; i < t->tuple.n; i++)
+		if (contains_names(t->tuple.members[i].type))
+			return true;
+	return false;
+}
+
+static bool events_have_names(const struct program *p)
+{
+	for (size_t i = 0; i < p->nevents; i++)
+		for (uint32_t k = 0; k < p->events[i]->nfields; k++)
+			if (contains_names(p->events[i]->fields[k].type))
+				return true;
+	return false;
+}
+
 static void find_places(struct remember *m, uint32_t map, bool in_value, const struct type *t,
 			uint32_t off)
 {
 	if (!t)
 		return;
-	if (t->kind == TYPE_STACK && t->stack.kind == STACK_USER)
+	if (has_names(t))
 		hvec_push(&m->places, (struct place){.map = map, .off = off, .in_value = in_value});
 	if (t->kind != TYPE_TUPLE && t->kind != TYPE_RECORD)
 		return;
@@ -61,20 +98,44 @@ struct remember *remember_new(const struct program *p)
 {
 	struct remember *m = calloc(1, sizeof(*m));
 
-	for (uint32_t i = 0; m && p->stacks != NO_MAP && i < p->nmaps; i++) {
+	for (uint32_t i = 0; m && i < p->nmaps; i++) {
 		if (!p->maps[i].user)
 			continue;
 		if (!p->maps[i].scalar)
 			find_places(m, i, false, p->maps[i].key, 0);
 		find_places(m, i, true, p->maps[i].value, 0);
 	}
+	if (m)
+		m->wanted = m->places.n || events_have_names(p);
 	return m;
+}
+
+void remember_start(struct run *r)
+{
+	struct remember *m = r->remember;
+
+	if (!m || !m->wanted || m->follow || r->o.dry_run || !r->host.render.syms)
+		return;
+	m->follow = follow_new(r->host.render.syms);
+	if (m->follow)
+		symbolizer_follow(r->host.render.syms, follow_take, m->follow);
+}
+
+int remember_fd(const struct run *r)
+{
+	return r->remember ? follow_fd(r->remember->follow) : -1;
+}
+
+uint64_t remember_lost(const struct run *r)
+{
+	return r->remember ? follow_lost(r->remember->follow) : 0;
 }
 
 void remember_free(struct remember *m)
 {
 	if (!m)
 		return;
+	follow_free(m->follow);
 	hvec_release(&m->places);
 	free(m->seen);
 	free(m);
@@ -142,8 +203,10 @@ void remember_processes(struct run *r)
 	struct remember *m = r->remember;
 	uint64_t start, took;
 
-	if (!m || m->places.n == 0)
+	if (!m || !m->wanted)
 		return;
+	if (m->follow)
+		follow_take(m->follow);
 	start = now_ns();
 	if (start < m->next_ns)
 		return;

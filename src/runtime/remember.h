@@ -1,0 +1,17 @@
+/* Following processes by the kernel's records, see remember_perf.c. Private to remember*.c. */
+#ifndef AWL_RUNTIME_REMEMBER_H
+#define AWL_RUNTIME_REMEMBER_H
+
+#include "runtime/priv.h"
+
+struct follow;
+
+/* NULL when the kernel does not let us. */
+struct follow *follow_new(struct symbolizer *syms);
+void follow_free(struct follow *f);
+/* Tells the symbolizer what is new; the argument is the struct follow. */
+void follow_take(void *arg);
+int follow_fd(const struct follow *f); /* readable when a ring fills; -1 */
+uint64_t follow_lost(const struct follow *f);
+
+#endif
