@@ -95,14 +95,15 @@ def run_result(command, limit=120):
     return json.loads(text) if text else None
 
 
-LOOP_TEXT = "abcdefghijkl"  # what the loop's string begins with
+# Lines with the loop's string, which begins like this, and what the tracer says on the same way of lines it lost.
+COUNT_LINES = '/abcdefghijkl/ { n++ } /^Lost / { lost += $2 } END { printf "%d %d", n, lost }'
 
 
 class Tracer:
     """A tracer that runs beside a target: attached after __enter__, gone after __exit__.
 
-    `out` and `err` are what it wrote; with `count_lines` the output goes to a reader that only counts the lines with
-    the loop's string in them: `lines`."""
+    `out` and `err` are what it wrote; with `count_lines` the output goes to a reader that only counts: `lines` are
+    those with the loop's string in them."""
 
     def __init__(self, command, settle=0.0, count_lines=False):
         self.command, self.settle, self.count_lines = command, settle, count_lines
@@ -115,7 +116,7 @@ class Tracer:
         self.counter = None
         out = self.files[0]
         if self.count_lines:
-            self.counter = subprocess.Popen(["grep", "-c", LOOP_TEXT], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            self.counter = subprocess.Popen(["awk", COUNT_LINES], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             text=True, env={"LC_ALL": "C", "PATH": os.environ["PATH"]})
             out = self.counter.stdin
         self.process = subprocess.Popen(self.command, stdout=out, stderr=self.files[1])
@@ -129,8 +130,9 @@ class Tracer:
         end = time.monotonic() + 30
         while time.monotonic() < end and self.process.poll() is None:
             said = self.read(1) + ("" if self.count_lines else self.read(0))
-            if re.search(r"[Aa]ttached|Attaching", said) or (self.settle and self.count_lines):
-                time.sleep(self.settle + 0.02)
+            unseen = self.settle and self.count_lines  # the message goes to the counter
+            if unseen or re.search(r"[Aa]ttached|Attaching", said):
+                time.sleep(self.settle * (3 if unseen else 1) + 0.02)
                 self.ok = self.process.poll() is None
                 return
             time.sleep(0.005)
@@ -150,8 +152,9 @@ class Tracer:
             self.process.wait()
             self.ok = False
         if self.counter:
-            self.lines = int(self.counter.stdout.read() or 0)
+            self.lines, lost = map(int, self.counter.stdout.read().split())
             self.counter.wait()
+            self.out = f"Lost {lost} events"
         else:
             self.out = self.read(0)
         self.err = self.read(1)
