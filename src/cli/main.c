@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 #include "cli/opts.h"
 
@@ -47,9 +48,16 @@ static int cmd_list(struct awl *awl, const struct cli *c)
 {
 	struct buf b = BUF_INIT;
 	int r = awl_list(awl, c->pattern, list_one, &b);
+	bool none = b.n == 0;
 	int shown = show(&b);
 
-	return r < 0 ? fail(awl, EXIT_USAGE) : shown;
+	if (r < 0)
+		return fail(awl, EXIT_USAGE);
+	if (none)
+		fprintf(stderr,
+			"awl: no probe matches %s; `*` stands for any text, `awl -l` lists all\n",
+			c->pattern);
+	return none ? EXIT_USAGE : shown;
 }
 
 static void info_one(void *arg, const char *name, const char *text, int has)
@@ -199,6 +207,38 @@ static int usage(const struct cli *c)
 	return EXIT_USAGE;
 }
 
+struct known {
+	const char *name;
+	bool found;
+	struct buf all;
+};
+
+static void is_known(void *arg, const char *name, const char *text, int has)
+{
+	struct known *k = arg;
+
+	k->found |= strcasecmp(k->name, name) == 0;
+	buf_printf(&k->all, " %s", name);
+}
+
+/* A feature that does not exist cannot be done without: a misspelt name must not go unnoticed. */
+static bool check_features(struct awl *awl, const char *const *names)
+{
+	bool ok = true;
+
+	for (; ok && names && *names; names++) {
+		struct known k = {.name = *names, .all = BUF_INIT};
+
+		awl_info(awl, is_known, &k);
+		ok = k.found;
+		if (!ok)
+			fprintf(stderr, "awl: there is no feature called \"%s\"; there are:%s\n",
+				k.name, buf_cstr(&k.all));
+		buf_release(&k.all);
+	}
+	return ok;
+}
+
 static int dispatch(const struct cli *c, int out_fd)
 {
 	AWL_OPTS(awl_opts, o, .json = c->json, .out_fd = out_fd, .buffering = c->buffering,
@@ -207,7 +247,10 @@ static int dispatch(const struct cli *c, int out_fd)
 		 .disabled_features = c->features, .color = isatty(STDERR_FILENO),
 		 .json_diagnostics = c->json_diag);
 	struct awl *awl = awl_new(&o);
-	int r = c->info ? cmd_info(awl) : c->list ? cmd_list(awl, c) : cmd_script(awl, c);
+	int r = EXIT_USAGE;
+
+	if (check_features(awl, c->features))
+		r = c->info ? cmd_info(awl) : c->list ? cmd_list(awl, c) : cmd_script(awl, c);
 
 	awl_free(awl);
 	return r;

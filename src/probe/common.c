@@ -89,6 +89,16 @@ void probe_push(struct sema *s, struct attach_targets *out, struct attach_target
 	vec_push(sema_arena(s), out, t);
 }
 
+/* How to list the neighbours: of a file its own, else those of the same kind. */
+static void help_list(struct diag_msg *m, const struct attach_point *ap)
+{
+	if (ap->nparts > 2 && memchr(ap->parts[1].p, '/', ap->parts[1].n))
+		diag_help(m, "awl -l '%.*s:%.*s:*' lists what there is", STR_ARG(ap->parts[0]),
+			  STR_ARG(ap->parts[1]));
+	else
+		diag_help(m, "awl -l '%.*s:*' lists what there is", STR_ARG(ap->parts[0]));
+}
+
 bool probe_none(struct sema *s, const struct attach_point *ap, const struct nearest *near,
 		const char *why)
 {
@@ -104,7 +114,7 @@ bool probe_none(struct sema *s, const struct attach_point *ap, const struct near
 	if (near && nearest_found(near))
 		diag_help(m, "did you mean %.*s?", STR_ARG(near->best));
 	else
-		diag_help(m, "awl -l '%.*s:*' lists what there is", STR_ARG(ap->parts[0]));
+		help_list(m, ap);
 	return missing == MISSING_WARN;
 }
 

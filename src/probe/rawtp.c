@@ -186,6 +186,7 @@ const struct provider provider_rawtracepoint = {
 	       "typed.\n\n"
 	       "    rawtracepoint:sched_switch { @[args.next.comm] = count(); }",
 	.space = SPACE_KERNEL,
+	.args_btf = true,
 	.listed = true,
 	.resolve = rawtp_resolve,
 	.share = rawtp_share,

@@ -23,6 +23,7 @@
 #include "runtime/priv.h"
 
 #define TAIL_LINES 12
+#define LINE_WIDTH 160u
 #define BUG_HINT \
 	"this is a bug of awl, not of the script: please report it with the script and this text"
 
@@ -85,6 +86,16 @@ static struct str source_line(struct diag *d, struct span s)
 	return (struct str){text.p + start, end - start};
 }
 
+/* The part of a line of any length that is worth showing: where the span begins is in it. */
+static struct str crop(struct str line, unsigned *col)
+{
+	size_t skip = *col > LINE_WIDTH ? *col - LINE_WIDTH / 2 : 0;
+
+	skip = MIN(skip, line.n);
+	*col -= (unsigned)skip;
+	return (struct str){line.p + skip, MIN(line.n - skip, LINE_WIDTH)};
+}
+
 /* The line of the script with carets below the span. Tabs stay tabs, so that the carets stand
  * right. */
 static void add_place(struct diag *d, struct span s, struct buf *out)
@@ -94,8 +105,9 @@ static void add_place(struct diag *d, struct span s, struct buf *out)
 	size_t carets;
 
 	diag_line_col(d, s, &ln, &col);
-	carets = MIN(MAX(s.len, 1u), line.n >= col ? line.n - col + 1 : 1);
 	buf_printf(out, "  --> %s:%u:%u\n     |\n%4u | ", diag_source_name(d, s.file), ln, col, ln);
+	line = crop(line, &col);
+	carets = MIN(MAX(s.len, 1u), line.n >= col ? line.n - col + 1 : 1);
 	buf_addstr(out, line);
 	buf_adds(out, "\n     | ");
 	for (unsigned i = 1; i < col; i++)
@@ -122,6 +134,8 @@ static void add_log(const char *log, struct buf *out)
 /* Refusals that say nothing about the code. True when `error` was one. */
 static bool environment(const struct program_prog *p, int error, const char *log, struct err *e)
 {
+	if (strstr(log, "too complex") || strstr(log, "program is too large"))
+		error = E2BIG;
 	switch (error) {
 	case EPERM:
 		err_set(e, error, "load %s", p->title);
@@ -166,8 +180,10 @@ int reject_explain(struct diag *d, const struct program_prog *p, int error, cons
 	unsigned line, col;
 
 	if (environment(p, error, log, e)) {
-		if (error == E2BIG && place)
+		if (e->code == E2BIG && place) {
+			buf_adds(text, "the kernel's verifier gave up here:\n");
 			add_place(d, *place, text);
+		}
 		if (text->n && text->p[text->n - 1] == '\n')
 			text->p[--text->n] = 0;
 		return -error;

@@ -131,8 +131,7 @@ static struct probe *probe_new(struct sema *s, const struct probe_decl *decl,
 	return p;
 }
 
-static void report_many(struct sema *s, const struct probe_decl *decl,
-			const struct attach_point *ap)
+static void report_many(struct sema *s, const struct attach_point *ap)
 {
 	struct config *c = s->in->config;
 	bool progs = c->max_bpf_progs < c->max_probes;
@@ -145,7 +144,6 @@ static void report_many(struct sema *s, const struct probe_decl *decl,
 	diag_help(m, "name fewer probes, or raise the limit: config = { %s = %llu }",
 		  progs ? "max_bpf_progs" : "max_probes",
 		  (unsigned long long)MIN(c->max_probes, c->max_bpf_progs) * 8);
-	(void)decl;
 }
 
 void sema_group(struct sema *s, const struct probe_decl *decl, const struct provider *prov,
@@ -156,7 +154,9 @@ void sema_group(struct sema *s, const struct probe_decl *decl, const struct prov
 
 	for (uint32_t i = 0; i < targets->n; i++)
 		if (!add_to_group(s, &all, prov, uses, targets, i)) {
-			report_many(s, decl, ap);
+			if (!s->too_many)
+				report_many(s, ap);
+			s->too_many = true;
 			return;
 		}
 	VEC_EACH (struct group, g, &all.g) {

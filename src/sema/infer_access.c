@@ -181,6 +181,11 @@ static void report_no_fields(struct sema *s, struct expr *e, const struct type *
 {
 	struct diag_msg *m;
 
+	if (type_is_integer(t) && !kernel_has(s->in->kernel, FEATURE_BTF) &&
+	    e->field.e->kind == EXPR_IDENT && str_is(e->field.e->ident.name, "curtask")) {
+		sema_no_btf(s, e->field.e, "the fields of curtask");
+		return;
+	}
 	m = sema_report(s, E_FIELD, e->field.name_span, "%s has no fields", sema_type_text(s, t));
 	diag_label(m, e->field.e->span, "this is %s", sema_type_text(s, t));
 	if (type_is_integer(t) || (t->kind == TYPE_PTR && t->ptr.to->kind == TYPE_VOID))

@@ -9,6 +9,8 @@
  * warned about. Example: `strlen(comm);` */
 #include "sema/sema_priv.h"
 
+#define UNROLLED_MAX 1000000 /* expressions: about what the kernel takes as instructions */
+
 /* ---- assignments
  * ---------------------------------------------------------------------------------- */
 
@@ -238,10 +240,38 @@ static void for_range(struct sema *s, struct stmt *st)
 	body_with_var(s, st, known ? type_int(s->types, 8, is_signed) : NULL);
 }
 
+static void count_expr(void *arg, struct expr *e)
+{
+	++*(uint64_t *)arg;
+}
+
+/* Nested loops multiply: the whole is bounded before code is made of it. */
+static void unroll_body(struct sema *s, struct stmt *st, uint64_t times)
+{
+	uint64_t outer = s->repeats, size = 1;
+	struct diag_msg *m;
+
+	ast_walk_block(st->repeat.body, count_expr, &size);
+	s->repeats = MAX(outer, 1) * times;
+	s->unrolled += s->repeats * size;
+	if (s->unrolled > UNROLLED_MAX) {
+		m = sema_report(s, E_UNROLL, st->repeat.cond->span,
+				"unrolled, this is %" PRIu64 " times a body of %" PRIu64
+				" expressions",
+				s->repeats, size);
+		diag_primary(m, "more than %d in a script are too many", UNROLLED_MAX);
+		diag_help(m, "use a loop: for ($i : 0..%" PRIu64 ") { … }", times);
+		s->repeats = s->unrolled = 0;
+	}
+	loop_body(s, st->repeat.body);
+	s->repeats = outer;
+}
+
 static void stmt_unroll(struct sema *s, struct stmt *st)
 {
 	struct expr *n = st->repeat.cond;
 	struct diag_msg *m;
+	uint64_t times = 1;
 
 	sema_value(s, n);
 	if (n->type->kind != TYPE_POISON && !(n->folded && type_is_integer(n->type)))
@@ -251,8 +281,10 @@ static void stmt_unroll(struct sema *s, struct stmt *st)
 	else if (n->folded && (n->value < 1 || n->value > 100)) {
 		m = sema_report(s, E_UNROLL, n->span, "unroll repeats from 1 to 100 times");
 		diag_help(m, "use a loop: for ($i : 0..%" PRIu64 ") { … }", n->value);
+	} else if (n->folded) {
+		times = n->value;
 	}
-	loop_body(s, st->repeat.body);
+	unroll_body(s, st, times);
 }
 
 static void stmt_jump(struct sema *s, struct stmt *st)

@@ -251,8 +251,11 @@ static bool may_expand(struct expander *x, const struct macro_decl *d, struct ex
 	struct diag_msg *m;
 
 	if (x->s->expansions >= EXPANSIONS_MAX) {
-		sema_report(x->s, E_SIZE, e->span, "more than %d expansions of macros",
-			    EXPANSIONS_MAX);
+		if (x->s->expansions++ == EXPANSIONS_MAX)
+			diag_help(sema_report(x->s, E_SIZE, e->span,
+					      "more than %d expansions of macros", EXPANSIONS_MAX),
+				  "macros that name others twice grow without bound: put the value "
+				  "in a variable first");
 		return false;
 	}
 	for (const struct active *a = x->active; a; a = a->outer)

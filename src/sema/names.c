@@ -62,7 +62,7 @@ static bool probe_name(struct str name, enum probe_name *kind, unsigned *index)
 		enum probe_name name;
 	} names[] = {
 		{USES_ARGS, NAME_ARGS}, {USES_ARGN, NAME_ARG},  {USES_RETVAL, NAME_RETVAL},
-		{USES_CTX, NAME_CTX},   {USES_FUNC, NAME_FUNC},
+		{USES_CTX, NAME_CTX},
 	};
 	unsigned use = sema_name_uses(name);
 
@@ -76,12 +76,26 @@ static bool probe_name(struct str name, enum probe_name *kind, unsigned *index)
 	return false;
 }
 
+void sema_no_btf(struct sema *s, const struct expr *e, const char *what)
+{
+	struct diag_msg *m;
+
+	m = sema_report(s, E_BTF, e->span,
+			"%s cannot be known: this kernel shows no type information", what);
+	diag_note(m, "/sys/kernel/btf/vmlinux cannot be read");
+	diag_help(m, "the kernel must be built with CONFIG_DEBUG_INFO_BTF, and /sys be mounted");
+}
+
 static void report_probe_name(struct sema *s, struct expr *e, enum probe_name kind)
 {
 	struct str n = call_name(e);
 	const struct provider *prov = s->probe->prov;
 	struct diag_msg *m;
 
+	if (kind == NAME_ARGS && prov->args_btf && !kernel_has(s->in->kernel, FEATURE_BTF)) {
+		sema_no_btf(s, e, "the arguments of this probe");
+		return;
+	}
 	m = sema_report(s, E_PROBE_LIMIT, e->span, "%.*s is not available in %s probes", STR_ARG(n),
 			prov->name);
 	diag_label(m, s->probe->ap->span, "in this probe");
@@ -102,11 +116,8 @@ static void report_probe_name(struct sema *s, struct expr *e, enum probe_name ki
 		diag_help(m, "retval is there in kretprobe, uretprobe and fexit; in a tracepoint "
 			     "sys_exit_* use args.ret");
 		break;
-	case NAME_CTX:
-		diag_help(m, "ctx is there in kprobe, uprobe, profile and iter");
-		break;
 	default:
-		diag_help(m, "func is there in kprobe, uprobe, fentry and their return probes");
+		diag_help(m, "ctx is there in kprobe, uprobe, profile and iter");
 		break;
 	}
 }

@@ -107,6 +107,7 @@ struct provider {
 	enum space space;                    /* what args and arg0 point into unless typed */
 	bool listed;                         /* part of `-l` without a pattern */
 	bool timer;                          /* fires by itself, ends nothing: begin/end are not (auto-exit) */
+	bool args_btf;                       /* args come from the kernel's BTF and nowhere else */
 	bool once;                           /* begin, end, iter: when only such probes exist, awl leaves after them */
 
 	/* Checks the parts of an attach point (parts[0] is the provider's name), expands wildcards and

@@ -196,6 +196,7 @@ static void declare(struct sema *s)
 static void round_over_all(struct sema *s)
 {
 	s->changed = false;
+	s->unrolled = 0;
 	s->round++;
 	for (size_t i = 0; i < s->probes.n; i++)
 		sema_body(s, s->probes.v[i]);
@@ -325,6 +326,18 @@ static void fill_plan(struct sema *s)
 	p->nstrings = s->strings.n;
 }
 
+/* Running would wait for ever for something that cannot happen. */
+static void report_nothing(struct sema *s)
+{
+	struct diag_msg *m;
+
+	if (s->probes.n || diag_errors(s->in->diag))
+		return;
+	m = sema_report(s, E_PROBE_NONE, NO_SPAN,
+			"there is nothing to attach: the script has no probes");
+	diag_help(m, "write one: begin { printf(\"hello\\n\"); }");
+}
+
 bool sema_run(const struct sema_in *in, struct plan **out)
 {
 	struct sema *s = arena_new_of(in->arena, struct sema);
@@ -350,6 +363,7 @@ bool sema_run(const struct sema_in *in, struct plan **out)
 		sema_resolve(s, &decls[i]);
 	s->resolving = false;
 	infer(s);
+	report_nothing(s);
 	sema_plan(s);
 	fill_plan(s);
 	*out = s->plan;

@@ -59,6 +59,9 @@ struct sema {
 	struct plan *plan;
 	struct probe *probe;
 	unsigned round, loops, expansions;
+	uint64_t unrolled;           /* expressions that unroll loops have become */
+	uint64_t repeats;            /* of the unroll loops around, multiplied; 0: none */
+	bool too_many;               /* E_PROBE_MANY was reported */
 	const struct expr
 		*expansion; /* the block of a macro that is being checked: its span is the call's */
 	bool final, resolving, changed, settling;
@@ -82,6 +85,7 @@ void sema_group(struct sema *s, const struct probe_decl *decl, const struct prov
 		const struct attach_point *ap, struct attach_targets *targets);
 unsigned sema_name_uses(struct str name);
 bool sema_argn(struct str name, unsigned *n); /* arg12 */
+void sema_no_btf(struct sema *s, const struct expr *e, const char *what);
 void sema_macros_collect(struct sema *s);
 void sema_macros_expand(struct sema *s, struct probe_decl *decl);
 void sema_cdefs(struct sema *s);
