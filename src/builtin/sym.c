@@ -86,6 +86,71 @@ static struct val lower_usym(struct gen *g, struct expr *e, struct val want)
 	return dst;
 }
 
+/* ---- func --------------------------------------------------------------------------------
+ *
+ * The probed function: a symbol as of ksym or usym, shown by its name alone (a probe may sit a few
+ * bytes into the function). */
+
+static void cut_offset(struct buf *out, size_t from)
+{
+	char *plus = out->n > from ? memrchr(out->p + from, '+', out->n - from) : NULL;
+
+	if (!plus)
+		return;
+	out->n = (size_t)(plus - out->p);
+	*plus = '\0';
+}
+
+static void text_kfunc(struct render *r, const struct type *t, const void *v, struct buf *out)
+{
+	size_t from = out->n;
+
+	text_ksym(r, t, v, out);
+	cut_offset(out, from);
+}
+
+static void text_ufunc(struct render *r, const struct type *t, const void *v, struct buf *out)
+{
+	size_t from = out->n;
+
+	text_usym(r, t, v, out);
+	cut_offset(out, from);
+}
+
+static const struct view view_kfunc = {
+	.name = "func_t", .size = 8, .align = 8, .text = text_kfunc, .to_int = first_word};
+static const struct view view_ufunc = {
+	.name = "ufunc_t", .size = 16, .align = 8, .text = text_ufunc, .to_int = first_word};
+
+static bool is_user(const struct probe *p)
+{
+	return p->prov->space == SPACE_USER;
+}
+
+static void check_func(struct sema *s, struct expr *e)
+{
+	struct probe *p = sema_probe(s);
+
+	if (p->prov->name_type && p->prov->name_type(s, p, NAME_FUNC, 0)) {
+		e->type = type_view(sema_types(s), is_user(p) ? &view_ufunc : &view_kfunc, 0);
+		return;
+	}
+	diag_help(sema_report(s, E_PROBE_LIMIT, e->span, "func is not available in %s probes",
+			      p->prov->name),
+		  "func is there in kprobe, uprobe, fentry and their return probes");
+	e->type = &type_poison;
+}
+
+static struct val lower_func(struct gen *g, struct expr *e, struct val want)
+{
+	struct probe *p = gen_probe_of(g);
+	struct val dst = builtin_view_u64(g, e, want, p->prov->name_load(g, p, NAME_FUNC, 0).v);
+
+	if (is_user(p))
+		builtin_put(g, dst, 8, 8, ir_bini(gen_ir(g), IR_LSHR, builtin_pid_tgid(g), 32));
+	return dst;
+}
+
 /* ---- kaddr ------------------------------------------------------------------------------- */
 
 static void check_kaddr(struct sema *s, struct expr *e)
@@ -337,6 +402,18 @@ const struct builtin builtins_sym[] = {
 		.max_args = 1,
 		.check = check_usym,
 		.lower = lower_usym,
+	},
+	{
+		.name = "func",
+		.proto = "func_t func",
+		.doc = "The function that is probed, by name.\n\n"
+		       "    uprobe:libc:mem* { @[func] = count(); }\n",
+		.examples = EXAMPLES(
+			"uprobe:libc:malloc { @[func] = count(); printf(\"%s\\n\", func); }"),
+		.flags = BI_NAME,
+		.uses = USES_FUNC,
+		.check = check_func,
+		.lower = lower_func,
 	},
 	{
 		.name = "kaddr",

@@ -21,9 +21,10 @@ enum builtin_flags {
 	BI_EFFECT = 16,     /* has a side effect or reads what changes: evaluated exactly once, in order */
 	BI_MAP_ARG = 32,    /* the first argument is a map itself, not its value: print, clear, delete, len … */
 	BI_CONST = 64,      /* folded by check() to e->value */
-	BI_ADDS_ONE = 256,  /* BI_AGG whose update is an atomic +1 of the slot's one u64: count() */
+	BI_ADDS_ONE = 512,  /* BI_AGG whose update is an atomic +1 of the slot's one u64: count() */
 	BI_LAZY_ARGS = 128, /* check() types the arguments itself (sizeof-like) */
-	BI_FILLS = 256,     /* lower() writes every byte of `want`: a key need not be zeroed before (comm) */
+	BI_FILLS = 512,     /* lower() writes every byte of `want`: a key need not be zeroed before (comm) */
+	BI_OUT_ARG = 1024,  /* the last argument is a variable that check() assigns by sema_arg_out: find() */
 };
 
 struct builtin {
@@ -36,6 +37,7 @@ struct builtin {
 	uint8_t min_args, max_args;  /* checked before check() is called; 255: any number */
 	enum feature needs;          /* FEATURE_NONE, or reported as E_FEATURE */
 	unsigned uses;               /* enum probe_uses that calling it implies */
+	unsigned arg_uses;           /* the same, when it is called with arguments */
 	/* Sets e->type (TYPE_VOID for statements); reports wrong arguments. Called again on every round of the
 	 * inference, with the arguments' types filled in; messages are kept only in the last round. */
 	void (*check)(struct sema *s, struct expr *e);
