@@ -40,7 +40,8 @@ def traced_loop(bench, name, mode, job, seconds):
     """The loop's own report under one tracer, and whether the tracer's numbers add up."""
     loop = Paused(loop_command(bench, ["-t", str(seconds)], mode))
     command = job_commands(bench, mode, job, loop.pid)[name]
-    with Tracer(command, settle=0.5 if name == "bpftrace" else 0.0, count_lines=job == "printf") as tracer:
+    with Tracer(command, settle=0.5 if name == "bpftrace" else 0.0,
+                count_lines=bench.tool("lines") if job == "printf" else None) as tracer:
         result = loop.go()
     if not tracer.ok:
         return None, (tracer.err or tracer.out).strip().splitlines()[:1]
@@ -149,7 +150,7 @@ def flood(bench, name, mode, calls, pace=None):
     paced = ["-r", str(pace)] if pace else []
     loop = Paused(loop_command(bench, ["-n", str(calls), "-s", "31"] + paced, mode))
     command = job_commands(bench, mode, "printf", loop.pid)[name]
-    with Tracer(command, settle=0.5 if name == "bpftrace" else 0.0, count_lines=True) as tracer:
+    with Tracer(command, settle=0.5 if name == "bpftrace" else 0.0, count_lines=bench.tool("lines")) as tracer:
         result = loop.go()
     return tracer.lines or 0, lost_events(tracer.err + tracer.out), result["calls"], result["seconds"]
 

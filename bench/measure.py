@@ -95,17 +95,13 @@ def run_result(command, limit=120):
     return json.loads(text) if text else None
 
 
-# Lines with the loop's string, which begins like this, and what the tracer says on the same way of lines it lost.
-COUNT_LINES = '/abcdefghijkl/ { n++ } /^Lost / { lost += $2 } END { printf "%d %d", n, lost }'
-
-
 class Tracer:
     """A tracer that runs beside a target: attached after __enter__, gone after __exit__.
 
-    `out` and `err` are what it wrote; with `count_lines` the output goes to a reader that only counts: `lines` are
-    those with the loop's string in them."""
+    `out` and `err` are what it wrote; with `count_lines` the the path of `lines`) the output goes to it, and
+    `lines` are those with the loop's string in them."""
 
-    def __init__(self, command, settle=0.0, count_lines=False):
+    def __init__(self, command, settle=0.0, count_lines=None):
         self.command, self.settle, self.count_lines = command, settle, count_lines
         self.out = self.err = ""
         self.lines = None
@@ -116,8 +112,8 @@ class Tracer:
         self.counter = None
         out = self.files[0]
         if self.count_lines:
-            self.counter = subprocess.Popen(["awk", COUNT_LINES], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            text=True, env={"LC_ALL": "C", "PATH": os.environ["PATH"]})
+            self.counter = subprocess.Popen([self.count_lines], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            text=True)
             out = self.counter.stdin
         self.process = subprocess.Popen(self.command, stdout=out, stderr=self.files[1])
         if self.counter:
