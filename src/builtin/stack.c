@@ -100,19 +100,40 @@ static ir_val mix(struct ir *b, ir_val h, ir_val v)
 	return ir_bin(b, IR_XOR, h, ir_bini(b, IR_LSHR, h, 32));
 }
 
-static ir_val hash_frames(struct gen *g, ir_val entry, ir_val n, uint32_t limit)
+/* Where code of programs can be. A register that is no frame pointer leads elsewhere. */
+#define USER_CODE_MIN 4096
+#if defined(__x86_64__)
+#define USER_CODE_END (1ull << 47)
+#else
+#define USER_CODE_END (1ull << 52)
+#endif
+
+/* The hash of the `n` frames, and how many there really are: a user stack ends at the first address
+ * that is none. Programs without frame pointers give such, different ones each time: each would be
+ * a stack of its own. */
+static ir_val hash_frames(struct gen *g, ir_val entry, ir_cell n, uint32_t limit, bool user)
 {
 	struct ir *b = gen_ir(g);
 	ir_cell hash = ir_cell_new(b, "hash", false);
+	struct ir_block *ends = ir_block_new(b, "ends"), *goes = ir_block_new(b, "goes");
 	struct builtin_loop l;
-	ir_val i, frame;
+	ir_val i, frame, off;
 
-	ir_set(b, hash, n);
-	i = builtin_loop_begin(g, &l, n, limit);
+	ir_set(b, hash, ir_const(b, 0));
+	i = builtin_loop_begin(g, &l, ir_get(b, n), limit);
 	frame = ir_load(b, 8, ir_bin(b, IR_ADD, entry, ir_bini(b, IR_SHL, i, 3)), 8, IR_MEM_NONE);
+	if (user) {
+		off = ir_bini(b, IR_SUB, frame, USER_CODE_MIN);
+		ir_br(b, ir_bin(b, IR_ULT, off, ir_const(b, USER_CODE_END - USER_CODE_MIN)), goes,
+		      ends, IR_LIKELY_YES);
+		ir_at(b, ends);
+		ir_set(b, n, i);
+		ir_jmp(b, l.done);
+		ir_at(b, goes);
+	}
 	ir_set(b, hash, mix(b, ir_get(b, hash), frame));
 	builtin_loop_end(g, &l);
-	return ir_get(b, hash);
+	return mix(b, ir_get(b, hash), ir_get(b, n));
 }
 
 /* Programs that the kernel calls directly see their own way in on top of the stack: the program,
@@ -167,9 +188,10 @@ static ir_val glue_frames(struct gen *g, struct val frames, ir_val n, uint64_t g
 	return ir_bound(b, ir_get(b, first), 1);
 }
 
-/* Fills `frames` from its second word on with up to `max` frames; the result is their number. A
- * stack that cannot be walked has none. */
-static ir_val read_frames(struct gen *g, const struct type *t, struct val frames, uint32_t max)
+/* Fills `frames` from byte `at` on with up to `max` frames; the result is their number. A stack
+ * that cannot be walked has none. */
+static ir_val read_frames(struct gen *g, const struct type *t, struct val frames, int32_t at,
+			  uint32_t max)
 {
 	struct ir *b = gen_ir(g);
 	bool user = t->stack.kind == STACK_USER;
@@ -177,7 +199,7 @@ static ir_val read_frames(struct gen *g, const struct type *t, struct val frames
 	struct ir_block *none = ir_block_new(b, "none"), *some = ir_block_new(b, "some");
 	ir_val r;
 
-	r = IR_CALL(b, BPF_FUNC_get_stack, gen_ctx(g), builtin_addr(g, frames, 8),
+	r = IR_CALL(b, BPF_FUNC_get_stack, gen_ctx(g), builtin_addr(g, frames, at),
 		    ir_const(b, max * 8),
 		    ir_const(b, user ? BPF_F_USER_STACK : own_frames(gen_probe_of(g))));
 	ir_set(b, bytes, r);
@@ -208,32 +230,85 @@ static void insert_stack(struct gen *g, ir_val key, ir_val entry)
 	ir_at(b, done);
 }
 
-/* One frame more than wanted is read where the first may be glue; the entry for the map then begins
- * one word later, so that its count stands in front of what is kept. */
+/* Kernel stacks: one frame more than wanted is read where the first may be glue. The result is
+ * where the entry for the map begins, one word later then, so that its count stands in front of
+ * what is kept. */
+static ir_val kernel_frames(struct gen *g, const struct type *t, struct val frames, uint32_t limit,
+			    ir_cell n)
+{
+	struct ir *b = gen_ir(g);
+	uint64_t glue = syscall_glue(g);
+	ir_val read = read_frames(g, t, frames, 8, limit + (glue != 0)), first;
+	ir_val entry = builtin_addr(g, frames, 0);
+
+	ir_set(b, n, read);
+	if (glue) {
+		first = glue_frames(g, frames, read, glue);
+		entry = ir_bin(b, IR_ADD, entry, ir_bini(b, IR_SHL, first, 3));
+		ir_set(b, n, ir_bin(b, IR_SUB, read, first));
+	}
+	return entry;
+}
+
+/* User stacks: at a function's entry the walk by frame pointers goes from the function to its
+ * caller's caller, on most kernels. Frames are read one word further back, to make room:
+ *
+ *	read          | -     | -      | ip     | frame 1 | …
+ *	missed        | count | ip     | caller | frame 1 | …
+ *	frame 1 is it | -     | count  | ip     | frame 1 | …
+ */
+static ir_val user_frames(struct gen *g, const struct type *t, struct val frames, uint32_t limit,
+			  ir_cell n)
+{
+	struct ir *b = gen_ir(g);
+	struct probe *p = gen_probe_of(g);
+	struct ir_block *look = ir_block_new(b, "look"), *add = ir_block_new(b, "add");
+	struct ir_block *done = ir_block_new(b, "callers");
+	ir_cell first = ir_cell_new(b, "first", false);
+	ir_val caller = 0, ip;
+
+	if (!p->prov->caller || !p->prov->caller(g, p, &caller)) {
+		ir_set(b, n, read_frames(g, t, frames, 8, limit));
+		return builtin_addr(g, frames, 0);
+	}
+	ir_set(b, first, ir_const(b, 1));
+	builtin_put(g, frames, 8, 24, ir_const(b, 0));
+	ir_set(b, n, read_frames(g, t, frames, 16, limit));
+	ir_br(b, ir_get(b, n), look, done, IR_LIKELY_YES);
+	ir_at(b, look);
+	ir_br(b, ir_bin(b, IR_EQ, ir_load(b, 8, frames.v, frames.off + 24, IR_MEM_NONE), caller),
+	      done, add, IR_LIKELY_NO);
+	ir_at(b, add);
+	ip = ir_load(b, 8, frames.v, frames.off + 16, IR_MEM_NONE);
+	ir_store(b, 8, frames.v, frames.off + 8, ip);
+	ir_store(b, 8, frames.v, frames.off + 16, caller);
+	ir_set(b, first, ir_const(b, 0));
+	ir_set(b, n, ir_bini(b, IR_ADD, ir_get(b, n), 1));
+	ir_jmp(b, done);
+	ir_at(b, done);
+	return ir_bin(b, IR_ADD, builtin_addr(g, frames, 0),
+		      ir_bini(b, IR_SHL, ir_bound(b, ir_get(b, first), 1), 3));
+}
+
 static struct val lower_stack(struct gen *g, struct expr *e, struct val want)
 {
 	struct ir *b = gen_ir(g);
 	const struct type *t = e->type;
+	bool user = t->stack.kind == STACK_USER;
 	uint32_t limit = MIN(t->stack.limit, gen_plan(g)->stack_limit);
-	uint64_t glue = t->stack.kind == STACK_KERNEL ? syscall_glue(g) : 0;
 	struct val dst = builtin_place(g, e, want);
-	struct val frames = gen_temp_bytes(g, 8 + 8 * (gen_plan(g)->stack_limit + 1), 8, false);
+	struct val frames = gen_temp_bytes(g, 16 + 8 * (gen_plan(g)->stack_limit + 1), 8, false);
 	struct val key = gen_temp_bytes(g, 8, 8, false);
-	ir_val n = read_frames(g, t, frames, limit + (glue != 0)), entry, hash, tgid;
+	ir_cell count = ir_cell_new(b, "frames", false);
+	ir_val entry = user ? user_frames(g, t, frames, limit, count)
+			    : kernel_frames(g, t, frames, limit, count);
+	ir_val hash = hash_frames(g, entry, count, limit, user);
+	ir_val n = ir_bound(b, ir_get(b, count), limit), tgid;
 
-	entry = builtin_addr(g, frames, 0);
-	if (glue) {
-		ir_val first = glue_frames(g, frames, n, glue);
-
-		entry = ir_bin(b, IR_ADD, entry, ir_bini(b, IR_SHL, first, 3));
-		n = ir_bound(b, ir_bin(b, IR_SUB, n, first), limit);
-	}
-	hash = hash_frames(g, entry, n, limit);
 	ir_store(b, 8, key.v, key.off, hash);
 	ir_store(b, 8, entry, 0, n);
 	insert_stack(g, builtin_addr(g, key, 0), entry);
-	tgid = t->stack.kind == STACK_USER ? ir_bini(b, IR_LSHR, builtin_pid_tgid(g), 32)
-					   : ir_const(b, 0);
+	tgid = user ? ir_bini(b, IR_LSHR, builtin_pid_tgid(g), 32) : ir_const(b, 0);
 	builtin_put(g, dst, 8, 0, hash);
 	builtin_put(g, dst, 4, 8, tgid);
 	builtin_put(g, dst, 2, 12, n);

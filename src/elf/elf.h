@@ -161,6 +161,9 @@ void symbolizer_mapping(struct symbolizer *s, int pid, const struct sym_mapping 
 void symbolizer_exec(struct symbolizer *s, int pid); /* its mappings are gone, new ones follow */
 void symbolizer_fork(struct symbolizer *s, int parent, int child);
 void symbolizer_exit(struct symbolizer *s, int pid);
+/* A file that will be asked for, opened now: it may be deleted, or its process gone from a root of
+ * its own, by then. */
+void symbolizer_offer(struct symbolizer *s, const char *path);
 void symbolizer_missed(struct symbolizer *s); /* something was not told: read again when needed */
 
 /* Names a user address of a process: mapped files by symtab/dynsym/MiniDebugInfo/debug file, perf

@@ -5,7 +5,8 @@
  *                                device, inode and generation of one seen before need no opening
  *
  * A path counts only when the inode number is that of the mapping: what the process (or somebody
- * who can rename its files) put there since is another file. Files stay open (or mapped) for good,
+ * who can rename its files) put there since is another file. The files that a script probes are
+ * offered beforehand, and need no path. Files stay open (or mapped) for good,
  * because they may be deleted before their names are asked for; only so many, though: the process
  * being traced must not use up our descriptors. What comes after is opened when it is needed. */
 #include "elf/elf_priv.h"
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum {
@@ -23,32 +25,21 @@ enum {
 	MAX_PARENTS = 16, /* looked at for a root in which a path makes sense */
 };
 
-/* Looks before opening: to open a device or a FIFO can have effects. */
-static int reopen_regular(int fd, uint64_t ino)
+/* From an O_PATH descriptor, which it takes (negative: none), to one for reading; -1 when it is not
+ * the file wanted (`ino` 0: any). Looks before opening: to open a device can have effects. */
+static int open_regular(int fd, uint64_t ino)
 {
 	char path[64];
 	struct stat st;
 	int r = -1;
 
+	if (fd < 0)
+		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == ino)
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (!ino || st.st_ino == ino))
 		r = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	close(fd);
 	return r;
-}
-
-static int open_in_root_of(int pid, const char *path, uint64_t ino)
-{
-	int fd = proc_open_in_root(pid, path, O_PATH);
-
-	return fd < 0 ? -1 : reopen_regular(fd, ino);
-}
-
-static int open_in_our_root(const char *path, uint64_t ino)
-{
-	int fd = open(path, O_PATH | O_CLOEXEC);
-
-	return fd < 0 ? -1 : reopen_regular(fd, ino);
 }
 
 static int open_by_path(struct symbolizer *s, int pid, const char *path, uint64_t ino)
@@ -58,10 +49,10 @@ static int open_by_path(struct symbolizer *s, int pid, const char *path, uint64_
 	for (int i = 0; fd < 0 && pid > 0 && i < MAX_PARENTS; i++) {
 		struct process *p = process_find(s, pid);
 
-		fd = open_in_root_of(pid, path, ino);
+		fd = open_regular(proc_open_in_root(pid, path, O_PATH), ino);
 		pid = p ? p->parent : 0;
 	}
-	return fd >= 0 ? fd : open_in_our_root(path, ino);
+	return fd >= 0 ? fd : open_regular(open(path, O_PATH | O_CLOEXEC), ino);
 }
 
 /* The very file that is mapped: through map_files when we may, else by path and inode number. */
@@ -74,7 +65,7 @@ static int open_mapped(int pid, const struct proc_map *m)
 		 m->end);
 	if (stat(path, &st) == 0)
 		return S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-	return open_in_root_of(pid, m->path, m->ino);
+	return open_regular(proc_open_in_root(pid, m->path, O_PATH), m->ino);
 }
 
 /* Takes the descriptor. */
@@ -103,6 +94,24 @@ static struct module *module_of(struct symbolizer *s, int fd, const char *path)
 	m->elf = elf_open_fd(fd, path, NULL);
 	hvec_push(&s->modules, m);
 	return m;
+}
+
+void symbolizer_offer(struct symbolizer *s, const char *path)
+{
+	int fd = open_regular(open(path, O_PATH | O_CLOEXEC), 0);
+	struct module *m = fd >= 0 ? module_of(s, fd, path) : NULL;
+
+	if (m)
+		hvec_push(&s->offered, m);
+}
+
+static struct module *find_offered(const struct symbolizer *s, const struct sym_mapping *m)
+{
+	for (size_t i = 0; i < s->offered.n; i++)
+		if (s->offered.v[i]->ino == m->ino &&
+		    s->offered.v[i]->dev == makedev(m->maj, m->min))
+			return s->offered.v[i];
+	return NULL;
 }
 
 static void *intern(struct strmap *map, struct buf *key)
@@ -146,10 +155,14 @@ struct mapped_file *file_of_told(struct symbolizer *s, int pid, const struct sym
 {
 	struct buf key = BUF_INIT;
 	struct mapped_file *f;
+	struct module *known;
 	int fd = -1;
 
 	if (m->path[0] != '/')
 		return file_get(s, NULL, 0, m->path);
+	known = find_offered(s, m);
+	if (known)
+		return file_get(s, known, m->ino, m->path);
 	buf_printf(&key, "%x:%x %" PRIx64 " %" PRIx64 " %s", m->maj, m->min, m->ino, m->generation,
 		   m->path);
 	f = intern(&s->inodes, &key);

@@ -45,6 +45,7 @@ struct symbolizer {
 	VEC(struct perfmap *) old_perfmaps; /* replaced, but their names are in use */
 	struct strmap files;                /* "MODULE PATH" → struct mapped_file */
 	struct strmap inodes;               /* "DEVICE INODE GENERATION PATH" → the same */
+	VEC(struct module *) offered;       /* modules known before anybody mapped them */
 	bool following;                     /* somebody tells us what processes do */
 	uint32_t nexited, nkept; /* exits so far, exited processes still in `processes` */
 	void (*update)(void *arg);

@@ -43,6 +43,7 @@ void symbolizer_free(struct symbolizer *s)
 		perfmap_free(s->old_perfmaps.v[i]);
 	hvec_release(&s->processes);
 	hvec_release(&s->modules);
+	hvec_release(&s->offered);
 	hvec_release(&s->old_perfmaps);
 	elf_close(s->vdso);
 	arena_free(s->arena);

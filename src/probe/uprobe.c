@@ -58,20 +58,21 @@ static bool parse_place(struct request *r, struct str text)
 }
 
 static void push_place(struct request *r, struct elf *f, const char *name,
-		       const struct placement *pl)
+		       const struct placement *pl, bool inside)
 {
 	struct arena *a = sema_arena(r->s);
 
-	probe_push(r->s, r->out,
-		   (struct attach_target){
-			   .name = arena_printf(a, "%s:%s:%s", r->prov->name, elf_path(f), name),
-			   .module = arena_strdup(a, elf_path(f)),
-			   .symbol = arena_strdup(a, name),
-			   .addr = pl->offset,
-			   .a = is_return(r),
-			   .b = pl->cost | (pl->moved ? USER_MOVED : 0),
-			   .pid = sema_input(r->s)->pid,
-		   });
+	probe_push(
+		r->s, r->out,
+		(struct attach_target){
+			.name = arena_printf(a, "%s:%s:%s", r->prov->name, elf_path(f), name),
+			.module = arena_strdup(a, elf_path(f)),
+			.symbol = arena_strdup(a, name),
+			.addr = pl->offset,
+			.a = is_return(r),
+			.b = pl->cost | (pl->moved ? USER_MOVED : 0) | (inside ? USER_INSIDE : 0),
+			.pid = sema_input(r->s)->pid,
+		});
 }
 
 static bool refuse(struct request *r, struct elf *f, const char *name, const char *why)
@@ -96,7 +97,7 @@ static bool add_exact(struct request *r, struct elf *f, const char *name, uint64
 	}
 	if (pl.cost == COST_REFUSED)
 		return refuse(r, f, name, pl.why);
-	push_place(r, f, name, &pl);
+	push_place(r, f, name, &pl, exact);
 	return true;
 }
 
@@ -179,7 +180,7 @@ static void add_match(struct request *r, struct elf *f, const struct elf_func *f
 	}
 	if (is_return(r))
 		pl.offset = fn->offset;
-	push_place(r, f, fn->name, &pl);
+	push_place(r, f, fn->name, &pl, false);
 }
 
 static bool add_matching(struct request *r, struct elf *f)
@@ -401,6 +402,7 @@ const struct provider provider_uprobe = {
 	.plan = user_plan,
 	.name_type = uprobe_name_type,
 	.name_load = uprobe_name_load,
+	.caller = user_caller,
 	.attach = uprobe_attach,
 	.list = uprobe_list,
 	.explain = user_explain,

@@ -16,6 +16,27 @@ void user_plan(struct sema *s, struct probe *p)
 		p->attach_type = TRACE_UPROBE_MULTI;
 }
 
+/* x86 calls leave it on top of the stack, arm64 calls in a register. */
+bool user_caller(struct gen *g, struct probe *p, ir_val *out)
+{
+	const struct type *u64 = type_int(gen_types(g), 8, false);
+	struct ir *b = gen_ir(g);
+
+	for (size_t i = 0; i < p->ntargets; i++)
+		if (p->targets[i].b & USER_INSIDE)
+			return false;
+#if defined(__x86_64__)
+	*out = gen_load(g, val_mem(u64, ir_load(b, 8, gen_ctx(g), regs_sp(), IR_MEM_INVARIANT), 0,
+				   SPACE_USER));
+	return true;
+#elif defined(__aarch64__)
+	*out = ir_load(b, 8, gen_ctx(g), regs_named(STR("r30")), IR_MEM_INVARIANT);
+	return true;
+#else
+	return false;
+#endif
+}
+
 struct val user_arg(struct gen *g, unsigned index)
 {
 	const struct type *u64 = type_int(gen_types(g), 8, false);

@@ -5,9 +5,9 @@
 #include "elf/elf.h"
 #include "probe/probe.h"
 
-/* attach_target.b of user probes: what a hit costs (enum probe_cost), and whether an endbr64 was
- * skipped. */
-enum { USER_MOVED = 256 };
+/* attach_target.b of user probes: what a hit costs (enum probe_cost), whether an endbr64 was
+ * skipped, and whether it is not a function's entry but a place inside. */
+enum { USER_MOVED = 256, USER_INSIDE = 512 };
 
 /* Plans a kprobe-type program attached by uprobe multi links where the kernel has them. */
 void user_plan(struct sema *s, struct probe *p);
@@ -21,5 +21,7 @@ bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 		bool (*fn)(void *arg, struct elf *f), void *arg);
 /* arg0, arg1 … at a function's entry; beyond the registers from the stack. */
 struct val user_arg(struct gen *g, unsigned index);
+/* The return address at a function's entry; false when a target is not an entry. */
+bool user_caller(struct gen *g, struct probe *p, ir_val *out);
 
 #endif

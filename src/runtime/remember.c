@@ -21,9 +21,10 @@
 #include "runtime/mapread.h"
 #include "runtime/remember.h"
 
-#define EVERY_NS 200000000ull
-#define SHARE    50 /* one part of so many of the time */
-#define TGID_OFF 8  /* in a stack value (see stack.c) and in a usym */
+#define EVERY_NS    200000000ull
+#define MAX_OFFERED 64
+#define SHARE       50 /* one part of so many of the time */
+#define TGID_OFF    8  /* in a stack value (see stack.c) and in a usym */
 
 struct place {
 	uint32_t map, off;
@@ -110,12 +111,31 @@ struct remember *remember_new(const struct program *p)
 	return m;
 }
 
+/* The files that are probed, a few of them. */
+static void offer_files(struct run *r)
+{
+	const char *last = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->p->nprogs; i++)
+		for (size_t k = 0; k < r->p->progs[i].ntargets && n < MAX_OFFERED; k++) {
+			const char *path = r->p->progs[i].targets[k].module;
+
+			if (!path || path[0] != '/' || strcmp(path, last) == 0)
+				continue;
+			symbolizer_offer(r->host.render.syms, path);
+			last = path;
+			n++;
+		}
+}
+
 void remember_start(struct run *r)
 {
 	struct remember *m = r->remember;
 
 	if (!m || !m->wanted || m->follow || r->o.dry_run || !r->host.render.syms)
 		return;
+	offer_files(r);
 	m->follow = follow_new(r->host.render.syms);
 	if (m->follow)
 		symbolizer_follow(r->host.render.syms, follow_take, m->follow);
