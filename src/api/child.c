@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "api/session.h"
@@ -56,17 +57,56 @@ static _Noreturn void child_main(char **words, int wait_fd)
 	_exit(127);
 }
 
-/* False, with `e` set, when there is no such program: found out before anything is attached. */
+/* 0, or the errno that tells most about why the file cannot be run. */
+static int cannot_run(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno;
+	return !S_ISREG(st.st_mode) || access(path, X_OK) < 0 ? EACCES : 0;
+}
+
+/* As execvp() looks for it. */
+static int search_path(const char *name)
+{
+	struct str dirs = str_of(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+	int why = ENOENT;
+	char path[4096];
+
+	if (strchr(name, '/'))
+		return cannot_run(name);
+	while (dirs.p && dirs.n) {
+		struct str dir = str_cut(&dirs, ':');
+		int r;
+
+		snprintf(path, sizeof(path), "%.*s/%s", (int)dir.n, dir.p, name);
+		r = cannot_run(path);
+		if (r == 0)
+			return 0;
+		if (r == EACCES)
+			why = r;
+	}
+	return why;
+}
+
+/* An error when there is no such program: found out before anything is attached. */
 static int check_program(const char *name, struct err *e)
 {
-	char path[4096];
-	struct err inner = {0};
+	int why = search_path(name);
 
-	if (elf_resolve(str_of(name), 0, path, sizeof(path), &inner) == 0 ||
-	    access(name, X_OK) == 0)
+	if (why == 0)
 		return 0;
-	err_plain(e, ENOENT, "cannot start \"%s\": no such program in $PATH", name);
-	return -ENOENT;
+	if (why != ENOENT)
+		err_plain(e, why, "cannot start \"%s\": it is not an executable file", name);
+	else if (strchr(name, '/'))
+		err_plain(e, why, "cannot start \"%s\": no such file", name);
+	else
+		err_plain(e, why, "cannot start \"%s\": no such program in $PATH", name);
+	err_hint(
+		e,
+		"-c takes a program and its arguments; a shell's work needs one: -c 'sh -c \"…\"'");
+	return -why;
 }
 
 int child_spawn(const char *command, int *pid, int *go, struct err *e)
@@ -76,7 +116,9 @@ int child_spawn(const char *command, int *pid, int *go, struct err *e)
 
 	if (!copy || split_words(copy, words, MAX_WORDS) == 0) {
 		free(copy);
-		return err_plain(e, EINVAL, "the command to trace is empty");
+		err_plain(e, EINVAL, "the command of -c is empty");
+		err_hint(e, "-c takes a program and its arguments: -c 'ls -l'");
+		return -EINVAL;
 	}
 	r = check_program(words[0], e);
 	if (r == 0 && pipe2(fds, O_CLOEXEC) < 0)

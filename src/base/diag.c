@@ -108,6 +108,22 @@ static bool same_span(struct span a, struct span b)
 	return a.off == b.off && a.len == b.len && a.file == b.file;
 }
 
+/* Messages quote scripts and files: what would steer the terminal does not get there. */
+static const char *format(struct arena *a, const char *fmt, va_list ap)
+{
+	char *text = arena_vprintf(a, fmt, ap);
+
+	for (char *p = text; *p; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7f)
+			*p = '?';
+		else if (c == 0xc2 && (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xa0)
+			p[0] = p[1] = '?';
+	}
+	return text;
+}
+
 struct diag_msg *diag_report(struct diag *d, enum diag_code code, struct span s, const char *fmt,
 			     ...)
 {
@@ -125,7 +141,7 @@ struct diag_msg *diag_report(struct diag *d, enum diag_code code, struct span s,
 	m->code = code;
 	m->span = s;
 	va_start(ap, fmt);
-	m->text = arena_vprintf(d->arena, fmt, ap);
+	m->text = format(d->arena, fmt, ap);
 	va_end(ap);
 	*head = m;
 	vec_push(d->arena, &d->msgs, m);
@@ -140,7 +156,7 @@ void diag_primary(struct diag_msg *m, const char *fmt, ...)
 	if (!m)
 		return;
 	va_start(ap, fmt);
-	m->primary = arena_vprintf(m->arena, fmt, ap);
+	m->primary = format(m->arena, fmt, ap);
 	va_end(ap);
 }
 
@@ -151,7 +167,7 @@ void diag_label(struct diag_msg *m, struct span s, const char *fmt, ...)
 	if (!m)
 		return;
 	va_start(ap, fmt);
-	vec_push(m->arena, &m->labels, (struct diag_label){s, arena_vprintf(m->arena, fmt, ap)});
+	vec_push(m->arena, &m->labels, (struct diag_label){s, format(m->arena, fmt, ap)});
 	va_end(ap);
 }
 
@@ -162,7 +178,7 @@ void diag_note(struct diag_msg *m, const char *fmt, ...)
 	if (!m)
 		return;
 	va_start(ap, fmt);
-	vec_push(m->arena, &m->notes, arena_vprintf(m->arena, fmt, ap));
+	vec_push(m->arena, &m->notes, format(m->arena, fmt, ap));
 	va_end(ap);
 }
 
@@ -173,7 +189,7 @@ void diag_help(struct diag_msg *m, const char *fmt, ...)
 	if (!m)
 		return;
 	va_start(ap, fmt);
-	vec_push(m->arena, &m->helps, arena_vprintf(m->arena, fmt, ap));
+	vec_push(m->arena, &m->helps, format(m->arena, fmt, ap));
 	va_end(ap);
 }
 

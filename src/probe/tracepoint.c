@@ -105,22 +105,27 @@ static int group_of(const struct attach_target *t)
 	return is_raw_sys(t) ? TP_RAW_SYS : TP_RAW;
 }
 
-static bool tracepoint_share(unsigned uses, const struct attach_target *a,
+static bool tracepoint_share(struct kernel *k, unsigned uses, const struct attach_target *a,
 			     const struct attach_target *b)
 {
 	if (uses & USES_ARGS)
 		return strcmp(a->name, b->name) == 0;
-	return group_of(a) == group_of(b);
+	/* System calls are told apart by their numbers. */
+	if (group_of(a) == group_of(b) &&
+	    (group_of(a) == TP_SYS_ENTER || group_of(a) == TP_SYS_EXIT))
+		return true;
+	return group_of(a) == group_of(b) && !probe_needs_cookie(k, uses, FEATURE_RAW_TP_COOKIE);
 }
 
-/* Events that were made at run time (kprobe_events and their like) have no raw tracepoint. */
+/* Events that were made at run time (kprobe_events and their like) have no raw tracepoint. Without
+ * the right to read tracefs, raw is what can be attached to at all. */
 static bool has_raw(struct sema *s, const struct attach_target *t)
 {
 	struct tp_format f;
 	struct err e = {0};
 
 	if (kernel_tp_format(sema_kernel(s), sema_arena(s), t->module, t->symbol, &f, &e) < 0)
-		return false;
+		return e.code == EACCES || e.code == EPERM;
 	for (size_t i = 0; i < f.nfields; i++) {
 		if (str_starts(str_of(f.fields[i].name), STR("__probe_")))
 			return false;
@@ -131,8 +136,8 @@ static bool has_raw(struct sema *s, const struct attach_target *t)
 static void plan_target(struct sema *s, struct probe *p, struct attach_target *t)
 {
 	t->a = TP_PERF;
-	if (!kernel_has(sema_kernel(s), FEATURE_RAW_TP))
-		return;
+	if (!kernel_has(sema_kernel(s), FEATURE_RAW_TP) || (p->uses & USES_KFUNC))
+		return; /* raw tracepoints may call no kernel functions */
 	if (is_syscall(t))
 		syscall_target(t);
 	else if (is_raw_sys(t))
@@ -164,30 +169,47 @@ static void tracepoint_plan(struct sema *s, struct probe *p)
 }
 
 static const struct type *args_type(struct arena *a, struct types *ts,
-				    const struct attach_target *t)
+				    const struct attach_target *t, struct err *e)
 {
 	struct tp_format f;
-	struct err e = {0};
 
-	if (kernel_tp_format(types_kernel(ts), a, t->module, t->symbol, &f, &e) < 0)
+	if (kernel_tp_format(types_kernel(ts), a, t->module, t->symbol, &f, e) < 0)
 		return NULL;
 	return type_from_tracepoint(ts, &f);
+}
+
+static const struct type *report_format(struct sema *s, struct probe *p, const struct err *e)
+{
+	struct diag_msg *m = sema_report(s, E_PROBE_TARGET, p->ap->span,
+					 "the arguments of %s cannot be known: %s",
+					 p->targets[0].name, e->what);
+
+	if (e->code == EACCES || e->code == EPERM)
+		diag_help(m, "reading tracefs needs CAP_DAC_READ_SEARCH: run as root, or give the "
+			     "program the capability");
+	else
+		diag_help(m, "is tracefs mounted? mount -t tracefs tracefs /sys/kernel/tracing");
+	return &type_poison;
 }
 
 static const struct type *tracepoint_name_type(struct sema *s, struct probe *p,
 					       enum probe_name name, unsigned index)
 {
+	struct err e = {0};
+
 	if (name != NAME_ARGS)
 		return NULL;
 	if (!p->data)
-		p->data = (void *)args_type(sema_arena(s), sema_types(s), &p->targets[0]);
-	return p->data;
+		p->data = (void *)args_type(sema_arena(s), sema_types(s), &p->targets[0], &e);
+	return p->data ? p->data : report_format(s, p, &e);
 }
 
 static struct val tracepoint_name_load(struct gen *g, struct probe *p, enum probe_name name,
 				       unsigned index)
 {
-	return val_mem(args_type(gen_arena(g), gen_types(g), &p->targets[0]), gen_ctx(g), 0,
+	struct err e = {0};
+
+	return val_mem(args_type(gen_arena(g), gen_types(g), &p->targets[0], &e), gen_ctx(g), 0,
 		       SPACE_CTX);
 }
 
@@ -245,7 +267,8 @@ static int attach_perf(struct attach_env *env, const struct attach_target *t,
 	if (r == 0) {
 		attr.config = f.id;
 		/* One event is enough: it fires on all CPUs. */
-		r = probe_attach_perf(env, p, &attr, 0, false, t->id, true, e);
+		r = probe_attach_perf(env, p, &attr, 0, false,
+				      t->id, true, e);
 	}
 	arena_free(a);
 	return r;
@@ -258,9 +281,11 @@ static int attach_target(struct attach_env *env, const struct attach_target *t,
 	case TP_PERF:
 		return attach_perf(env, t, p, e);
 	case TP_RAW:
-		return attach_raw(env, t->symbol, p, t->id, e);
+		return attach_raw(env, t->symbol, p, probe_cookie(env, t, FEATURE_RAW_TP_COOKIE),
+				  e);
 	default:
-		return attach_raw(env, syscall_raw_name(t), p, t->id, e);
+		return attach_raw(env, syscall_raw_name(t), p,
+				  probe_cookie(env, t, FEATURE_RAW_TP_COOKIE), e);
 	}
 }
 
@@ -283,6 +308,7 @@ static int tracepoint_attach(struct attach_env *env, const struct attach_prog *p
 struct listing {
 	struct kernel *kernel;
 	struct str category, event;
+	bool either; /* the category may be the event's name */
 	bool verbose;
 	list_fn fn;
 	void *arg;
@@ -310,13 +336,20 @@ static int list_verbose(struct listing *l, const char *line, const char *categor
 	return r;
 }
 
+/* tracepoint:TEXT, with one part only, names a category or an event of any category. */
+static bool is_listed(const struct listing *l, struct str category, struct str event)
+{
+	if (str_glob(l->category, category))
+		return str_glob(l->event, event);
+	return l->either && str_glob(l->category, event);
+}
+
 static int list_one(void *arg, const char *category, const char *event)
 {
 	struct listing *l = arg;
 	char line[512];
 
-	if (strcmp(category, "ftrace") == 0 || !str_glob(l->category, str_of(category)) ||
-	    !str_glob(l->event, str_of(event)))
+	if (strcmp(category, "ftrace") == 0 || !is_listed(l, str_of(category), str_of(event)))
 		return 0;
 	snprintf(line, sizeof(line), "tracepoint:%s:%s", category, event);
 	return l->verbose ? list_verbose(l, line, category, event) : l->fn(l->arg, line, NULL);
@@ -325,8 +358,13 @@ static int list_one(void *arg, const char *category, const char *event)
 static int tracepoint_list(struct kernel *k, int pid, const struct attach_point *pattern,
 			   bool verbose, list_fn fn, void *arg, struct err *e)
 {
-	struct listing l = {k,  probe_pattern(pattern, 1), probe_pattern(pattern, 2), verbose, fn,
-			    arg};
+	struct listing l = {.kernel = k,
+			    .category = probe_pattern(pattern, 1),
+			    .event = probe_pattern(pattern, 2),
+			    .either = pattern->nparts == 2,
+			    .verbose = verbose,
+			    .fn = fn,
+			    .arg = arg};
 
 	return kernel_tp_each(k, list_one, &l, e);
 }
