@@ -56,6 +56,7 @@ struct awl_opts {
 	const char *const *disabled_features; /* names as in awl_info(), NULL-terminated; NULL */
 	int color;              /* diagnostics with ANSI colours */
 	int json_diagnostics;   /* awl_error() after awl_compile() is JSON, one object a line */
+	const char *traceable_functions; /* file: kernel functions open to kprobes, "name [module]" a line; NULL: asked of the kernel */
 };
 
 /* A session. NULL options are all defaults. Never NULL; errors come from the functions below. */
@@ -71,6 +72,7 @@ struct awl_compile_opts {
 	size_t size;
 	const char *const *params; /* $1, $2 …: NULL-terminated; NULL: none */
 	unsigned dump;             /* AWL_DUMP_…: texts for awl_dump_text() */
+	const char *probe_filter;  /* extended regular expression: only probes whose full name it matches, and begin and end; NULL */
 };
 
 enum { AWL_DUMP_AST = 1, AWL_DUMP_TYPES = 2, AWL_DUMP_IR = 4, AWL_DUMP_BPF = 8 };
@@ -111,10 +113,13 @@ AWL_API uint64_t awl_lost(const struct awl *awl, enum awl_loss cause);
 
 /* ---- without a script -------------------------------------------------------------------------------- */
 
-/* Probes that match (`tracepoint:sched:*`; "" lists all kinds of the kernel), one call for each; `detail` has
- * argument lines with `verbose` in the options, or is NULL. */
+/* Probes that match (`tracepoint:sched:*`, several between commas; "" lists all kinds of the kernel), one call
+ * for each; `detail` has argument lines with `verbose` in the options, or is NULL. "struct NAME", "union NAME"
+ * and "enum NAME" (`*` in NAME) list types of the kernel, whole with `verbose`. */
 typedef int (*awl_list_fn)(void *arg, const char *probe, const char *detail);
 AWL_API int awl_list(struct awl *awl, const char *pattern, awl_list_fn fn, void *arg);
+/* The places that the compiled script's probes will be attached to, by full name; `detail` as above. */
+AWL_API int awl_list_script(struct awl *awl, awl_list_fn fn, void *arg);
 /* The formatted script, to be released with free(); NULL after an error. */
 AWL_API char *awl_format(struct awl *awl, const char *name, const char *text);
 /* The documentation of builtins and probes: all (`name` NULL) or one. -ENOENT: there is none. */

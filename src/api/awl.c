@@ -35,7 +35,8 @@ struct awl *awl_new(const struct awl_opts *opts)
 	if (!awl)
 		abort();
 	opts_copy(&awl->opts, sizeof(awl->opts), opts, opts ? opts->size : 0);
-	awl->kernel = kernel_new(NULL);
+	awl->kernel = kernel_new(
+		&(struct kernel_paths){.functions = awl->opts.traceable_functions});
 	awl->child_go = -1;
 	disable_features(awl->kernel, awl->opts.disabled_features);
 	out_init(&awl->out, awl->opts.out_fd > 0 ? awl->opts.out_fd : STDOUT_FILENO,
@@ -128,17 +129,35 @@ static int check_pid(struct awl *awl)
 	return session_fail(awl, &e);
 }
 
+/* NULL without a filter; *bad with one that is no regular expression. */
+static regex_t *make_filter(struct awl *awl, const char *text, regex_t *re, int *bad)
+{
+	struct err e = {0};
+	char why[128];
+	int r = text ? regcomp(re, text, REG_EXTENDED | REG_NOSUB) : 0;
+
+	if (!text || r == 0)
+		return text ? re : NULL;
+	regerror(r, re, why, sizeof(why));
+	err_plain(&e, EINVAL, "the filter of probes \"%s\" is no regular expression: %s", text,
+		  why);
+	*bad = session_fail(awl, &e);
+	return NULL;
+}
+
 int awl_compile(struct awl *awl, const char *name, const char *text,
 		const struct awl_compile_opts *opts)
 {
 	struct awl_compile_opts o;
 	struct diag *d;
 	struct arena *a;
+	regex_t re, *filter;
 	int r = check_pid(awl);
 
 	opts_copy(&o, sizeof(o), opts, opts ? opts->size : 0);
 	if (r == 0)
 		r = start_child(awl);
+	filter = r == 0 ? make_filter(awl, o.probe_filter, &re, &r) : NULL;
 	if (r < 0)
 		return r;
 	struct compile_in in = {
@@ -149,10 +168,13 @@ int awl_compile(struct awl *awl, const char *name, const char *text,
 		.pid = awl->child ? awl->child : awl->opts.pid,
 		.child = awl->child,
 		.unsafe = awl->opts.unsafe,
+		.filter = filter,
 		.dump = o.dump,
 		.dump_to = o.dump ? &awl->dump : NULL,
 	};
 	awl->program = compile_script(&in, &d, &a);
+	if (filter)
+		regfree(filter);
 	render_diag(awl, d);
 	if (!awl->program)
 		awl->failed = a;
@@ -174,7 +196,7 @@ int awl_ends_by_itself(const struct awl *awl)
 	return awl->program && awl->program->only_once;
 }
 
-static int no_program(struct awl *awl)
+int session_no_program(struct awl *awl)
 {
 	struct err e = {0};
 
@@ -202,7 +224,7 @@ static void explain_target(struct awl *awl, const struct program_prog *p,
 int awl_explain(struct awl *awl, void (*line)(void *arg, const char *text), void *arg)
 {
 	if (!awl->program)
-		return no_program(awl);
+		return session_no_program(awl);
 	for (size_t i = 0; i < awl->program->nprogs; i++) {
 		const struct program_prog *p = &awl->program->progs[i];
 
@@ -252,7 +274,7 @@ int awl_attach(struct awl *awl)
 	struct err e = {0};
 
 	if (!awl->program)
-		return no_program(awl);
+		return session_no_program(awl);
 	if (session_check_caps(awl, &e) < 0)
 		return session_fail(awl, &e);
 	awl->run = run_new(awl->program, &o);
@@ -283,7 +305,7 @@ int awl_finish(struct awl *awl)
 	int r;
 
 	if (!awl->run)
-		return no_program(awl);
+		return session_no_program(awl);
 	r = run_finish(awl->run, &e);
 	return e.code ? session_fail(awl, &e) : r;
 }
@@ -293,7 +315,7 @@ int awl_run(struct awl *awl)
 	struct err e = {0};
 
 	if (!awl->run)
-		return no_program(awl);
+		return session_no_program(awl);
 	run_loop(awl->run, &e);
 	if (e.code)
 		return session_fail(awl, &e);
@@ -306,7 +328,7 @@ int awl_map_each(struct awl *awl, const char *name, awl_map_fn visit, void *arg)
 	int r;
 
 	if (!awl->run)
-		return no_program(awl);
+		return session_no_program(awl);
 	r = run_map_each(awl->run, name, visit, arg, &e);
 	return e.code ? session_fail(awl, &e) : r;
 }

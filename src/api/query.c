@@ -1,72 +1,8 @@
-/* What can be asked without running a script: lists of probes, formatted text, documentation,
- * features. */
+/* What can be asked without running a script: formatted text, documentation, features. */
 #include <errno.h>
 #include <stdlib.h>
 #include "api/session.h"
 #include "lang/lang.h"
-
-/* ---- listing ---- */
-
-static bool provider_is(const struct provider *p, struct str name)
-{
-	if (str_glob(name, str_of(p->name)))
-		return true;
-	for (const char *const *a = p->aliases; a && *a; a++) {
-		if (str_is(name, *a))
-			return true;
-	}
-	return false;
-}
-
-static int list_matching(struct awl *awl, const struct attach_point *ap, awl_list_fn fn, void *arg,
-			 struct err *e)
-{
-	bool everything = ap->nparts == 0 || ap->parts[0].n == 0 || str_is(ap->parts[0], "*");
-	int found = -ENOENT;
-
-	for (const struct provider *const *p = providers; *p; p++) {
-		int r;
-
-		if (!(*p)->list || (everything ? !(*p)->listed : !provider_is(*p, ap->parts[0])))
-			continue;
-		r = (*p)->list(awl->kernel, awl->opts.pid, ap, awl->opts.verbose, fn, arg, e);
-		if (r != 0 && !everything)
-			return r;
-		err_clear(e);
-		found = 0;
-	}
-	return found;
-}
-
-int awl_list(struct awl *awl, const char *pattern, awl_list_fn fn, void *arg)
-{
-	struct arena *a = arena_new();
-	struct diag *d = diag_new(a);
-	struct attach_point ap = {0};
-	struct err e = {0};
-	int r = 0;
-
-	diag_add_source(d, "pattern", str_of(pattern));
-	if (*pattern &&
-	    !lang_split_attach_point(a, d, (struct span){0, (uint32_t)strlen(pattern), 0},
-				     str_of(pattern), &ap)) {
-		buf_reset(&awl->error);
-		diag_render(d, &awl->error, DIAG_TEXT);
-		r = -EINVAL;
-	} else {
-		r = list_matching(awl, &ap, fn, arg, &e);
-		if (r == -ENOENT && !e.code) {
-			err_plain(&e, ENOENT, "\"%s\" names no kind of probe that can be listed",
-				  pattern);
-			err_hint(&e, "try tracepoint:*, rawtracepoint:*, software:*, iter:*, "
-				     "uprobe:PATH:*, usdt:PATH:*");
-		}
-		if (e.code)
-			r = session_fail(awl, &e);
-	}
-	arena_free(a);
-	return r;
-}
 
 /* ---- formatting ---- */
 

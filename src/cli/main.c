@@ -65,10 +65,14 @@ static void info_one(void *arg, const char *name, const char *text, int has)
 	buf_printf(arg, "  %-18s %-3s  %s\n", name, has ? "yes" : "no", text);
 }
 
-static int cmd_info(struct awl *awl)
+static int cmd_info(struct awl *awl, const struct cli *c)
 {
 	struct buf b = BUF_INIT;
 
+	if (c->peer) {
+		peer_info(awl, &b);
+		return show(&b);
+	}
 	buf_printf(&b, "awl %s\n\nKernel features:\n", AWL_VERSION);
 	awl_info(awl, info_one, &b);
 	return show(&b);
@@ -120,15 +124,22 @@ static int read_script(const struct cli *c, struct buf *text, const char **name)
 	return r;
 }
 
-static int cmd_fmt(struct awl *awl, const char *name, const struct buf *text)
+static int cmd_fmt(struct awl *awl, const struct cli *c, const char *name, const struct buf *text)
 {
 	char *formatted = awl_format(awl, name, buf_cstr(text));
+	int r = 0;
 
 	if (!formatted)
 		return fail(awl, EXIT_USAGE);
-	fputs(formatted, stdout);
+	if (c->output)
+		r = replace_file(c->output, formatted, strlen(formatted));
+	else
+		fputs(formatted, stdout);
+	if (r < 0)
+		fprintf(stderr, "awl: cannot write the formatted script to %s: %s\n", c->output,
+			strerror(-r));
 	free(formatted);
-	return EXIT_DONE;
+	return r < 0 ? EXIT_USAGE : EXIT_DONE;
 }
 
 static void explain_one(void *arg, const char *text)
@@ -144,16 +155,37 @@ static int cmd_explain(struct awl *awl)
 	return show(&b);
 }
 
+/* Test suites and wrappers of bpftrace wait for this line. */
+static void notify_attached(void)
+{
+	if (getenv("__BPFTRACE_NOTIFY_PROBES_ATTACHED")) {
+		puts("__BPFTRACE_NOTIFY_PROBES_ATTACHED");
+		fflush(stdout);
+	}
+}
+
+static int list_script(struct awl *awl)
+{
+	struct buf b = BUF_INIT;
+	int r = awl_list_script(awl, list_one, &b);
+	int shown = show(&b);
+
+	return r < 0 ? fail(awl, EXIT_USAGE) : shown;
+}
+
 static int run(struct awl *awl, const struct cli *c)
 {
 	int r;
 
+	if (c->list)
+		return list_script(awl);
 	if (c->explain)
 		return cmd_explain(awl);
-	if (c->dump && !c->dry_run)
+	if ((c->dump && !c->dry_run) || c->codegen)
 		return EXIT_DONE;
 	if (awl_attach(awl) < 0)
 		return fail(awl, EXIT_ATTACH);
+	notify_attached();
 	if (c->dry_run)
 		return EXIT_DONE;
 	r = awl_run(awl);
@@ -162,7 +194,8 @@ static int run(struct awl *awl, const struct cli *c)
 
 static int cmd_script(struct awl *awl, const struct cli *c)
 {
-	AWL_OPTS(awl_compile_opts, o, .params = c->params, .dump = c->dump);
+	AWL_OPTS(awl_compile_opts, o, .params = c->params, .dump = c->dump,
+		 .probe_filter = c->probe_filter);
 	struct buf text = BUF_INIT;
 	const char *name;
 	int r;
@@ -172,7 +205,7 @@ static int cmd_script(struct awl *awl, const struct cli *c)
 		return EXIT_USAGE;
 	}
 	if (c->fmt) {
-		r = cmd_fmt(awl, name, &text);
+		r = cmd_fmt(awl, c, name, &text);
 	} else {
 		r = awl_compile(awl, name, buf_cstr(&text), &o);
 		fputs(awl_dump_text(awl), stdout);
@@ -188,7 +221,9 @@ static int cmd_script(struct awl *awl, const struct cli *c)
 
 static int open_output(const struct cli *c)
 {
-	int fd = c->output ? open(c->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : 0;
+	int fd = c->output && !c->fmt
+			 ? open(c->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)
+			 : 0;
 
 	if (fd < 0)
 		fprintf(stderr, "awl: cannot write to %s: %s\n", c->output, strerror(errno));
@@ -199,7 +234,7 @@ static int usage(const struct cli *c)
 {
 	struct buf b = BUF_INIT;
 
-	opts_help(&b);
+	opts_help(&b, c->peer);
 	if (c->help)
 		return show(&b);
 	fputs("awl: no script: give a FILE or -e 'PROGRAM'\nTry: awl --help\n", stderr);
@@ -239,18 +274,59 @@ static bool check_features(struct awl *awl, const char *const *names)
 	return ok;
 }
 
+static bool wants_color(void)
+{
+	const char *mode = getenv("BPFTRACE_COLOR");
+
+	if (mode && strcmp(mode, "always") == 0)
+		return true;
+	return isatty(STDERR_FILENO) && !(mode && strcmp(mode, "never") == 0);
+}
+
+static int version(const struct cli *c)
+{
+	struct buf b = BUF_INIT;
+
+	if (c->peer)
+		peer_version(&b);
+	else
+		buf_printf(&b, "awl %s\n", AWL_VERSION);
+	return show(&b);
+}
+
+static int completion(const struct cli *c)
+{
+	struct buf b = BUF_INIT;
+
+	if (complete_script(c->completion, &b))
+		return show(&b);
+	fprintf(stderr, "awl: there is no completion for \"%s\": bash, zsh and fish have one\n",
+		c->completion);
+	return EXIT_USAGE;
+}
+
+static bool can_read(const char *path)
+{
+	if (!path || access(path, R_OK) == 0)
+		return true;
+	fprintf(stderr, "awl: cannot read the list of functions %s: %s\n", path, strerror(errno));
+	return false;
+}
+
 static int dispatch(const struct cli *c, int out_fd)
 {
 	AWL_OPTS(awl_opts, o, .json = c->json, .out_fd = out_fd, .buffering = c->buffering,
 		 .unsafe = c->unsafe, .quiet = c->quiet, .verbose = c->verbose, .handle_signals = 1,
 		 .pid = c->pid, .command = c->command, .message = on_message,
-		 .disabled_features = c->features, .color = isatty(STDERR_FILENO),
-		 .json_diagnostics = c->json_diag);
+		 .disabled_features = c->features, .color = wants_color(),
+		 .traceable_functions = c->traceable, .json_diagnostics = c->json_diag);
 	struct awl *awl = awl_new(&o);
 	int r = EXIT_USAGE;
 
 	if (check_features(awl, c->features))
-		r = c->info ? cmd_info(awl) : c->list ? cmd_list(awl, c) : cmd_script(awl, c);
+		r = c->info                  ? cmd_info(awl, c)
+		    : c->pattern && !c->file ? cmd_list(awl, c)
+					     : cmd_script(awl, c);
 
 	awl_free(awl);
 	return r;
@@ -265,11 +341,15 @@ int main(int argc, char **argv)
 	if (!opts_parse(&c, a, argc, argv))
 		r = EXIT_USAGE;
 	else if (c.version)
-		r = printf("awl %s\n", AWL_VERSION) < 0;
+		r = version(&c);
+	else if (c.completion)
+		r = completion(&c);
 	else if (c.is_doc)
 		r = cmd_doc(&c);
 	else if (c.help || (!c.expr && !c.file && !c.list && !c.info))
 		r = usage(&c);
+	else if (!can_read(c.traceable))
+		r = EXIT_USAGE;
 	else
 		r = (fd = open_output(&c)) < 0 ? EXIT_USAGE : dispatch(&c, fd);
 	arena_free(a);

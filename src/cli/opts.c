@@ -7,19 +7,15 @@
  * --pid=12) or follow. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include "cli/opts.h"
 
-struct row {
-	enum opt_id id;
-	char letter;
-	const char *name, *arg, *help;
-};
-
-static const struct row rows[] = {
+const struct opt_row opt_rows[] = {
 #define OPT(id, letter, name, arg, help) {OPT_##id, letter, name, arg, help},
 #include "cli/opts.def"
 #undef OPT
 };
+const size_t opt_nrows = ARRAY_SIZE(opt_rows);
 
 /* Spellings of bpftrace that mean one of the rows, or nothing here. */
 static const struct {
@@ -27,9 +23,8 @@ static const struct {
 	enum opt_id id;
 	bool takes_arg;
 } foreign[] = {
-	{"-dd", OPT_DEBUG, false},
-	{"--warnings", OPT_NONE, false},
-	{"-k", OPT_NONE, false},
+	{"--debuginfo", OPT_NONE, true},
+	{"--dwarf-pid", OPT_NONE, true},
 	{"-b", OPT_NONE, false},
 	{"--btf", OPT_NONE, false},
 	{"--verify-llvm-ir", OPT_NONE, false},
@@ -86,6 +81,7 @@ static bool set_debug(struct cli *c, const char *v)
 		{"codegen", AWL_DUMP_BPF},
 		{"codegen-opt", AWL_DUMP_BPF},
 		{"dis", AWL_DUMP_BPF},
+		{"d", AWL_DUMP_AST | AWL_DUMP_TYPES | AWL_DUMP_IR | AWL_DUMP_BPF}, /* -dd */
 		{"libbpf", 0},
 		{"verifier", 0},
 		{"all", AWL_DUMP_AST | AWL_DUMP_TYPES | AWL_DUMP_IR | AWL_DUMP_BPF},
@@ -106,6 +102,15 @@ static bool set_debug(struct cli *c, const char *v)
 			return complain("the stage \"%s\" is not one of ast, types, ir, bpf, all",
 					v);
 	}
+	return true;
+}
+
+static bool set_mode(struct cli *c, const char *v)
+{
+	if (strcmp(v, "codegen") && strcmp(v, "format"))
+		return complain("the mode \"%s\" is not one of codegen, format", v);
+	c->codegen = strcmp(v, "codegen") == 0;
+	c->fmt |= strcmp(v, "format") == 0;
 	return true;
 }
 
@@ -175,6 +180,20 @@ static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
 	case OPT_NO_WARNINGS:
 		c->no_warnings = true;
 		break;
+	case OPT_WARNINGS:
+		c->warnings = true;
+		break;
+	case OPT_MODE:
+		return set_mode(c, v);
+	case OPT_PROBE_FILTER:
+		c->probe_filter = v;
+		break;
+	case OPT_TRACEABLE:
+		c->traceable = v;
+		break;
+	case OPT_COMPLETION:
+		c->completion = v;
+		break;
 	case OPT_INFO:
 		c->info = true;
 		break;
@@ -190,7 +209,7 @@ static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
 
 /* One word of the command line against one row: its joined argument in *v ("" none). 0: another
  * option; 1: this one; */
-static bool word_is(const char *word, const struct row *r, const char **v)
+static bool word_is(const char *word, const struct opt_row *r, const char **v)
 {
 	size_t n = strlen(r->name);
 
@@ -225,21 +244,51 @@ static bool take_arg(struct words *w, const char **v)
 	return complain("the option %s needs an argument", w->v[w->i]);
 }
 
-static int parse_foreign(struct words *w)
+/* Options of bpftrace that cannot be taken, and what to do instead. */
+static const struct {
+	const char *name, *instead;
+} refused[] = {
+	{"--emit-llvm", "awl makes no LLVM code; -d ir shows its own intermediate code"},
+	{"--emit-elf", "awl writes no object files; -d bpf shows the programs"},
+	{"--aot", "a script needs no compiling ahead: awl starts in milliseconds"},
+	{"--test", "awl runs no test: probes; bpf_prog_test_run is behind begin and end only"},
+	{"--bench", "awl runs no bench: probes; --explain shows what a hit costs"},
+};
+
+static bool is_option(const char *word, const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
-		if (strcmp(w->v[w->i], foreign[i].name))
-			continue;
-		w->i += foreign[i].takes_arg;
-		return 1;
+	size_t n = strlen(name);
+
+	return strncmp(word, name, n) == 0 && (!word[n] || word[n] == '=');
+}
+
+static bool parse_foreign(struct cli *c, struct arena *a, struct words *w)
+{
+	const char *word = w->v[w->i];
+
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		if (is_option(word, refused[i].name)) {
+			fprintf(stderr, "awl: the option %s cannot be taken: %s\n", word,
+				refused[i].instead);
+			return false;
+		}
 	}
-	return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
+		const char *v = strchr(word, '=') ? "" : NULL;
+
+		if (!is_option(word, foreign[i].name))
+			continue;
+		if (foreign[i].takes_arg && !take_arg(w, &v))
+			return false;
+		return foreign[i].id == OPT_NONE || apply(c, a, foreign[i].id, NULL);
+	}
+	return complain("there is no option %s", word);
 }
 
 /* -qv, -qe PROGRAM: letters in one word, of which the last may take an argument. */
 static bool parse_letters(struct cli *c, struct arena *a, struct words *w, const char *letters)
 {
-	const struct row *r = rows, *end = rows + ARRAY_SIZE(rows);
+	const struct opt_row *r = opt_rows, *end = opt_rows + opt_nrows;
 	const char *v = letters[1] ? letters + 1 : NULL;
 
 	while (r < end && (!r->letter || r->letter != letters[0]))
@@ -251,26 +300,37 @@ static bool parse_letters(struct cli *c, struct arena *a, struct words *w, const
 	return apply(c, a, r->id, NULL) && (!v || parse_letters(c, a, w, v));
 }
 
+/* -d without a stage, as in bpftrace before 0.22: an option follows, or nothing. */
+static bool lacks_stage(const struct words *w)
+{
+	return w->i + 1 >= w->n || w->v[w->i + 1][0] == '-';
+}
+
 static bool parse_option(struct cli *c, struct arena *a, struct words *w)
 {
 	const char *word = w->v[w->i], *v;
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (!word_is(word, &rows[i], &v))
+	for (size_t i = 0; i < opt_nrows; i++) {
+		if (!word_is(word, &opt_rows[i], &v))
 			continue;
-		if (rows[i].arg)
-			return take_arg(w, &v) && apply(c, a, rows[i].id, v);
+		if (opt_rows[i].id == OPT_DEBUG && !v && lacks_stage(w))
+			return apply(c, a, OPT_DEBUG, NULL);
+		if (opt_rows[i].arg)
+			return take_arg(w, &v) && apply(c, a, opt_rows[i].id, v);
 		if (v && word[1] == '-')
 			return complain("the option %s takes no argument", word);
-		return apply(c, a, rows[i].id, NULL) && (!v || parse_letters(c, a, w, v));
+		return apply(c, a, opt_rows[i].id, NULL) && (!v || parse_letters(c, a, w, v));
 	}
-	return parse_foreign(w) || complain("there is no option %s", word);
+	return parse_foreign(c, a, w);
 }
 
 static bool check(const struct cli *c)
 {
 	if (c->command && c->pid)
 		return complain("%s exclude one another: give one of the two", "-c and -p");
+	if (c->warnings && c->no_warnings)
+		return complain("%s exclude one another: give one of the two",
+				"-k and --no-warnings");
 	return true;
 }
 
@@ -286,10 +346,23 @@ static void rest_are_params(struct cli *c, struct arena *a, struct words *w)
 	c->params = params.v;
 }
 
+/* -l FILE lists what a script has. A directory that happens to be named like a probe is none. */
+static void set_pattern(struct cli *c, const char *word)
+{
+	struct stat st;
+
+	if (stat(word, &st) == 0 && S_ISREG(st.st_mode))
+		c->file = word;
+	else
+		c->pattern = word;
+}
+
 bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv)
 {
 	struct words w = {argv, argc, 1};
+	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
 
+	c->peer = argc && strcmp(slash ? slash + 1 : argv[0], "bpftrace") == 0;
 	if (argc > 1 && strcmp(argv[1], "doc") == 0) {
 		c->is_doc = true;
 		c->doc = argc > 2 ? argv[2] : NULL;
@@ -303,23 +376,26 @@ bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv)
 		if (!parse_option(c, a, &w))
 			return false;
 	}
-	if (c->list)
-		c->pattern = w.i < argc ? argv[w.i++] : "";
+	if (c->list && !c->expr)
+		set_pattern(c, w.i < argc ? argv[w.i++] : "");
 	else if (w.i < argc && !c->expr && strcmp(argv[w.i], "--"))
 		c->file = argv[w.i++];
 	rest_are_params(c, a, &w);
 	return check(c);
 }
 
-void opts_help(struct buf *out)
+void opts_help(struct buf *out, bool peer)
 {
-	buf_adds(out, "Usage: awl [options] FILE [parameters]\n"
-		      "       awl [options] -e 'PROGRAM' [parameters]\n"
-		      "       awl -l [PATTERN]      awl doc [NAME]\n\n"
+	buf_printf(out,
+		   "Usage: %s [options] FILE [parameters]\n"
+		   "       %s [options] -e 'PROGRAM' [parameters]\n"
+		   "       %s -l [PATTERN | FILE | -e 'PROGRAM']\n",
+		   peer ? "bpftrace" : "awl", peer ? "bpftrace" : "awl", peer ? "bpftrace" : "awl");
+	buf_adds(out, "       awl doc [NAME]\n\n"
 		      "Traces a running Linux system with programs in the bpftrace "
 		      "language.\n\nOptions:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct row *r = &rows[i];
+	for (size_t i = 0; i < opt_nrows; i++) {
+		const struct opt_row *r = &opt_rows[i];
 		const char *arg = r->arg ? r->arg : "";
 		char left[64];
 

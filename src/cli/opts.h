@@ -22,6 +22,9 @@ struct cli {
 	int pid;
 	bool list;
 	const char *pattern; /* of -l, "" */
+	bool peer;           /* called as bpftrace: names and forms are those of it */
+	bool warnings, codegen;
+	const char *probe_filter, *traceable, *completion;
 	bool json, quiet, verbose, dry_run, explain, unsafe, fmt, json_diag, no_warnings, info,
 		help, version;
 	const char *output;
@@ -36,6 +39,23 @@ struct cli {
 /* Fills `c`; storage lives in `a`. False after a message on standard error: leave with EXIT_USAGE.
  */
 bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv);
-void opts_help(struct buf *out);
+void opts_help(struct buf *out, bool peer);
+
+/* The options as data, for completion. */
+struct opt_row {
+	enum opt_id id;
+	char letter; /* 0: none */
+	const char *name, *arg, *help;
+};
+extern const struct opt_row opt_rows[];
+extern const size_t opt_nrows;
+
+/* complete.c: the script that a shell sources; false: there is none for this shell. */
+bool complete_script(const char *shell, struct buf *out);
+/* peer.c: --info in the form of bpftrace, and what -V says. */
+void peer_info(struct awl *awl, struct buf *out);
+void peer_version(struct buf *out);
+/* replace.c: puts text in the place of a file in one step, keeping its mode. 0 or -errno. */
+int replace_file(const char *path, const char *text, size_t n);
 
 #endif

@@ -56,6 +56,7 @@ static bool pass_sema(struct compilation *c)
 		.pid = c->in->pid,
 		.child = c->in->child,
 		.unsafe = c->in->unsafe,
+		.filter = c->in->filter,
 	};
 	bool ok = sema_run(&in, &c->plan);
 

@@ -20,6 +20,7 @@ struct compile_in {
 	bool unsafe;
 	unsigned dump;               /* enum dump_stage */
 	struct buf *dump_to;
+	const regex_t *filter;       /* of full probe names; NULL: all */
 	bool format_only;            /* --fmt: parse and format into dump_to */
 	const struct setting *settings; size_t nsettings; /* config from the command line */
 };

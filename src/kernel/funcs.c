@@ -5,8 +5,9 @@
  *     vfs_read
  *     xfs_file_open [xfs]
  *
- * It may be missing or unreadable (no ftrace, lockdown). Then text symbols stand in, without those
- * that the compiler makes beside functions and the sections that kprobes refuse.
+ * The user may give a file of the same form (--traceable-functions) where that one is slow or
+ * wrong. It may be missing or unreadable (no ftrace, lockdown). Then text symbols stand in, without
+ * those that the compiler makes beside functions and the sections that kprobes refuse.
  *
  * The result is sorted by module (the kernel itself first) and name, each once.
  */
@@ -72,15 +73,26 @@ static int compare(const void *pa, const void *pb)
 	return r ? r : strcmp(a->name, b->name);
 }
 
+static int read_list(struct kernel *k, struct buf *b)
+{
+	int dir;
+
+	if (k->paths.functions)
+		return buf_read_file(b, k->paths.functions, 512u << 20);
+	if (k->paths.kallsyms && !k->paths.tracefs)
+		return -ENOENT;
+	dir = kernel_tracefs(k, NULL);
+	return dir < 0 ? dir : kernel_read_at(dir, "available_filter_functions", b, 512u << 20);
+}
+
 int kernel_func_each(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name),
 		     void *arg, struct err *e)
 {
-	int dir = kernel_tracefs(k, NULL), r = -ENOENT;
 	struct func_list l = {0};
 	struct buf b = BUF_INIT;
+	int r;
 
-	if (dir >= 0 && !(k->paths.kallsyms && !k->paths.tracefs))
-		r = kernel_read_at(dir, "available_filter_functions", &b, 512u << 20);
+	r = read_list(k, &b);
 	if (r == 0 && b.n)
 		add_lines(&l, b.p);
 	r = l.funcs.n ? 0 : ksyms_each_text(k, add_func, &l, e);

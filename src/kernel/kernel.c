@@ -43,6 +43,7 @@ struct kernel *kernel_new(const struct kernel_paths *paths)
 		k->paths.tracefs = copy(paths->tracefs);
 		k->paths.kallsyms = copy(paths->kallsyms);
 		k->paths.features = copy(paths->features);
+		k->paths.functions = copy(paths->functions);
 	}
 	return k;
 }
@@ -65,6 +66,7 @@ void kernel_free(struct kernel *k)
 	free((char *)k->paths.tracefs);
 	free((char *)k->paths.kallsyms);
 	free((char *)k->paths.features);
+	free((char *)k->paths.functions);
 	free(k);
 }
 

@@ -19,6 +19,7 @@ struct kernel_paths { /* NULL: the running kernel's */
 	const char *tracefs;      /* directory with events/ */
 	const char *kallsyms;     /* file */
 	const char *features;     /* file with one feature name a line that is there; the others are not */
+	const char *functions;    /* file in the form of available_filter_functions */
 };
 
 struct kernel *kernel_new(const struct kernel_paths *paths);
@@ -47,6 +48,10 @@ struct btf *kernel_btf(struct kernel *k, struct err *e);
 uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned btf_kind);
 /* The enum that has an enumerator of this name, and its value; 0 when there is none. */
 uint32_t kernel_btf_enumerator(struct kernel *k, struct str name, uint64_t *value);
+/* Types of a kind (BTF_KIND_STRUCT, _UNION, _ENUM) whose names match, sorted: fn gets "struct NAME" or, with
+ * `whole`, the definition in C. */
+int kernel_btf_types(struct kernel *k, unsigned btf_kind, struct str pattern, bool whole,
+		     int (*fn)(void *arg, const char *text), void *arg, struct err *e);
 
 /* ---- tracefs ------------------------------------------------------------------------------- */
 

@@ -99,6 +99,22 @@ static void help_list(struct diag_msg *m, const struct attach_point *ap)
 		diag_help(m, "awl -l '%.*s:*' lists what there is", STR_ARG(ap->parts[0]));
 }
 
+bool probe_needs_cookie(struct kernel *k, unsigned uses, enum feature f)
+{
+	return (uses & USES_PROBE) && !kernel_has(k, f);
+}
+
+bool probe_share_perf(struct kernel *k, unsigned uses, const struct attach_target *a,
+		      const struct attach_target *b)
+{
+	return !probe_needs_cookie(k, uses, FEATURE_PERF_LINK);
+}
+
+uint64_t probe_cookie(struct attach_env *env, const struct attach_target *t, enum feature f)
+{
+	return kernel_has(env->kernel, f) ? t->id : 0;
+}
+
 bool probe_none(struct sema *s, const struct attach_point *ap, const struct nearest *near,
 		const char *why)
 {
@@ -121,4 +137,13 @@ bool probe_none(struct sema *s, const struct attach_point *ap, const struct near
 struct str probe_pattern(const struct attach_point *ap, size_t i)
 {
 	return i < ap->nparts && ap->parts[i].n ? ap->parts[i] : STR("*");
+}
+
+void probe_list_members(struct types *ts, struct arena *a, const struct type *t, struct buf *out)
+{
+	uint32_t n = 0;
+	const struct member *m = t ? type_members(ts, t, &n) : NULL;
+
+	for (uint32_t i = 0; i < n; i++)
+		buf_printf(out, "    %s %.*s\n", type_text(a, m[i].type), STR_ARG(m[i].name));
 }

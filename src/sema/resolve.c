@@ -215,6 +215,21 @@ static bool resolve_point(struct sema *s, struct gathers *all, const struct atta
 	return false;
 }
 
+/* Leaves the targets that the filter of the command line matches. What belongs to the script rather
+ * than to an event (begin, end) has no part behind its name and stays. */
+static void keep_matching(const regex_t *filter, struct attach_targets *t)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->n; i++) {
+		const char *name = t->v[i].name;
+
+		if (!strchr(name, ':') || regexec(filter, name, 0, NULL, 0) == 0)
+			t->v[kept++] = t->v[i];
+	}
+	t->n = kept;
+}
+
 bool sema_resolve(struct sema *s, const struct probe_decl *decl)
 {
 	struct gathers all = {0};
@@ -223,6 +238,8 @@ bool sema_resolve(struct sema *s, const struct probe_decl *decl)
 	for (size_t i = 0; i < decl->naps; i++)
 		ok &= resolve_point(s, &all, &decl->aps[i]);
 	VEC_EACH (struct gather, g, &all.g) {
+		if (s->in->filter)
+			keep_matching(s->in->filter, &g->targets);
 		any |= g->targets.n > 0;
 		if (g->targets.n)
 			sema_group(s, decl, g->prov, g->ap, &g->targets);

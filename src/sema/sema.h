@@ -13,6 +13,8 @@
 #ifndef AWL_SEMA_H
 #define AWL_SEMA_H
 
+#include <regex.h>
+
 #include "base/base.h"
 #include "lang/lang.h"
 #include "sema/builtin.h"
@@ -88,6 +90,7 @@ struct sema_in {
 	int pid;                  /* -p or the child of -c: filter; 0: none */
 	int child;                /* pid of -c's child, 0: none (cpid) */
 	bool unsafe;
+	const regex_t *filter;    /* full names of probes to keep; NULL: all. begin and end stay */
 };
 
 /* The checked script: what gen and compile work from. */
@@ -138,6 +141,8 @@ struct map_sym *sema_arg_map(struct sema *s, struct expr *call, unsigned i);  /*
  * args[0] is an EXPR_MAP with its keys in both spellings (args[i] stays where it is, not to be evaluated
  * again). NULL after a report. */
 struct map_sym *sema_arg_map_key(struct sema *s, struct expr *call, unsigned i);
+/* BI_OUT_ARG: args[i] is a variable that gets a value of type `t`; reported when it is none. */
+void sema_arg_out(struct sema *s, struct expr *call, unsigned i, const struct type *t);
 /* For BI_LAZY_ARGS and nested expressions: types `e` as a value. */
 void sema_infer(struct sema *s, struct expr *e);
 /* The type that a type name means; NULL after a report (type_poison before the last round). */
