@@ -108,13 +108,20 @@ static void check_ncpus(struct sema *s, struct expr *e)
 static void check_comm(struct sema *s, struct expr *e)
 {
 	e->type = type_string(sema_types(s), 16);
+	if (builtin_nargs(e))
+		builtin_check_comm_of(s, e);
 }
 
 static struct val lower_comm(struct gen *g, struct expr *e, struct val want)
 {
 	struct ir *b = gen_ir(g);
-	struct val dst = builtin_place(g, e, want);
+	struct val dst;
 
+	if (builtin_nargs(e))
+		return builtin_lower_comm_of(g, e, want);
+	dst = builtin_place(g, e, want);
+	if (!kernel_has(gen_kernel(g), FEATURE_COMM_PADS))
+		ir_zero(b, dst.v, dst.off, 16, dst.off % 8 == 0 ? 8 : dst.off % 4 == 0 ? 4 : 1);
 	IR_CALL(b, BPF_FUNC_get_current_comm, builtin_addr(g, dst, 0), ir_const(b, 16));
 	return dst;
 }
@@ -277,13 +284,20 @@ const struct builtin builtins_proc[] = {
 	       check_username, lower_username),
 	{
 		.name = "comm",
-		.proto = "string[16] comm",
-		.doc = "The name of the current thread.\n\n"
+		.proto = "string[16] comm [(uint32 pid)]",
+		.doc = "The name of the current thread, or of another one by its number.\n\n"
+		       "The number is that of the host's pid namespace; the name is empty when "
+		       "there is no such\n"
+		       "thread. Another's name can be had in tracepoint, profile, interval, fentry "
+		       "and fexit.\n\n"
 		       "    tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }\n",
 		.examples = EXAMPLES("begin { printf(\"%s\\n\", comm); exit(); }",
 				     "tracepoint:raw_syscalls:sys_enter /comm == \"cat\"/ { "
-				     "@[comm] = count(); }"),
+				     "@[comm] = count(); }",
+				     "interval:s:1 { printf(\"%s\\n\", comm(1)); exit(); }"),
 		.flags = BI_NAME | BI_FILLS,
+		.max_args = 1,
+		.arg_uses = USES_KFUNC,
 		.check = check_comm,
 		.lower = lower_comm,
 	},

@@ -129,6 +129,16 @@ static bool has_send_signal(struct kernel *k)
 	return knows_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_send_signal);
 }
 
+static bool has_write_user(struct kernel *k)
+{
+	return knows_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_probe_write_user);
+}
+
+static bool has_override(struct kernel *k)
+{
+	return knows_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_override_return);
+}
+
 static bool has_strncmp(struct kernel *k)
 {
 	return knows_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_strncmp);
@@ -165,6 +175,34 @@ static bool has_test_run(struct kernel *k)
 
 	close_ok(fd);
 	return ok;
+}
+
+/* Some kernels leave what is behind the name's NUL as it was: looked at in a run of a program. */
+static bool has_comm_pads(struct kernel *k)
+{
+	const struct bpf_insn insns[] = {
+		INSN(BPF_ST | BPF_MEM | BPF_DW, 10, 0, -16, -1),
+		INSN(BPF_ST | BPF_MEM | BPF_DW, 10, 0, -8, -1),
+		INSN(BPF_ALU64 | BPF_MOV | BPF_X, 1, 10, 0, 0),
+		INSN(BPF_ALU64 | BPF_ADD | BPF_K, 1, 0, 0, -16),
+		MOV(2, 16),
+		CALL(BPF_FUNC_get_current_comm),
+		INSN(BPF_LDX | BPF_MEM | BPF_B, 0, 10, -2, 0),
+		EXIT,
+	};
+	int fd = load(BPF_PROG_TYPE_RAW_TRACEPOINT, 0, insns, ARRAY_SIZE(insns));
+	int32_t last = -1;
+	bool ok = fd >= 0 && bpf_test_run(fd, NULL, 0, &last, NULL) == 0 && last == 0;
+
+	close_ok(fd);
+	return ok;
+}
+
+static bool has_kprobe_func_ip(struct kernel *k)
+{
+	const struct bpf_insn insns[] = {CALL(BPF_FUNC_get_func_ip), MOV(0, 0), EXIT};
+
+	return close_ok(load(BPF_PROG_TYPE_KPROBE, 0, insns, ARRAY_SIZE(insns)));
 }
 
 /* A whole program: "only fentry … can be sleepable" is a refusal that comes before the helper's. */
@@ -451,8 +489,12 @@ static bool (*const probes[FEATURE_COUNT])(struct kernel *k) = {
 	[FEATURE_KTIME_BOOT] = has_ktime_boot,
 	[FEATURE_KTIME_TAI] = has_ktime_tai,
 	[FEATURE_GET_FUNC_IP] = has_get_func_ip,
+	[FEATURE_KPROBE_FUNC_IP] = has_kprobe_func_ip,
+	[FEATURE_COMM_PADS] = has_comm_pads,
 	[FEATURE_COOKIE] = has_cookie,
 	[FEATURE_SEND_SIGNAL] = has_send_signal,
+	[FEATURE_WRITE_USER] = has_write_user,
+	[FEATURE_OVERRIDE] = has_override,
 	[FEATURE_RDONLY_CAST] = has_rdonly_cast,
 	[FEATURE_STRNCMP] = has_strncmp,
 	[FEATURE_MMAPABLE] = has_mmapable,

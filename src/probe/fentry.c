@@ -79,7 +79,7 @@ static bool fexit_resolve(struct sema *s, const struct attach_point *ap, struct 
 }
 
 /* The program is verified against one function: one program for each. */
-static bool fentry_share(unsigned uses, const struct attach_target *a,
+static bool fentry_share(struct kernel *k, unsigned uses, const struct attach_target *a,
 			 const struct attach_target *b)
 {
 	return strcmp(a->symbol, b->symbol) == 0;
@@ -122,7 +122,7 @@ static struct val fentry_name_load(struct gen *g, struct probe *p, enum probe_na
 
 static int fentry_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
 {
-	int fd = bpf_raw_tp_open(NULL, p->fd, p->targets[0].id, e);
+	int fd = bpf_raw_tp_open(NULL, p->fd, 0, e);
 
 	if (fd < 0)
 		return err_wrap(e, "cannot attach %s", p->targets[0].name);
@@ -136,42 +136,72 @@ struct listing {
 	struct kernel *kernel;
 	const char *prov;
 	struct str func;
+	struct types *types; /* NULL: names only */
+	struct arena *arena;
+	bool is_return;
 	list_fn fn;
 	void *arg;
 };
 
+static void add_prototype(struct listing *l, const char *func, struct buf *out)
+{
+	const struct type *ret = NULL;
+	uint32_t id;
+	const struct type *args = type_from_func(l->types, func, &ret, &id);
+
+	probe_list_members(l->types, l->arena, args, out);
+	if (l->is_return && ret && ret->kind != TYPE_VOID)
+		buf_printf(out, "    %s retval\n", type_text(l->arena, ret));
+}
+
 static int list_one(void *arg, const char *module, const char *name)
 {
 	struct listing *l = arg;
+	struct buf detail = BUF_INIT;
 	char line[512];
+	int r;
 
 	if (module || !str_glob(l->func, str_of(name)) ||
 	    !kernel_btf_find(l->kernel, name, BTF_KIND_FUNC))
 		return 0;
 	snprintf(line, sizeof(line), "%s:vmlinux:%s", l->prov, name);
-	return l->fn(l->arg, line, NULL);
+	if (l->types)
+		add_prototype(l, name, &detail);
+	r = l->fn(l->arg, line, detail.n ? buf_cstr(&detail) : NULL);
+	buf_release(&detail);
+	return r;
 }
 
 static int list_as(const char *prov, struct kernel *k, const struct attach_point *pattern,
-		   list_fn fn, void *arg, struct err *e)
+		   bool verbose, list_fn fn, void *arg, struct err *e)
 {
-	struct listing l = {k, prov, probe_pattern(pattern, pattern->nparts > 2 ? 2 : 1), fn, arg};
+	struct listing l = {.kernel = k,
+			    .prov = prov,
+			    .func = probe_pattern(pattern, pattern->nparts > 2 ? 2 : 1),
+			    .arena = arena_new(),
+			    .is_return = strcmp(prov, "fexit") == 0,
+			    .fn = fn,
+			    .arg = arg};
+	int r = 0;
 
-	if (!kernel_has(k, FEATURE_FENTRY))
-		return 0;
-	return kernel_func_each(k, list_one, &l, e);
+	if (verbose)
+		l.types = types_new(l.arena, k);
+	if (kernel_has(k, FEATURE_FENTRY))
+		r = kernel_func_each(k, list_one, &l, e);
+	arena_free(l.arena);
+	return r;
 }
 
 static int fentry_list(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
 		       list_fn fn, void *arg, struct err *e)
 {
-	return list_as("fentry", k, pattern, fn, arg, e);
+	return list_as("fentry", k, pattern, verbose, fn, arg, e);
 }
 
 static int fexit_list(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
 		      list_fn fn, void *arg, struct err *e)
 {
-	return list_as("fexit", k, pattern, fn, arg, e);
+	return list_as("fexit", k, pattern, verbose, fn, arg, e);
 }
 
 static void fentry_explain(struct kernel *k, const struct attach_target *t, struct buf *out)

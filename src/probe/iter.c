@@ -58,7 +58,8 @@ static bool iter_resolve(struct sema *s, const struct attach_point *ap, struct a
 	return out->n > before || probe_none(s, ap, &m.near, NULL);
 }
 
-static bool iter_share(unsigned uses, const struct attach_target *a, const struct attach_target *b)
+static bool iter_share(struct kernel *k, unsigned uses, const struct attach_target *a,
+		       const struct attach_target *b)
 {
 	return false;
 }
@@ -148,6 +149,8 @@ static int iter_attach(struct attach_env *env, const struct attach_prog *p, stru
 
 struct listing {
 	struct str pattern;
+	struct types *types; /* NULL: names only */
+	struct arena *arena;
 	list_fn fn;
 	void *arg;
 };
@@ -155,20 +158,30 @@ struct listing {
 static int list_one(void *arg, const char *name)
 {
 	struct listing *l = arg;
+	struct buf detail = BUF_INIT;
 	char line[256];
+	int r;
 
 	if (!str_glob(l->pattern, str_of(name)))
 		return 0;
 	snprintf(line, sizeof(line), "iter:%s", name);
-	return l->fn(l->arg, line, NULL);
+	if (l->types)
+		probe_list_members(l->types, l->arena, type_from_iter(l->types, name), &detail);
+	r = l->fn(l->arg, line, detail.n ? buf_cstr(&detail) : NULL);
+	buf_release(&detail);
+	return r;
 }
 
 static int iter_list(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
 		     list_fn fn, void *arg, struct err *e)
 {
-	struct listing l = {probe_pattern(pattern, 1), fn, arg};
+	struct arena *a = arena_new();
+	struct listing l = {probe_pattern(pattern, 1), verbose ? types_new(a, k) : NULL, a, fn,
+			    arg};
+	int r = kernel_iter_each(k, list_one, &l, e);
 
-	return kernel_iter_each(k, list_one, &l, e);
+	arena_free(a);
+	return r;
 }
 
 static void iter_explain(struct kernel *k, const struct attach_target *t, struct buf *out)

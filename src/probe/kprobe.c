@@ -151,6 +151,9 @@ static const struct type *kprobe_name_type(struct sema *s, struct probe *p, enum
 static const struct type *kretprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
 					      unsigned index)
 {
+	/* Without the helper nothing tells which function it was that returned. */
+	if (name == NAME_FUNC && !kernel_has(sema_kernel(s), FEATURE_KPROBE_FUNC_IP))
+		return NULL;
 	return name == NAME_RETVAL ? type_int(sema_types(s), 8, false) : common_type(s, name);
 }
 
@@ -165,7 +168,11 @@ static struct val kprobe_name_load(struct gen *g, struct probe *p, enum probe_na
 	case NAME_RETVAL:
 		return probe_ctx_reg(g, u64, regs_retval());
 	case NAME_FUNC:
-		return val_scalar(u64, IR_CALL(gen_ir(g), BPF_FUNC_get_func_ip, gen_ctx(g)));
+		if (kernel_has(gen_kernel(g), FEATURE_KPROBE_FUNC_IP))
+			return val_scalar(u64,
+					  IR_CALL(gen_ir(g), BPF_FUNC_get_func_ip, gen_ctx(g)));
+		/* at the entry, behind the breakpoint */
+		return probe_ctx_reg(g, u64, regs_named(STR("pc")));
 	case NAME_UREGS:
 		return val_mem(&type_void, gen_ctx(g), 0, SPACE_CTX);
 	default:
@@ -320,6 +327,7 @@ const struct provider provider_kprobe = {
 	.space = SPACE_KERNEL,
 	.listed = true,
 	.resolve = kprobe_resolve,
+	.share = probe_share_perf,
 	.plan = kprobe_plan,
 	.name_type = kprobe_name_type,
 	.name_load = kprobe_name_load,
@@ -336,6 +344,7 @@ const struct provider provider_kretprobe = {
 	       "    kretprobe:vfs_read { @ = hist(retval); }",
 	.space = SPACE_KERNEL,
 	.resolve = kretprobe_resolve,
+	.share = probe_share_perf,
 	.plan = kprobe_plan,
 	.name_type = kretprobe_name_type,
 	.name_load = kprobe_name_load,

@@ -8,12 +8,13 @@ static int attach_one(struct attach_env *env, const struct attach_prog *p,
 		      struct perf_event_attr *attr, int pid, int cpu, uint64_t cookie, bool slow,
 		      struct err *e)
 {
+	bool has_cookies = kernel_has(env->kernel, FEATURE_PERF_LINK);
 	int fd = perf_open(attr, pid, cpu, e);
 	int link;
 
 	if (fd < 0)
 		return fd;
-	link = perf_attach(fd, p->fd, cookie, e);
+	link = perf_attach(fd, p->fd, has_cookies ? cookie : 0, e);
 	if (link < 0) {
 		close(fd);
 		return link;

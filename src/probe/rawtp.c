@@ -56,8 +56,11 @@ static bool rawtp_resolve(struct sema *s, const struct attach_point *ap, struct 
 	return out->n > before || probe_none(s, ap, &m.near, NULL);
 }
 
-static bool rawtp_share(unsigned uses, const struct attach_target *a, const struct attach_target *b)
+static bool rawtp_share(struct kernel *k, unsigned uses, const struct attach_target *a,
+			const struct attach_target *b)
 {
+	if (probe_needs_cookie(k, uses, FEATURE_RAW_TP_COOKIE))
+		return false;
 	return !(uses & USES_ARGS) || strcmp(a->symbol, b->symbol) == 0;
 }
 
@@ -110,7 +113,8 @@ static int rawtp_attach(struct attach_env *env, const struct attach_prog *p, str
 
 	for (size_t i = 0; i < p->ntargets; i++) {
 		const struct attach_target *t = &p->targets[i];
-		int fd = bpf_raw_tp_open(typed ? NULL : t->symbol, p->fd, t->id, e);
+		int fd = bpf_raw_tp_open(typed ? NULL : t->symbol, p->fd,
+					 probe_cookie(env, t, FEATURE_RAW_TP_COOKIE), e);
 
 		if (fd == -ENOENT)
 			err_hint(e, "this kernel has no raw tracepoint of that name: awl -l "
@@ -135,12 +139,9 @@ static const char *args_text(struct listing *l, const char *name)
 {
 	const struct type *t = l->verbose ? type_from_rawtp(l->types, name) : NULL;
 	struct buf b = BUF_INIT;
-	uint32_t n = 0;
-	const struct member *m = t ? type_members(l->types, t, &n) : NULL;
 	const char *text;
 
-	for (uint32_t i = 0; i < n; i++)
-		buf_printf(&b, "    %s %.*s\n", type_text(l->arena, m[i].type), STR_ARG(m[i].name));
+	probe_list_members(l->types, l->arena, t, &b);
 	text = b.n ? arena_strdup(l->arena, buf_cstr(&b)) : NULL;
 	buf_release(&b);
 	return text;

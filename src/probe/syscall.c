@@ -83,18 +83,21 @@ static void copy_regs(struct gen *g, struct regs_copy *c, int from, int to)
 		ir_bini(b, IR_ADD, regs, from));
 }
 
-static ir_val reg_copied(struct gen *g, const struct regs_copy *c, int off)
-{
-	return ir_load(gen_ir(g), 8, c->at, off - c->from, IR_MEM_NONE);
-}
-
 /* One register by itself. */
 static ir_val reg_load(struct gen *g, int off)
 {
 	struct regs_copy c;
 
 	copy_regs(g, &c, off, off + 8);
-	return reg_copied(g, &c, off);
+	return ir_load(gen_ir(g), 8, c.at, 0, IR_MEM_NONE);
+}
+
+/* The copy belongs to the main function: others read the register again. */
+static ir_val reg_copied(struct gen *g, const struct regs_copy *c, int off)
+{
+	if (!gen_in_main(g))
+		return reg_load(g, off);
+	return ir_load(gen_ir(g), 8, c->at, off - c->from, IR_MEM_NONE);
 }
 
 static ir_val call_number(struct gen *g, struct probe *p)
@@ -286,7 +289,20 @@ void syscall_enter(struct gen *g, struct probe *p)
 		skip_compat(g, p, missed);
 }
 
+/* Outside of the main function the search is made again. */
+static ir_val target_again(struct gen *g, struct probe *p)
+{
+	struct leaves l = leaves_of(g, p, true);
+	struct ir *b = gen_ir(g);
+	struct ir_block *found = ir_block_new(b, "found");
+	ir_cell id = ir_cell_new(b, "target", false);
+
+	search(b, call_number(g, p), l.v, l.n, id, found, found);
+	ir_at(b, found);
+	return ir_get(b, id);
+}
+
 ir_val_t syscall_target_id(struct gen *g, struct probe *p)
 {
-	return ir_get(gen_ir(g), copy_of(p)->target);
+	return gen_in_main(g) ? ir_get(gen_ir(g), copy_of(p)->target) : target_again(g, p);
 }

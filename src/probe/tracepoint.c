@@ -267,8 +267,7 @@ static int attach_perf(struct attach_env *env, const struct attach_target *t,
 	if (r == 0) {
 		attr.config = f.id;
 		/* One event is enough: it fires on all CPUs. */
-		r = probe_attach_perf(env, p, &attr, 0, false,
-				      t->id, true, e);
+		r = probe_attach_perf(env, p, &attr, 0, false, t->id, true, e);
 	}
 	arena_free(a);
 	return r;

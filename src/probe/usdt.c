@@ -122,8 +122,11 @@ static bool same_args(const struct site *a, const struct site *b)
 	return true;
 }
 
-static bool usdt_share(unsigned uses, const struct attach_target *a, const struct attach_target *b)
+static bool usdt_share(struct kernel *k, unsigned uses, const struct attach_target *a,
+		       const struct attach_target *b)
 {
+	if (probe_needs_cookie(k, uses, FEATURE_PERF_LINK))
+		return false;
 	return !(uses & USES_ARGN) || same_args(a->data, b->data);
 }
 

@@ -140,6 +140,7 @@ const struct provider provider_watchpoint = {
 	.doc = "Fires when memory is written (w), accessed (rw) or executed (x).\n\n"
 	       "    watchpoint:0x7ffd1000:8:w { @[ustack] = count(); }",
 	.resolve = watchpoint_resolve,
+	.share = probe_share_perf,
 	.plan = watchpoint_plan,
 	.attach = watchpoint_attach,
 	.explain = watchpoint_explain,

@@ -21,7 +21,7 @@ enum builtin_flags {
 	BI_EFFECT = 16,     /* has a side effect or reads what changes: evaluated exactly once, in order */
 	BI_MAP_ARG = 32,    /* the first argument is a map itself, not its value: print, clear, delete, len … */
 	BI_CONST = 64,      /* folded by check() to e->value */
-	BI_ADDS_ONE = 512,  /* BI_AGG whose update is an atomic +1 of the slot's one u64: count() */
+	BI_ADDS_ONE = 256,  /* BI_AGG whose update is an atomic +1 of the slot's one u64: count() */
 	BI_LAZY_ARGS = 128, /* check() types the arguments itself (sizeof-like) */
 	BI_FILLS = 512,     /* lower() writes every byte of `want`: a key need not be zeroed before (comm) */
 	BI_OUT_ARG = 1024,  /* the last argument is a variable that check() assigns by sema_arg_out: find() */

@@ -52,6 +52,8 @@ static void use(void *arg, struct expr *e)
 		return;
 	b = sema_builtin(u->s, call_name(e));
 	u->uses |= b ? b->uses : 0;
+	if (b && e->kind == EXPR_CALL && e->call.nargs)
+		u->uses |= b->arg_uses;
 	u->uses |= sema_name_uses(call_name(e));
 }
 
@@ -73,10 +75,10 @@ struct groups {
 	VEC(struct group) g;
 };
 
-static bool may_share(const struct provider *prov, unsigned uses, const struct attach_target *a,
-		      const struct attach_target *b)
+static bool may_share(struct kernel *k, const struct provider *prov, unsigned uses,
+		      const struct attach_target *a, const struct attach_target *b)
 {
-	return !prov->share || prov->share(uses, a, b);
+	return !prov->share || prov->share(k, uses, a, b);
 }
 
 static bool add_to_group(struct sema *s, struct groups *all, const struct provider *prov,
@@ -87,7 +89,8 @@ static bool add_to_group(struct sema *s, struct groups *all, const struct provid
 
 	/* The newest group first: neighbours are alike. */
 	for (size_t g = all->g.n; g-- > 0;)
-		if (may_share(prov, uses, &t->v[all->g.v[g].members.v[0]], &t->v[i])) {
+		if (may_share(s->in->kernel, prov, uses, &t->v[all->g.v[g].members.v[0]],
+			      &t->v[i])) {
 			vec_push(s->a, &all->g.v[g].members, i);
 			return true;
 		}

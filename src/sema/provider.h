@@ -46,7 +46,7 @@ enum probe_name {
 /* What a body uses; found by a walk before the targets are grouped. */
 enum probe_uses {
 	USES_ARGS = 1, USES_ARGN = 2, USES_RETVAL = 4, USES_CTX = 8, USES_FUNC = 16, USES_PROBE = 32,
-	USES_KSTACK = 64, USES_USTACK = 128, USES_REGS = 256, USES_SIGNAL = 512,
+	USES_KSTACK = 64, USES_USTACK = 128, USES_REGS = 256, USES_SIGNAL = 512, USES_KFUNC = 1024,
 };
 
 /* One program to be: a body, cloned, for one or several targets. */
@@ -114,8 +114,8 @@ struct provider {
 	 * pushes targets. Reports to the diag with did-you-mean; no match is E_PROBE_NONE (or as
 	 * config.missing_probes says). False when an error was reported. */
 	bool (*resolve)(struct sema *s, const struct attach_point *ap, struct attach_targets *out);
-	/* May both targets run one program, given what the body uses? NULL: always. */
-	bool (*share)(unsigned uses, const struct attach_target *a, const struct attach_target *b);
+	/* May both targets run one program on this kernel, given what the body uses? NULL: always. */
+	bool (*share)(struct kernel *k, unsigned uses, const struct attach_target *a, const struct attach_target *b);
 	/* Chooses prog_type, attach_type, pid_filter, preemptible … once `uses` is known. */
 	void (*plan)(struct sema *s, struct probe *p);
 	/* The type of a name in this probe; NULL: it has none (a message names those that have). */
@@ -127,6 +127,9 @@ struct provider {
 	void (*enter)(struct gen *g, struct probe *p);
 	/* The id of the target that fired, for `probe` in a program with several; NULL: the attach cookie. */
 	ir_val_t (*target_id)(struct gen *g, struct probe *p);
+	/* The return address, where the frame of the function that was entered is not built yet, so that a walk
+	 * by frame pointers misses its caller. NULL, or false: the walk finds it. */
+	bool (*caller)(struct gen *g, struct probe *p, ir_val_t *out);
 	/* args.FIELD and ctx.FIELD where they are not plain memory. NULL, or VAL_NONE returned: by memory. */
 	struct val (*arg_field)(struct gen *g, struct probe *p, const struct member *m);
 

@@ -260,7 +260,8 @@ static bool share_unless_probe(unsigned uses, const struct attach_target *a,
 	return !(uses & USES_PROBE);
 }
 
-static bool never_share(unsigned uses, const struct attach_target *a, const struct attach_target *b)
+static bool never_share(struct kernel *k, unsigned uses, const struct attach_target *a,
+			const struct attach_target *b)
 {
 	(void)uses;
 	(void)a;

@@ -1,0 +1,75 @@
+#!/bin/sh
+# Runs in the guest: what the host's kernel cannot do. Each case prints "ok NAME", "skip NAME: why" or
+# "FAIL NAME" with what was seen; the last line is the sum.
+passed=0 failed=0 skipped=0
+features=$(awl --info)
+reads="dd if=/dev/zero of=/dev/null bs=100 count=50"
+
+has() { echo "$features" | grep -qE "^  $1 +yes"; }
+
+# expect NAME PATTERN awl-arguments…: some line of the output matches all of PATTERN
+expect() {
+	name=$1 pattern=$2
+	shift 2
+	awl -q "$@" >/tmp/out 2>/tmp/err
+	if grep -qE "^($pattern)\$" /tmp/out; then
+		passed=$((passed + 1))
+		echo "ok $name"
+	else
+		failed=$((failed + 1))
+		echo "FAIL $name: no line is $pattern in"
+		cat /tmp/out /tmp/err
+	fi
+}
+
+# needs FEATURE NAME PATTERN …: skipped where the kernel lacks it
+needs() {
+	feature=$1
+	shift
+	if has "$feature"; then
+		expect "$@"
+	else
+		skipped=$((skipped + 1))
+		echo "skip $1: this kernel has no $feature"
+	fi
+}
+
+expect begin 'hello 5' -e 'begin { printf("hello %d\n", 5); exit(); }'
+expect count '@\[dd\]: 1[0-9][0-9]' -e 'tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }' -c "$reads"
+expect syscall_args '@\[100\]: 50' -e 'tracepoint:syscalls:sys_enter_read { @[args.count] = count(); }' -c "$reads"
+expect syscall_ret '@\[100\]: 50' -e 'tracepoint:syscalls:sys_exit_read { @[args.ret] = count(); }' -c "$reads"
+expect syscall_str 'dd /dev/zero' -e 'tracepoint:syscalls:sys_enter_open, tracepoint:syscalls:sys_enter_openat { printf("%s %s\n", comm, str(args.filename)); }' -c "$reads"
+expect formatted 'exec /bin/true' -e 'tracepoint:sched:sched_process_exec { printf("exec %s\n", str(args.filename)); }' -c '/bin/true'
+expect latency '@us\[dd\]:' -e 'tracepoint:syscalls:sys_enter_read { @start[tid] = nsecs; } tracepoint:syscalls:sys_exit_read /@start[tid]/ { @us[comm] = hist((nsecs - @start[tid]) / 1000); delete(@start, tid); }' -c "$reads"
+expect rawtp '@: [1-9][0-9]*' -e 'rawtracepoint:sched_switch { @ = count(); } interval:ms:500 { exit(); }'
+expect interval '3' -e 'interval:ms:100 { @n++; if (@n == 3) { printf("%d\n", @n); exit(); } }'
+expect profile '@: [1-9][0-9]*' -e 'profile:hz:99 { @ = count(); } interval:ms:500 { exit(); }'
+expect software '@\[ls\]: [1-9][0-9]*' -e 'software:page-faults:1 { @[comm] = count(); }' -c 'ls /'
+expect division '-3 -1 -4' -e 'begin { @v[1] = -7; $a = @v[1]; printf("%d %d %d\n", $a / 2, $a % 2, $a >> 1); clear(@v); }'
+expect strings 'equal 3' -e 'begin { $s = "abc"; if ($s == "abc") { printf("equal %d\n", strlen($s)); } }'
+expect aggregations '@s: \{ .count = 2, .average = 15, .total = 30 \}' -e 'begin { @s = stats(10); @s = stats(20); @m = min(4); @x = max(9); @a = avg(3); }'
+expect for_map '6' -e 'begin { @m[1] = 1; @m[2] = 2; @m[3] = 3; $n = 0; for ($kv : @m) { $n += $kv.1; } printf("%d\n", $n); clear(@m); }'
+expect for_range '45' -e 'begin { $n = 0; for ($i : 0..10) { $n += $i; } printf("%d\n", $n); }'
+expect uprobe '@a: 25' -e 'uprobe:/files/calls:add_numbers /arg1 > 0/ { @a = count(); }' -c '/files/calls 25'
+expect uprobe_str '@\[odd\]: 5' -e 'uprobe:/files/calls:say { @[str(arg0)] = count(); }' -c '/files/calls 10'
+expect uretprobe '@r: 19' -e 'uretprobe:/files/calls:say { @r = max(retval); }' -c '/files/calls 10'
+expect uprobe_name '@\[uprobe:/files/calls:tick\]: 7' -e 'uprobe:/files/calls:tick, uprobe:/files/calls:say { @[probe] = count(); }' -c '/files/calls 7'
+expect ustack ' +(tick|outer|main)\+[0-9]+' -e 'uprobe:/files/calls:tick { @[ustack(3)] = count(); }' -c '/files/calls 7'
+expect usdt '3 -5 -7' -e 'usdt:/files/calls:demo:tick /arg0 == 3/ { printf("%d %d %d\n", arg0, arg1, arg2); }' -c '/files/calls 10'
+expect semaphore 'done .* semaphore 1' -e 'usdt:/files/calls:demo:tick { @ = count(); }' -c '/files/calls 10'
+needs ITER iter 'awl [0-9]+' -e 'iter:task { printf("%s %d\n", ctx.task.comm, ctx.task.pid); }'
+needs TP_BTF typed_rawtp '@\[.*\]: [1-9][0-9]*' -e 'rawtracepoint:sched_switch { @[args.next.comm] = count(); } interval:ms:500 { exit(); }'
+needs KPROBE kprobe '@: 5[0-9]' -e 'kprobe:vfs_read { @ = count(); }' -c "$reads"
+needs KPROBE kprobe_args '@\[100\]: 50' -e 'kprobe:vfs_read { @[arg2] = count(); }' -c "$reads"
+needs KPROBE kprobe_offset '@: 5[0-9]' -e 'kprobe:vfs_read+0 { @ = count(); }' -c "$reads"
+needs KPROBE kretprobe '@\[100\]: 50' -e 'kretprobe:vfs_read { @[retval] = count(); }' -c "$reads"
+needs KPROBE kprobe_wildcard '@\[vfs_read\]: 5[0-9]' -e 'kprobe:vfs_* { @[func] = count(); }' -c "$reads"
+needs KPROBE kprobe_probe '@\[kprobe:vfs_read\]: 5[0-9]' -e 'kprobe:vfs_read, kprobe:vfs_write { @[probe] = count(); }' -c "$reads"
+needs KPROBE kprobe_struct '@\[zero\]: 50' -e 'kprobe:vfs_read /comm == "dd"/ { @[str(((struct file *)arg0).f_path.dentry.d_name.name)] = count(); }' -c "$reads"
+needs KPROBE kstack ' +vfs_read\+[0-9]+' -e 'kprobe:vfs_read { @[kstack(3)] = count(); }' -c "$reads"
+needs FENTRY fentry '@\[100\]: 50' -e 'fentry:vfs_read { @[args.count] = count(); }' -c "$reads"
+needs FENTRY fentry_struct '@\[zero\]: 50' -e 'fentry:vfs_read /comm == "dd"/ { @[str(args.file.f_path.dentry.d_name.name)] = count(); }' -c "$reads"
+needs FENTRY fexit '@\[100\]: 50' -e 'fexit:vfs_read { @[retval] = count(); }' -c "$reads"
+needs KPROBE detach 'gone' --unsafe -e 'kprobe:vfs_* { @ = count(); } begin { printf("gone\n"); exit(); }'
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
