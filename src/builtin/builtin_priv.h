@@ -20,6 +20,7 @@ extern const struct builtin builtins_agg[], builtins_hist[], builtins_print[], b
 extern const struct builtin builtins_ctl[], builtins_proc[], builtins_time[], builtins_string[];
 extern const struct builtin builtins_buf[], builtins_stack[], builtins_sym[], builtins_net[];
 extern const struct builtin builtins_meta[], builtins_errno[], builtins_task[], builtins_match[];
+extern const struct builtin builtins_reach[], builtins_report[];
 
 /* Every family ends with it. */
 #define BUILTIN_END          \
@@ -70,6 +71,10 @@ struct builtin_loop {
 ir_val builtin_loop_begin(struct gen *g, struct builtin_loop *l, ir_val n, uint64_t max);
 void builtin_loop_end(struct gen *g,
 		      struct builtin_loop *l); /* no-op jump when the block has ended */
+
+/* comm(pid) (reach.c). */
+void builtin_check_comm_of(struct sema *s, struct expr *e);
+struct val builtin_lower_comm_of(struct gen *g, struct expr *e, struct val want);
 
 /* ---- rendering --------------------------------------------------------------------------- */
 

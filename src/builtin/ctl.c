@@ -287,6 +287,7 @@ const struct builtin builtins_ctl[] = {
 		.flags = BI_STMT | BI_EFFECT | BI_UNSAFE,
 		.min_args = 1,
 		.max_args = 1,
+		.needs = FEATURE_OVERRIDE,
 		.check = check_override,
 		.lower = lower_override,
 	},

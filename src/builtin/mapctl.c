@@ -80,6 +80,50 @@ static struct val lower_has_key(struct gen *g, struct expr *e, struct val want)
 	return val_scalar(e->type, ir_bini(gen_ir(g), IR_NE, p, 0));
 }
 
+/* ---- find -------------------------------------------------------------------------------- */
+
+/* What a variable gets that an element is assigned to: numbers for aggregations that are some. */
+static const struct type *element_type(struct sema *s, const struct map_sym *m)
+{
+	if (m->value && m->value->kind == TYPE_AGG && m->value->agg.agg->fold != AGG_FOLD_NONE)
+		return type_int(sema_types(s), 8, m->value->agg.is_signed);
+	return m->value;
+}
+
+static void check_find(struct sema *s, struct expr *e)
+{
+	struct map_sym *m = sema_arg_map_key(s, e, 1);
+	const struct type *t = m ? element_type(s, m) : NULL;
+
+	e->type = &type_bool;
+	if (!t)
+		return;
+	if (t->kind == TYPE_AGG)
+		builtin_bad_arg(s, e, 0, "a map whose values can be read");
+	else
+		sema_arg_out(s, e, 2, t);
+}
+
+/* The second look-up is merged with the first. */
+static struct val lower_find(struct gen *g, struct expr *e, struct val want)
+{
+	struct ir *b = gen_ir(g);
+	struct ir_block *hit = ir_block_new(b, NULL), *done = ir_block_new(b, NULL);
+	struct expr *map = builtin_arg(e, 0);
+	ir_cell found = ir_cell_new(b, "found", false);
+	ir_val p = gen_map_lookup(g, map->sem, gen_map_key(g, map));
+
+	ir_set(b, found, ir_const(b, 0));
+	ir_br(b, p, hit, done, IR_LIKELY_YES);
+	ir_at(b, hit);
+	map->type = builtin_argtype(e, 2);
+	gen_set_var(g, builtin_arg(e, 2), map);
+	ir_set(b, found, ir_const(b, 1));
+	ir_jmp(b, done);
+	ir_at(b, done);
+	return val_scalar(e->type, ir_get(b, found));
+}
+
 /* ---- len --------------------------------------------------------------------------------- */
 
 static bool is_map(const struct expr *a)
@@ -192,6 +236,25 @@ const struct builtin builtins_mapctl[] = {
 		.max_args = 2,
 		.check = check_has_key,
 		.lower = lower_has_key,
+	},
+	{
+		.name = "find",
+		.proto = "bool find(map @m, key, $variable)",
+		.doc = "Looks a key up: true when it is there, and the variable then has its "
+		       "value.\n\n"
+		       "When it is not there the variable stays as it was.\n\n"
+		       "    tracepoint:syscalls:sys_enter_read { @start[tid] = nsecs; }\n"
+		       "    tracepoint:syscalls:sys_exit_read {\n"
+		       "        if (find(@start, tid, $t)) { @ns = hist(nsecs - $t); }\n"
+		       "    }\n",
+		.examples = EXAMPLES("begin { @[1] = 5; if (find(@, 1, $x)) { print($x); } exit(); }",
+				     "begin { @[1, comm] = comm; if (find(@, (1, comm), $x)) { "
+				     "print($x); } exit(); }"),
+		.flags = BI_EFFECT | BI_MAP_ARG | BI_OUT_ARG,
+		.min_args = 3,
+		.max_args = 3,
+		.check = check_find,
+		.lower = lower_find,
 	},
 	{
 		.name = "len",

@@ -247,8 +247,24 @@ static void if_branch(struct gen *g, const struct choice *c, struct block *bl)
 	ir_jmp(&g->b, c->done);
 }
 
+/* A condition that is known rules the other branch out: nothing is generated for it. */
+static struct val if_known(struct gen *g, struct expr *e, const struct val *dst, bool pad)
+{
+	struct choice c = choice_begin(g, e->type ? e->type : &type_void, dst, pad);
+
+	if (e->cond.cond->value)
+		if_branch(g, &c, e->cond.yes);
+	else if (e->cond.no)
+		choice_take(g, &c, e->cond.no);
+	else
+		ir_jmp(&g->b, c.done);
+	return choice_end(g, &c);
+}
+
 static struct val if_value(struct gen *g, struct expr *e, const struct val *dst, bool pad)
 {
+	if (e->cond.cond->folded && type_is_scalar(e->cond.cond->type))
+		return if_known(g, e, dst, pad);
 	struct ir *b = &g->b;
 	struct choice c = choice_begin(g, e->type ? e->type : &type_void, dst, pad);
 	struct ir_block *yes = ir_block_new(b, NULL);
@@ -270,6 +286,7 @@ static struct val if_value(struct gen *g, struct expr *e, const struct val *dst,
 /* ---- one operand
  * --------------------------------------------------------------------------------------- */
 
+/* As a number: what the verifier knows as a pointer could neither be kept nor computed with. */
 static struct val address_of(struct gen *g, struct expr *e)
 {
 	if (e->kind == EXPR_VAR)
@@ -291,9 +308,8 @@ static struct val unary(struct gen *g, struct expr *e)
 		return gen_deref(g, gen_expr(g, of), e->type);
 	case UN_ADDR: {
 		struct val a = address_of(g, of);
-		a.type = e->type;
 		a.tracked = true;
-		return a;
+		return val_scalar(e->type, gen_plain(g, a));
 	}
 	case UN_NOT:
 		return val_scalar(e->type, ir_not(&g->b, gen_truth(g, of)));
@@ -385,6 +401,9 @@ static void build_other(struct gen *g, struct expr *e, struct val dst, bool pad)
 	case EXPR_COMPTIME:
 		gen_build(g, e->sub, dst, pad);
 		break;
+	case EXPR_TYPEINFO:
+		gen_build(g, e->sem, dst, pad);
+		break;
 	default:
 		gen_store(g, dst, gen_expr(g, e), pad);
 	}
@@ -426,6 +445,7 @@ static bool needs_place(const struct expr *e)
 	case EXPR_STR:
 	case EXPR_TUPLE:
 	case EXPR_RECORD:
+	case EXPR_TYPEINFO:
 		return true;
 	case EXPR_TERNARY:
 	case EXPR_IF:

@@ -76,12 +76,17 @@ struct types *gen_types(struct gen *g);
 struct probe *gen_probe_of(struct gen *g);
 struct gen_in *gen_input(struct gen *g);
 ir_val gen_ctx(struct gen *g);               /* the context pointer */
+/* Values and cells made at the start of the program may be used: not in the bodies of map loops and of
+ * functions, which are functions of their own. */
+bool gen_in_main(struct gen *g);
 
 /* Evaluate. gen_expr never copies an aggregate; gen_scalar is for integers, bools, pointers. */
 struct val gen_expr(struct gen *g, struct expr *e);
 ir_val gen_scalar(struct gen *g, struct expr *e);
 /* Build the value in `dst` (VAL_MEM in SPACE_BPF, of type dst.type: converted to it). */
 void gen_expr_to(struct gen *g, struct expr *e, struct val dst);
+/* $x = value, for builtins that set a variable. */
+void gen_set_var(struct gen *g, struct expr *var, struct expr *value);
 /* Copy / convert a value into memory: strings are cut or zero-filled to the capacity when `pad`. */
 void gen_store(struct gen *g, struct val dst, struct val src, bool pad);
 /* Load a scalar out of memory of any space (faults count as LOST_FAULT and give 0). */

@@ -277,3 +277,8 @@ void var_write(struct gen *g, struct var_sym *v, struct expr *value)
 	else
 		var_set(g, v, gen_convert(g, gen_scalar(g, value), value->type, v->type));
 }
+
+void gen_set_var(struct gen *g, struct expr *var, struct expr *value)
+{
+	var_write(g, var->sem, value);
+}

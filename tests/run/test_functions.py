@@ -1,0 +1,152 @@
+"""Functions beyond the everyday ones, seen from the outside."""
+import pathlib
+import subprocess
+import threading
+import time
+
+import pytest
+
+
+def say(awl, body, *args, **kw):
+    """Runs `begin { body }` and returns its lines."""
+    r = awl(*args, "-q", "-e", "begin { " + body + " }", **kw)
+    assert r.code == 0, r
+    return r.lines
+
+
+# ---- maps
+
+def test_find_sets_the_variable_only_when_the_key_is_there(awl):
+    assert say(awl, '''@[1] = 5; @s["a", 2] = "xyz"; @c[3] = count(); @c[3] = count();
+        if (find(@, 1, $x)) { print($x); }
+        if (!find(@, 2, $x)) { print(("no", $x)); }
+        print(find(@s, ("a", 2), $s)); print($s);
+        if (find(@c, 3, $n)) { print($n); }
+        clear(@); clear(@s); clear(@c);''') == ["5", "(no, 5)", "true", "xyz", "2"]
+
+
+def test_find_needs_a_variable(awl):
+    r = awl("-e", "begin { @[1] = 1; find(@, 1, 5); }")
+    assert r.code == 1 and "must be a variable" in r.err and "bool find(" in r.err
+
+
+# ---- for those who write scripts
+
+def test_fail_counts_only_where_it_is_reached(awl):
+    assert say(awl, 'if (sizeof(pid) > 8) { fail("too large"); } print(1);') == ["1"]
+    assert say(awl, 'if (sizeof(pid) == 4) { print(2); } else { fail("odd"); }') == ["2"]
+    r = awl("-e", 'macro small(x) { if (sizeof(x) > 2) { fail("%d bytes are too many for %s", sizeof(x), "it"); } x }'
+            ' begin { print(small(pid)); }')
+    assert r.code == 1 and "4 bytes are too many for it" in r.err and "-e:1:" in r.err
+
+
+def test_debugf_writes_to_the_kernels_log(awl):
+    pipe = pathlib.Path("/sys/kernel/tracing/trace_pipe")
+    if not pipe.exists():
+        pytest.skip("tracefs is not mounted")
+    mark = f"awl-test-{time.time_ns()}"
+    cat = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    found = threading.Event()
+    text = []
+
+    def read():
+        for line in cat.stdout:
+            if mark.encode() in line:
+                text.append(line.decode())
+                found.set()
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        time.sleep(0.3)
+        assert say(awl, f'debugf("{mark} %s %d %4x 100%%", comm, -1, 255);') == [""]
+        if not found.wait(5):
+            pytest.skip("another reader takes the trace log")
+    finally:
+        cat.kill()
+        cat.wait()
+        reader.join()
+    assert text[0].rstrip().endswith(f"{mark} awl -1   ff 100%")
+
+
+def test_debugf_says_what_it_cannot_print(awl):
+    r = awl("-e", 'begin { debugf("%.3s", comm); }')
+    assert r.code == 1 and "debugf() knows" in r.err
+    r = awl("-e", 'begin { debugf("%s", kstack); }')
+    assert r.code == 1 and "numbers and strings" in r.err
+
+
+# ---- beyond the event
+
+@pytest.mark.needs("ITER")
+def test_path_names_open_files(awl, tmp_path):
+    held = tmp_path / "a-file-that-is-open"
+    with open(held, "w"):
+        r = awl("-q", "-e", 'iter:task_file { printf("%s\\n", path(ctx.file.f_path)); }')
+        assert r.code == 0 and any(line.endswith("/a-file-that-is-open") for line in r.lines), r
+    r = awl("-e", "begin { path(1); }")
+    assert r.code == 1 and "path() is not possible in a begin probe" in r.err and "iter" in r.err
+
+
+@pytest.mark.needs("TP_BTF")
+def test_socket_cookie_tells_sockets_apart(trace):
+    import socket
+    with trace("-e", 'rawtracepoint:inet_sock_set_state { @[socket_cookie(args.sk)] = count(); }') as t:
+        for _ in range(3):
+            server = socket.create_server(("127.0.0.1", 0))
+            client = socket.create_connection(server.getsockname())
+            client.close()
+            server.close()
+        r = t.finish()
+    assert len([line for line in r.lines if line.startswith("@[")]) >= 3, r
+
+
+def test_socket_cookie_wants_the_pointer_itself(awl):
+    r = awl("-e", 'rawtracepoint:inet_sock_set_state { print(socket_cookie((struct sock *)(uint64)args.sk)); }')
+    assert r.code == 1 and "without variable or cast" in r.err
+    r = awl("-e", 'begin { print(socket_cookie(curtask)); }')
+    assert r.code == 1 and "struct sock" in r.err
+
+
+def test_comm_of_another_process(awl):
+    r = awl("-q", "-e", 'interval:ms:1 { if (comm == comm(tid(init))) { print("same"); } print(comm(4194303)); exit(); }')
+    assert r.lines[0] == "same", r
+    r = awl("-e", "begin { print(comm(1)); }")
+    assert r.code == 1 and "comm(pid) is not possible in a begin probe" in r.err
+    r = awl("-q", "-e", 'tracepoint:syscalls:sys_enter_nanosleep,tracepoint:syscalls:sys_enter_clock_nanosleep'
+            ' /comm == "sleep"/ { print(comm(tid(init))); exit(); }', "-c", "sleep 0.1")
+    assert r.lines[0] == "sleep", r
+
+
+def test_percpu_kaddr(awl):
+    has = any(line.split()[2] == "__per_cpu_offset" for line in open("/proc/kallsyms") if len(line.split()) > 2)
+    r = awl("-q", "-e", 'begin { printf("%d\\n", percpu_kaddr("runqueues", 0) != 0); print(percpu_kaddr("runqueues", 99999)); }')
+    if has:
+        assert r.lines[:2] == ["1", "0"], r
+    else:
+        assert r.code == 1 and "CONFIG_KALLSYMS_ALL" in r.err
+
+
+@pytest.mark.needs("WRITE_USER")
+def test_write_user_changes_the_target(awl, target):
+    p = subprocess.Popen([target("calls"), "3", "go"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    address = p.stdout.readline().split()[3]
+    t = subprocess.Popen([__import__("conftest").AWL, "--unsafe", "-e", 'uprobe:%s:outer { write_user(%s, (uint16)0x4241); '
+                          'printf("%%s\\n", str(uptr(%s), 2)); write_user(%s, "xyz", 2); printf("%%s\\n", str(uptr(%s), 2)); exit(); }'
+                          % (target("calls"), address, address, address, address)],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in t.stderr:
+        if line.startswith("Attached"):
+            break
+    out, _ = p.communicate("go\n", timeout=20)
+    assert t.communicate(timeout=20)[0].split("\n")[:2] == ["AB", "xy"]
+    assert "done" in out
+
+
+def test_what_changes_the_system_needs_leave_and_a_kernel_that_allows_it(awl, target):
+    r = awl("-e", "uprobe:%s:outer { write_user(arg1, 1); }" % target("calls"))
+    assert r.code == 1 and "--unsafe" in r.err
+    if "WRITE_USER" not in __import__("conftest").features():
+        r = awl("--unsafe", "-e", "uprobe:%s:outer { write_user(arg1, 1); }" % target("calls"))
+        assert r.code == 1 and "E0701" in r.err and "bpf_probe_write_user" in r.err
