@@ -121,8 +121,9 @@ static struct perfmap *read_perfmap(const struct process *p)
 
 	if (p->followed ? !p->exited : p->start_time == proc_start_time(p->pid))
 		m = perfmap_read(p->pid, p->perfmap);
-	if (!m && !p->perfmap && p->jit_known)
-		m = perfmap_read_left(p->pid, p->jit_uid);
+	/* Of a process that was too quick to tell its user, only what root wrote is taken. */
+	if (!m && !p->perfmap && p->exited)
+		m = perfmap_read_left(p->pid, p->jit_known ? p->jit_uid : 0);
 	return m;
 }
 

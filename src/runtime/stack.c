@@ -47,6 +47,29 @@ static bool name_frame(struct render *r, const struct stack_value *v, const stru
 	return s.name != NULL;
 }
 
+/* Where signal handlers return to: its first instruction is the return address. */
+static bool is_signal_return(const char *name)
+{
+	return strstr(name, "restore_rt") || strstr(name, "rt_sigreturn");
+}
+
+/* All frames but the first are return addresses: when the call was a function's last instruction
+ * (of one that does not return), the address is the next function's. */
+static bool name_caller(struct render *r, const struct stack_value *v, const struct type *t,
+			uint64_t addr, struct frame_name *out)
+{
+	struct frame_name before;
+	bool known = name_frame(r, v, t, addr, out);
+
+	if (known && (out->off || is_signal_return(out->sym)))
+		return true;
+	if (!name_frame(r, v, t, addr - 1, &before))
+		return known;
+	*out = before;
+	out->off++;
+	return true;
+}
+
 static void add_name(const struct frame_name *f, bool known, uint64_t addr, struct buf *out)
 {
 	if (!known) {
@@ -58,7 +81,7 @@ static void add_name(const struct frame_name *f, bool known, uint64_t addr, stru
 }
 
 static void add_frame(struct render *r, const struct stack_value *v, const struct type *t,
-		      uint64_t addr, struct buf *out)
+		      uint64_t addr, bool first, struct buf *out)
 {
 	struct frame_name f;
 	bool known, perf = t->stack.mode == STACK_PERF;
@@ -68,7 +91,7 @@ static void add_frame(struct render *r, const struct stack_value *v, const struc
 		buf_printf(out, "%" PRIx64 "\n", addr);
 		return;
 	}
-	known = name_frame(r, v, t, addr, &f);
+	known = first ? name_frame(r, v, t, addr, &f) : name_caller(r, v, t, addr, &f);
 	if (perf)
 		buf_printf(out, "\t%" PRIx64 " ", addr);
 	else
@@ -88,7 +111,7 @@ static void add_frames(struct render *r, const struct type *t, const struct stac
 	if (t->stack.limit && t->stack.limit < n)
 		n = t->stack.limit;
 	for (uint32_t i = 0; i < n && frames[i]; i++)
-		add_frame(r, v, t, frames[i], out);
+		add_frame(r, v, t, frames[i], i == 0, out);
 }
 
 void stack_render(struct render *r, const struct type *t, const void *value, struct buf *out)

@@ -1,10 +1,12 @@
 /* Names of addresses in running processes and in ones that are gone. */
 #include "elf_test.h"
 #include "elf/perfmap.h"
+#include "elf/space.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -172,9 +174,136 @@ static void test_perf_map_text(void **state)
 	perfmap_free(m);
 }
 
+/* ---- being told ---- */
+
+static void nothing_new(void *arg)
+{
+}
+
+/* A pid far above what the kernel gives. */
+enum { PID = 0x3ffffff0 };
+
+static void tell(struct symbolizer *s, int pid, uint64_t start, uint64_t len, uint64_t pgoff)
+{
+	struct stat st;
+
+	assert_int_equal(stat(subject_path(), &st), 0);
+	symbolizer_mapping(s, pid,
+			   &(struct sym_mapping){.start = start,
+						 .len = len,
+						 .pgoff = pgoff,
+						 .maj = major(st.st_dev),
+						 .min = minor(st.st_dev),
+						 .ino = st.st_ino,
+						 .generation = 1,
+						 .path = subject_path()});
+}
+
+static bool named(struct symbolizer *s, int pid, uint64_t addr, const char *want)
+{
+	struct symbol sym;
+
+	return symbolizer_user(s, pid, addr, &sym) && strcmp(sym.name, want) == 0;
+}
+
+static struct symbolizer *told_symbolizer(struct elf_func *work)
+{
+	struct elf *f = elf_open(subject_path(), NULL);
+	struct symbolizer *s = symbolizer_new();
+
+	assert_true(elf_func_find(f, STR("subject_work"), work));
+	elf_close(f);
+	symbolizer_follow(s, nothing_new, NULL);
+	return s;
+}
+
+static void test_told_exec_and_exit(void **state)
+{
+	struct elf_func work;
+	struct symbolizer *s = told_symbolizer(&work);
+
+	symbolizer_exec(s, PID);
+	tell(s, PID, 0x100000000, 1 << 20, 0);
+	assert_true(named(s, PID, 0x100000000 + work.offset, "subject_work"));
+	symbolizer_exec(s, PID); /* the first program's addresses are still known */
+	tell(s, PID, 0x200000000, 1 << 20, 0);
+	symbolizer_exit(s, PID);
+	assert_true(named(s, PID, 0x100000000 + work.offset, "subject_work"));
+	assert_true(named(s, PID, 0x200000000 + work.offset, "subject_work"));
+	assert_false(named(s, PID, 0x300000000 + work.offset, "subject_work"));
+	symbolizer_free(s);
+}
+
+static void test_told_fork(void **state)
+{
+	struct elf_func work;
+	struct symbolizer *s = told_symbolizer(&work);
+
+	symbolizer_exec(s, PID);
+	tell(s, PID, 0x100000000, 1 << 20, 0);
+	symbolizer_fork(s, PID, PID + 1);
+	tell(s, PID, 0x200000000, 1 << 20, 0); /* the parent's alone */
+	tell(s, PID + 1, 0x400000000, 1 << 20, 0);
+	assert_true(named(s, PID + 1, 0x100000000 + work.offset, "subject_work"));
+	assert_false(named(s, PID + 1, 0x200000000 + work.offset, "subject_work"));
+	assert_false(named(s, PID, 0x400000000 + work.offset, "subject_work"));
+	symbolizer_free(s);
+}
+
+static void test_told_many(void **state)
+{
+	struct elf_func work;
+	struct symbolizer *s = told_symbolizer(&work);
+
+	for (int i = 0; i < 70000; i++) {
+		symbolizer_exec(s, PID - i);
+		tell(s, PID - i, 0x100000000, 1 << 20, 0);
+		symbolizer_exit(s, PID - i);
+	}
+	assert_true(named(s, PID - 69999, 0x100000000 + work.offset, "subject_work"));
+	assert_false(named(s, PID, 0x100000000 + work.offset, "subject_work"));
+	symbolizer_free(s);
+}
+
+static void expect_map(const struct space *s, uint64_t addr, uint64_t start, uint64_t end,
+		       uint64_t offset)
+{
+	const struct mapping *m = space_find(s, addr);
+
+	assert_non_null(m);
+	assert_int_equal(m->start, start);
+	assert_int_equal(m->end, end);
+	assert_int_equal(m->offset, offset);
+}
+
+static void test_space_on_top(void **state)
+{
+	struct space *s = space_new(), *shared;
+
+	space_map(s, &(struct mapping){.start = 0x1000, .end = 0x9000, .offset = 0x100});
+	space_map(s, &(struct mapping){.start = 0x3000, .end = 0x4000, .offset = 0});
+	expect_map(s, 0x2fff, 0x1000, 0x3000, 0x100);
+	expect_map(s, 0x3000, 0x3000, 0x4000, 0);
+	expect_map(s, 0x4000, 0x4000, 0x9000, 0x3100);
+	shared = space_own(space_ref(s));
+	assert_ptr_not_equal(shared, s);
+	space_map(shared, &(struct mapping){.start = 0, .end = 0x8000, .offset = 0});
+	expect_map(shared, 0x8000, 0x8000, 0x9000, 0x7100);
+	expect_map(shared, 0x3000, 0, 0x8000, 0);
+	expect_map(s, 0x3000, 0x3000, 0x4000, 0);
+	assert_null(space_find(s, 0x9000));
+	assert_null(space_find(s, 0xfff));
+	space_unref(shared);
+	space_unref(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_told_exec_and_exit),
+		cmocka_unit_test(test_told_fork),
+		cmocka_unit_test(test_told_many),
+		cmocka_unit_test(test_space_on_top),
 		cmocka_unit_test(test_running_and_gone),
 		cmocka_unit_test(test_ourselves),
 		cmocka_unit_test(test_vdso),
