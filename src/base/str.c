@@ -120,28 +120,29 @@ bool str_to_u64(struct str s, unsigned long long *out)
 	return digit;
 }
 
-/* One row of the matrix at a time; `diagonal` is the cell above and to the left. Long strings are
- * never typing mistakes of each other: their distance is not worth computing exactly. */
+/* Edits that make `b` of `a`: a character more, less, another one, or two neighbours exchanged
+ * (optimal string alignment). Three rows of the matrix at a time. Long strings are never typing
+ * mistakes of each other: their distance is not worth computing exactly. */
 size_t str_distance(struct str a, struct str b)
 {
 	enum { LONGEST = 256 };
-	size_t row[LONGEST + 1];
+	size_t rows[3][LONGEST + 1];
 
 	if (a.n > LONGEST || b.n > LONGEST)
 		return str_eq(a, b) ? 0 : MAX(a.n, b.n);
 	for (size_t j = 0; j <= b.n; j++)
-		row[j] = j;
+		rows[0][j] = j;
 	for (size_t i = 1; i <= a.n; i++) {
-		size_t diagonal = row[0];
+		size_t *row = rows[i % 3], *up = rows[(i + 2) % 3], *up2 = rows[(i + 1) % 3];
 
 		row[0] = i;
 		for (size_t j = 1; j <= b.n; j++) {
-			size_t above = row[j];
-			size_t swap = diagonal + (a.p[i - 1] != b.p[j - 1]);
+			size_t other = up[j - 1] + (a.p[i - 1] != b.p[j - 1]);
 
-			row[j] = MIN(swap, MIN(above, row[j - 1]) + 1);
-			diagonal = above;
+			row[j] = MIN(other, MIN(up[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1])
+				row[j] = MIN(row[j], up2[j - 2] + 1);
 		}
 	}
-	return row[b.n];
+	return rows[a.n % 3][b.n];
 }

@@ -53,6 +53,11 @@ ir_val gen_ctx(struct gen *g)
 	return g->in_callback ? ir_load_ptr(&g->b, g->frame, FRAME_CTX) : g->ctx;
 }
 
+bool gen_in_main(struct gen *g)
+{
+	return !g->in_callback;
+}
+
 void gen_error_size(struct gen *g, struct span sp, const char *what, uint32_t size, uint32_t limit)
 {
 	struct diag_msg *m;

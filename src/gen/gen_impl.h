@@ -12,8 +12,8 @@
  *              | scratch | ctx   | leave  | captured variables … |
  *              +---------+-------+--------+----------------------+
  *
- * Invariants: the base `v` of every VAL_MEM in SPACE_BPF is aligned to 8 bytes as far as its type needs
- * more than 4; strings end at their first NUL and what follows it means nothing, except in keys, where
+ * Invariants: the base `v` of every VAL_MEM in SPACE_BPF is aligned to 8 bytes, or to the power of two
+ * that is not less than its size; strings end at their first NUL and what follows it means nothing, except in keys, where
  * it is zero.
  */
 #ifndef AWL_GEN_IMPL_H

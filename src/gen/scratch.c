@@ -138,13 +138,21 @@ void gen_release(struct gen *g, struct gen_mark m)
 
 /* ---- temporaries ----------------------------------------------------------------------------- */
 
+/* Objects are written in the widest words that their size allows. */
+static uint32_t align_of_size(uint32_t size, uint32_t align)
+{
+	uint32_t wide = size > 4 ? 8 : size > 2 ? 4 : size > 1 ? 2 : 1;
+
+	return MAX(wide, align);
+}
+
 static struct val temp(struct gen *g, const struct type *t, uint32_t size, uint32_t align,
 		       bool zero)
 {
 	struct val m;
 
 	if (size <= g->in->plan->config->on_stack_limit && ir_stack_left(&g->b) >= size)
-		m = val_mem(t, ir_object(&g->b, MAX(size, 1u), size > 4 ? 8 : MAX(align, 1u)), 0,
+		m = val_mem(t, ir_object(&g->b, MAX(size, 1u), align_of_size(size, align)), 0,
 			    SPACE_BPF);
 	else
 		m = scratch_take(g, t, size);

@@ -244,7 +244,7 @@ void sema_field(struct sema *s, struct expr *e)
 
 static void tuple_item(struct sema *s, struct expr *e, struct expr *base, unsigned i)
 {
-	const struct type *t = base->type;
+	const struct type *t = base->type->kind == TYPE_PTR ? base->type->ptr.to : base->type;
 
 	if (i < t->tuple.n) {
 		keep_member(s, e, &t->tuple.members[i]);
@@ -259,11 +259,13 @@ static void tuple_item(struct sema *s, struct expr *e, struct expr *base, unsign
 void sema_elem(struct sema *s, struct expr *e)
 {
 	struct expr *x = e->field.e;
+	const struct type *t;
 
 	sema_value(s, x);
+	t = x->type->kind == TYPE_PTR ? x->type->ptr.to : x->type;
 	if (x->type->kind == TYPE_POISON)
 		return;
-	if (x->type->kind == TYPE_TUPLE || x->type->kind == TYPE_RECORD) {
+	if (t->kind == TYPE_TUPLE || t->kind == TYPE_RECORD) {
 		tuple_item(s, e, x, e->field.elem);
 		return;
 	}

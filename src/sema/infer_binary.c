@@ -93,11 +93,9 @@ static bool items_comparable(const struct type *a, const struct type *b)
 	if (a->tuple.n != b->tuple.n)
 		return false;
 	for (uint32_t i = 0; i < a->tuple.n; i++) {
-		const struct member *ma = &a->tuple.members[i], *mb = &b->tuple.members[i];
+		const struct member *ma = &a->tuple.members[i], *mb = sema_counterpart(a, b, i);
 
-		if (a->kind == TYPE_RECORD && !str_eq(ma->name, mb->name))
-			return false;
-		if (!comparable(ma->type, mb->type))
+		if (!mb || !comparable(ma->type, mb->type))
 			return false;
 	}
 	return true;
@@ -163,6 +161,13 @@ static const struct type *arith_type(struct sema *s, enum binary_op op, const st
 	return type_int(s->types, 8, (sl && !fl) || (sr && !fr));
 }
 
+/* Elements between two pointers into the same array. */
+static bool ptr_distance(enum binary_op op, const struct type *l, const struct type *r)
+{
+	return op == BIN_SUB && l->kind == TYPE_PTR && r->kind == TYPE_PTR &&
+	       type_eq(l->ptr.to, r->ptr.to);
+}
+
 static const struct type *ptr_arith(enum binary_op op, const struct type *l, const struct type *r)
 {
 	if (op == BIN_ADD && l->kind == TYPE_PTR && is_number(r))
@@ -188,6 +193,8 @@ const struct type *sema_binary_type(struct sema *s, enum binary_op op, struct ex
 		return type_is_scalar(tl) && type_is_scalar(tr) ? &type_bool : NULL;
 	if (is_number(tl) && is_number(tr))
 		return arith_type(s, op, tl, tr);
+	if (ptr_distance(op, tl, tr))
+		return type_int(s->types, 8, true);
 	t = ptr_arith(op, tl, tr);
 	/* The verifier lets nobody compute with pointers it tracks. */
 	return t && t->ptr.space != SPACE_USER ? sema_stored(s, t) : t;

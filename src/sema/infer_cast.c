@@ -135,6 +135,60 @@ void sema_sizeof(struct sema *s, struct expr *e)
 		be_size(s, e, t->size);
 }
 
+static struct expr *info_expr(struct sema *s, struct expr *e, enum expr_kind kind)
+{
+	struct expr *x = arena_new_of(s->a, struct expr);
+
+	x->kind = kind;
+	x->span = e->span;
+	return x;
+}
+
+static const char *base_name(const struct type *t)
+{
+	static const char *const names[] = {
+		[TYPE_VOID] = "void",     [TYPE_BOOL] = "bool",     [TYPE_INT] = "int",
+		[TYPE_FLOAT] = "float",   [TYPE_ENUM] = "enum",     [TYPE_PTR] = "pointer",
+		[TYPE_ARRAY] = "array",   [TYPE_STRUCT] = "struct", [TYPE_FUNC] = "function",
+		[TYPE_STRING] = "string", [TYPE_BUF] = "buffer",    [TYPE_TUPLE] = "tuple",
+		[TYPE_RECORD] = "record", [TYPE_STACK] = "stack",   [TYPE_AGG] = "aggregation",
+	};
+
+	if (t->kind == TYPE_VIEW)
+		return t->view.view->name;
+	if (t->kind == TYPE_STRUCT && t->agr.is_union)
+		return "union";
+	return names[t->kind];
+}
+
+/* typeinfo(x) is the record (btf_id=…, base_type="…", full_type="…"); the id is that of the
+ * kernel's BTF, 0 for types that it does not have. The record is made anew each round and hung into
+ * e->sem. */
+void sema_typeinfo(struct sema *s, struct expr *e)
+{
+	const struct type *t = operand(s, e);
+	struct expr *r = info_expr(s, e, EXPR_RECORD);
+	struct record_field *f;
+
+	if (t->kind == TYPE_POISON)
+		return;
+	f = arena_array_of(s->a, struct record_field, 3);
+	f[0] = (struct record_field){e->span, STR("btf_id"), info_expr(s, e, EXPR_CAST)};
+	f[1] = (struct record_field){e->span, STR("base_type"), info_expr(s, e, EXPR_STR)};
+	f[2] = (struct record_field){e->span, STR("full_type"), info_expr(s, e, EXPR_STR)};
+	f[0].value->cast.to = arena_new_of(s->a, struct type_name);
+	f[0].value->cast.to->name = STR("uint32");
+	f[0].value->cast.e = info_expr(s, e, EXPR_INT);
+	f[0].value->cast.e->value = type_btf_id(t);
+	f[1].value->str = str_of(base_name(t));
+	f[2].value->str = str_of(sema_type_text(s, t));
+	r->record.fields = f;
+	r->record.n = 3;
+	sema_visit(s, r);
+	e->sem = r;
+	e->type = r->type;
+}
+
 void sema_offsetof(struct sema *s, struct expr *e)
 {
 	const struct type *t = operand(s, e);

@@ -23,6 +23,45 @@ static void infer_var(struct sema *s, struct expr *e)
 			  "declare it with one: let $%.*s: uint64;", STR_ARG(e->ident.name));
 }
 
+/* &@m: of a single value its address, otherwise that of the kernel's struct bpf_map. */
+static void address_of_map(struct sema *s, struct expr *e)
+{
+	struct expr *x = e->un.e;
+	struct map_info *m = sema_map(s, x);
+	const struct type *to;
+
+	if (x->map.nkeys) {
+		diag_help(sema_report(s, E_OPERANDS, e->span,
+				      "& takes a variable or a map without a key"),
+			  "the value of a key has no address that lasts: copy it to a variable");
+		return;
+	}
+	sema_map_arg(s, x);
+	if (!m->defined || !s->settling || (m->sym.scalar && !m->sym.value))
+		return;
+	to = m->sym.keyed ? type_lookup(s->types, LOOKUP_STRUCT, STR("bpf_map")) : m->sym.value;
+	if (to && to->kind == TYPE_AGG)
+		to = NULL;
+	e->type = type_ptr(s->types, to ? to : &type_void, SPACE_KERNEL);
+}
+
+/* What a pointer points to does not grow any more: addresses have no type before everything else
+ * has. */
+static void infer_address(struct sema *s, struct expr *e)
+{
+	struct expr *x = e->un.e;
+
+	s->addresses = true;
+
+	if (x->kind == EXPR_MAP) {
+		address_of_map(s, e);
+		return;
+	}
+	infer_var(s, x);
+	if (x->type->kind != TYPE_POISON && s->settling)
+		e->type = type_ptr(s->types, x->type, SPACE_KERNEL);
+}
+
 static void infer_unary(struct sema *s, struct expr *e)
 {
 	struct expr *x = e->un.e;
@@ -33,8 +72,7 @@ static void infer_unary(struct sema *s, struct expr *e)
 		return;
 	}
 	if (e->un.op == UN_ADDR) {
-		sema_report(s, E_UNSUPPORTED, e->span,
-			    "the address operator & is not supported yet");
+		infer_address(s, e);
 		return;
 	}
 	if (e->un.op == UN_NOT) {
@@ -299,7 +337,7 @@ static void dispatch_rest(struct sema *s, struct expr *e)
 		infer_comptime(s, e);
 		break;
 	case EXPR_TYPEINFO:
-		sema_report(s, E_UNSUPPORTED, e->span, "typeinfo is not supported yet");
+		sema_typeinfo(s, e);
 		break;
 	case EXPR_TYPE:
 		if (e->meta.of_type)

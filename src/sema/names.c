@@ -10,48 +10,6 @@
  * which probes have it. */
 #include "sema/sema_priv.h"
 
-/* Macros of headers that scripts used to include; BTF has no macros. */
-static const struct {
-	const char *name;
-	uint64_t value;
-} well_known[] = {
-	{"NULL", 0},
-	{"TASK_RUNNING", 0},
-	{"TASK_INTERRUPTIBLE", 1},
-	{"TASK_UNINTERRUPTIBLE", 2},
-	{"AF_UNSPEC", 0},
-	{"AF_UNIX", 1},
-	{"AF_INET", 2},
-	{"AF_INET6", 10},
-	{"AF_NETLINK", 16},
-	{"AF_PACKET", 17},
-	{"IPPROTO_TCP", 6},
-	{"IPPROTO_UDP", 17},
-	{"IPPROTO_ICMP", 1},
-	{"O_RDONLY", 0},
-	{"O_WRONLY", 1},
-	{"O_RDWR", 2},
-	{"EPERM", 1},
-	{"ENOENT", 2},
-	{"EINTR", 4},
-	{"EAGAIN", 11},
-	{"ENOMEM", 12},
-	{"EACCES", 13},
-	{"EINVAL", 22},
-	{"ETH_P_IP", 0x800},
-	{"ETH_P_IPV6", 0x86dd},
-};
-
-bool sema_well_known(struct str name, uint64_t *value)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(well_known); i++)
-		if (str_is(name, well_known[i].name)) {
-			*value = well_known[i].value;
-			return true;
-		}
-	return false;
-}
-
 /* ---- names of the probe
  * ---------------------------------------------------------------------------- */
 
@@ -61,7 +19,9 @@ static bool probe_name(struct str name, enum probe_name *kind, unsigned *index)
 		unsigned use;
 		enum probe_name name;
 	} names[] = {
-		{USES_ARGS, NAME_ARGS}, {USES_ARGN, NAME_ARG},  {USES_RETVAL, NAME_RETVAL},
+		{USES_ARGS, NAME_ARGS},
+		{USES_ARGN, NAME_ARG},
+		{USES_RETVAL, NAME_RETVAL},
 		{USES_CTX, NAME_CTX},
 	};
 	unsigned use = sema_name_uses(name);
@@ -195,6 +155,7 @@ static void report_name(struct sema *s, struct expr *e)
 		nearest_try(&n, str_of(names[i]));
 	STRMAP_EACH (it, &s->constants)
 		nearest_try(&n, it->key);
+	sema_nearest_constant(&n);
 	if (nearest_found(&n))
 		diag_suggest(m, e->span, arena_strndup(s->a, n.best.p, n.best.n));
 	else

@@ -74,6 +74,17 @@ static const struct type *join_ptrs(struct sema *s, const struct type *a, const 
 	return type_ptr(s->types, to, space);
 }
 
+/* The member of `b` that belongs to the i-th of `a`: by name in records, whose order is free. */
+const struct member *sema_counterpart(const struct type *a, const struct type *b, uint32_t i)
+{
+	if (a->kind != TYPE_RECORD)
+		return &b->tuple.members[i];
+	for (uint32_t k = 0; k < b->tuple.n; k++)
+		if (str_eq(a->tuple.members[i].name, b->tuple.members[k].name))
+			return &b->tuple.members[k];
+	return NULL;
+}
+
 static const struct type *join_tuples(struct sema *s, const struct type *a, const struct type *b,
 				      bool *clash)
 {
@@ -84,9 +95,9 @@ static const struct type *join_tuples(struct sema *s, const struct type *a, cons
 	if (n != b->tuple.n || n > ARRAY_SIZE(items))
 		return NULL;
 	for (uint32_t i = 0; i < n; i++) {
-		const struct member *ma = &a->tuple.members[i], *mb = &b->tuple.members[i];
+		const struct member *ma = &a->tuple.members[i], *mb = sema_counterpart(a, b, i);
 
-		if (a->kind == TYPE_RECORD && !str_eq(ma->name, mb->name))
+		if (!mb)
 			return NULL;
 		names[i] = ma->name;
 		items[i] = sema_join(s, ma->type, mb->type, clash);

@@ -292,6 +292,10 @@ static void infer(struct sema *s)
 {
 	rounds(s);
 	s->settling = true;
+	if (s->addresses) {
+		settle(s);
+		rounds(s);
+	}
 	while (settle(s))
 		rounds(s);
 	s->final = true;

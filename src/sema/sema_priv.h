@@ -65,6 +65,7 @@ struct sema {
 	const struct expr
 		*expansion; /* the block of a macro that is being checked: its span is the call's */
 	bool final, resolving, changed, settling;
+	bool addresses;        /* there is a & */
 	bool dropped;          /* a declaration has no program: its assignments are not seen */
 	struct expr *agg_call; /* the call that may be an aggregation */
 	struct strmap builtins, maps, constants, macros, map_decls;
@@ -103,6 +104,7 @@ const struct type *sema_join(struct sema *s, const struct type *a, const struct 
 const struct type *sema_flexible(struct sema *s, unsigned bytes);
 const struct type *sema_settled(struct sema *s, const struct type *t); /* literals only: int64 */
 const struct type *sema_stored(struct sema *s, const struct type *t);  /* as a map keeps it */
+const struct member *sema_counterpart(const struct type *a, const struct type *b, uint32_t i);
 bool sema_is_flexible(const struct type *t);
 bool sema_fits(uint64_t value, bool value_signed, const struct type *t);
 /* A literal takes the sign of what it meets. */
@@ -132,10 +134,12 @@ void sema_index(struct sema *s, struct expr *e);
 void sema_deref(struct sema *s, struct expr *e);
 void sema_cast(struct sema *s, struct expr *e);
 void sema_sizeof(struct sema *s, struct expr *e);
+void sema_typeinfo(struct sema *s, struct expr *e);
 void sema_offsetof(struct sema *s, struct expr *e);
 void sema_call_expr(struct sema *s, struct expr *e);
 void sema_ident(struct sema *s, struct expr *e);
 bool sema_well_known(struct str name, uint64_t *value);
+void sema_nearest_constant(struct nearest *n);
 void sema_block(struct sema *s, struct block *b, bool want);
 void sema_body(struct sema *s, struct probe *p);
 const struct type *sema_decayed(struct sema *s, const struct type *t); /* char[n] → string[n] */

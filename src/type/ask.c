@@ -6,6 +6,11 @@ static bool same_name(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+uint32_t type_btf_id(const struct type *t)
+{
+	return t->kind == TYPE_STRUCT || t->kind == TYPE_ENUM ? agr_of(t)->btf_id : 0;
+}
+
 static bool eq_members(const struct type *a, const struct type *b)
 {
 	if (a->tuple.n != b->tuple.n)

@@ -200,6 +200,8 @@ bool type_complete(struct types *ts, const struct type *t);
 /* ---- asking --------------------------------------------------------------------------------- */
 
 const struct member *type_members(struct types *ts, const struct type *t, uint32_t *n); /* TYPE_STRUCT/TUPLE/RECORD */
+/* The id in the kernel's BTF of a struct, union or enum; 0 of everything else. */
+uint32_t type_btf_id(const struct type *t);
 /* Finds a member by name, through anonymous members; `out` has the offset from the outer struct. */
 bool type_member(struct types *ts, const struct type *t, struct str name, struct member *out);
 bool type_eq(const struct type *a, const struct type *b);

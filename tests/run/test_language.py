@@ -157,3 +157,51 @@ def test_short_circuit_evaluates_once(awl):
 def test_curtask_fields(awl):
     lines = say(awl, 'printf("%d %s\\n", curtask.pid == tid, curtask.comm); printf("%d\\n", curtask->tgid == pid);')
     assert lines == ["1 awl", "1"]
+
+
+def test_addresses_of_variables_and_maps(awl):
+    assert say(awl, '''
+        $x = 5; $p = &$x; $x = 7; printf("%d\\n", *$p);
+        $t = (1, "a"); $q = &$t; printf("%s %d\\n", $q.1, $q.0);
+        @v = 3; $m = &@v; @v = 4; printf("%d\\n", *$m);
+        @k[1] = 2; $y = &@k; printf("%d\\n", $y.max_entries);
+        printf("%d\\n", &$x == $p); clear(@k); clear(@v);
+    ''')[:5] == ["7", "a 1", "4", "4096", "1"]
+
+
+def test_pointers_are_subtracted_in_elements(awl):
+    assert say(awl, '$a = (uint64 *)0x100; $b = (uint64 *)0x110; printf("%d %d\\n", $b - $a, $a - $b);') == ["2 -2"]
+
+
+def test_records_in_any_order(awl):
+    assert say(awl, '''
+        $r = (a=1, b="x"); $r = (b="yy", a=2); print($r); print($r == (b="yy", a=2)); print($r != (b="yy", a=2));
+    ''') == ["{ .a = 2, .b = yy }", "true", "false"]
+
+
+def test_typeinfo(awl):
+    lines = say(awl, 'print(typeinfo(curtask).full_type); print(typeinfo((uint16)1).base_type); print(typeinfo(struct task_struct).btf_id > 0);')
+    assert lines == ["struct task_struct *", "int", "true"]
+
+
+def test_constants_of_system_headers(awl):
+    import errno
+    import os
+    import signal
+    import socket
+    import stat
+    names = {"AF_INET6": socket.AF_INET6, "S_IFMT": 0o170000, "S_IFREG": stat.S_IFREG, "SIGTERM": signal.SIGTERM,
+             "EAGAIN": errno.EAGAIN, "O_CREAT": os.O_CREAT, "PROT_WRITE": 2, "MAP_SHARED": 1, "CLONE_NEWNS": 0x20000,
+             "IPPROTO_TCP": 6, "TCP_ESTABLISHED": 1, "SOCK_STREAM": socket.SOCK_STREAM, "EPOLLIN": 1, "AT_FDCWD": -100}
+    body = " ".join(f'printf("{n} %d\\n", {n});' for n in names)
+    assert say(awl, body) == [f"{n} {int(v)}" for n, v in names.items()]
+
+
+def test_short_string_literals_can_be_cast(awl):
+    assert say(awl, '$s = (string[16])"ab"; print($s); $t = (string[2])"a"; print($t);') == ["ab", "a"]
+
+
+def test_arguments_inside_the_body_of_a_map_loop(awl):
+    r = awl("-q", "-e", '''tracepoint:syscalls:sys_enter_read { @m[1] = 1; for $kv : @m { printf("%d %s\\n", args.fd >= 0, probe); exit(); } }
+                           end { clear(@m); }''')
+    assert r.code == 0 and r.lines[0] == "1 tracepoint:syscalls:sys_enter_read", r

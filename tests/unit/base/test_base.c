@@ -42,6 +42,9 @@ static void slices(void **state)
 	assert_true(str_case_eq(STR("BEGIN"), STR("begin")));
 	assert_int_equal(str_distance(STR("kitten"), STR("sitting")), 3);
 	assert_int_equal(str_distance(STR(""), STR("abc")), 3);
+	assert_int_equal(str_distance(STR("strat"), STR("start")), 1);
+	assert_int_equal(str_distance(STR("cuont"), STR("count")), 1);
+	assert_int_equal(str_distance(STR("ca"), STR("abc")), 3);
 }
 
 static void globs(void **state)
