@@ -252,7 +252,7 @@ static bool resolve_kprobe(struct sema *s, const struct attach_point *ap,
 	return true;
 }
 
-static bool share_unless_probe(unsigned uses, const struct attach_target *a,
+static bool share_unless_probe(struct kernel *k, unsigned uses, const struct attach_target *a,
 			       const struct attach_target *b)
 {
 	(void)a;
