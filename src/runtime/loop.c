@@ -157,11 +157,10 @@ int run_loop(struct run *r, struct err *e)
 		start_iterators(r);
 	if (r->p->nprogs == 0)
 		r->done = true;
-	while (!r->done) {
-		take_events(r);
-		if (!r->done)
-			turn(r, UINT64_MAX);
-	}
+	/* Once a turn: a second look at once finds nothing, and that would end the busy state. */
+	take_events(r);
+	while (!r->done)
+		turn(r, UINT64_MAX);
 	if (r->o.out && r->o.out->error && r->o.out->error != EPIPE)
 		return err_set(e, r->o.out->error, "write the output");
 	return r->exit_code;
