@@ -7,9 +7,11 @@
  *
  * The gate is why a script never sees the return of a call whose entry it missed because the entry
  * probe was attached a moment later. While a long list is being attached the ring buffer is drained
- * when it fills.
+ * when it fills; while a begin or end program runs, by a thread of its own, because the program has
+ * to run in this one (its pid, tid and comm are those of awl).
  */
 #include <errno.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -170,10 +172,58 @@ static int attach_programs(struct run *r, bool once, struct err *e)
 	return 0;
 }
 
+/* What is printed while a program runs once: this thread is inside of the system call then. */
+struct drainer {
+	struct run *r;
+	sem_t done;
+};
+
+static bool drainer_wait(struct drainer *d, long ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += ns;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return sem_timedwait(&d->done, &until) == 0;
+}
+
+static void *drain_meanwhile(void *arg)
+{
+	struct drainer *d = arg;
+	size_t took = 0;
+
+	while (!drainer_wait(d, took ? 0 : 500000))
+		took = ring_used(&d->r->ring) ? event_drain(d->r, d->r->ring.size) : 0;
+	return NULL;
+}
+
+/* Everything that drains is the other thread's until it is joined. */
+int attach_run_once(struct run *r, int prog_fd, struct err *e)
+{
+	struct drainer d = {.r = r};
+	pthread_t thread;
+	bool draining;
+	int ret;
+
+	if (!r->ring.size)
+		return attach_test_run(r, prog_fd, e);
+	sem_init(&d.done, 0, 0);
+	draining = pthread_create(&thread, NULL, drain_meanwhile, &d) == 0;
+	ret = attach_test_run(r, prog_fd, e);
+	if (draining) {
+		sem_post(&d.done);
+		pthread_join(thread, NULL);
+	}
+	sem_destroy(&d.done);
+	return ret;
+}
+
 static int run_begins(struct run *r, struct err *e)
 {
 	for (size_t i = 0; i < r->begins.n && !run_exited(r); i++) {
-		int ret = attach_test_run(r, r->begins.v[i], e);
+		int ret = attach_run_once(r, r->begins.v[i], e);
 
 		if (ret < 0)
 			return ret;

@@ -14,7 +14,7 @@
  * the script asks for it, so the end of the process, however it comes, removes everything.
  *
  * Threads: all of this is one thread's, except closing links and reading iterators, which touch
- * descriptors only. run_stop() and signal handlers set flags and write to `wake_fd`.
+ * descriptors only, and draining while begin and end programs run, when that thread waits. run_stop() and signal handlers set flags and write to `wake_fd`.
  */
 #ifndef AWL_RUNTIME_PRIV_H
 #define AWL_RUNTIME_PRIV_H
@@ -163,6 +163,7 @@ void links_close_addr(struct run *r, uint64_t addr); /* unwatch() */
 
 /* attach.c */
 void attach_env_init(struct run *r);
+int attach_run_once(struct run *r, int prog_fd, struct err *e); /* the ring is drained meanwhile */
 int attach_test_run(struct run *r, int prog_fd, struct err *e);
 
 /* event.c */

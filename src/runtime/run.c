@@ -149,7 +149,7 @@ static int run_ends(struct run *r, struct err *e)
 
 	run_gate(r, false);
 	for (size_t i = 0; i < r->ends.n && ret >= 0; i++) {
-		ret = attach_test_run(r, r->ends.v[i], e);
+		ret = attach_run_once(r, r->ends.v[i], e);
 		run_gate(r,
 			 false); /* exit() in one of them does not keep the others from running */
 	}

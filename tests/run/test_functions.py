@@ -150,3 +150,18 @@ def test_what_changes_the_system_needs_leave_and_a_kernel_that_allows_it(awl, ta
     if "WRITE_USER" not in __import__("conftest").features():
         r = awl("--unsafe", "-e", "uprobe:%s:outer { write_user(arg1, 1); }" % target("calls"))
         assert r.code == 1 and "E0701" in r.err and "bpf_probe_write_user" in r.err
+
+
+# ---- begin and end programs
+
+@pytest.mark.needs("MAY_GOTO")
+def test_what_begin_prints_is_taken_while_it_runs(awl):
+    # one ring buffer has room for far fewer; what is lost nevertheless is counted
+    import re
+    n = 200000
+    for probe in ("begin", "end"):
+        r = awl("-q", "-e", 'config = { perf_rb_pages = 16 } %s { for $i : 0..%d { printf("line %%d\\n", $i); } }' % (probe, n))
+        printed = sum(line.startswith("line ") for line in r.lines)
+        lost = re.search(r"Lost (\d+) event", r.err)
+        assert printed + int(lost.group(1) if lost else 0) == n, r.err
+        assert printed > 3000, (probe, printed)  # 64 KiB hold 2730
