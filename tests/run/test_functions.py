@@ -158,7 +158,7 @@ def test_what_changes_the_system_needs_leave_and_a_kernel_that_allows_it(awl, ta
 def test_what_begin_prints_is_taken_while_it_runs(awl):
     # one ring buffer has room for far fewer; what is lost nevertheless is counted
     import re
-    n = 200000
+    n = 2000000
     for probe in ("begin", "end"):
         r = awl("-q", "-e", 'config = { perf_rb_pages = 16 } %s { for $i : 0..%d { printf("line %%d\\n", $i); } }' % (probe, n))
         printed = sum(line.startswith("line ") for line in r.lines)
