@@ -659,10 +659,18 @@ static void stray(struct parser *p)
 	p->pos++;
 }
 
+/* A byte order mark, which some editors write, is not part of the script. */
+static void skip_mark(struct parser *p)
+{
+	if (p->text.n >= 3 && memcmp(p->text.p, "\xef\xbb\xbf", 3) == 0)
+		p->pos = 3;
+}
+
 static void shebang(struct parser *p)
 {
 	const char *nl;
 
+	skip_mark(p);
 	if (p->text.n < 2 || memcmp(p->text.p, "#!", 2) != 0)
 		return;
 	nl = memchr(p->text.p, '\n', p->text.n);
