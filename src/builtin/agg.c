@@ -3,7 +3,8 @@
  * A slot is one key's value on one CPU. It starts as zero bytes, which mean "nothing yet", and is
  * only ever changed by atomic operations: programs can be preempted by others of the same CPU.
  *
- *   count, sum    u64 total
+ *   count         u64 total
+ *   sum           u64 total; u64 set
  *   avg, stats    u64 total; u64 count
  *   min, max      u64 rank; u64 set
  *
@@ -62,6 +63,12 @@ static bool empty_total(const struct type *t, const void *m)
 static bool empty_second(const struct type *t, const void *m) /* count or set */
 {
 	return builtin_u64((const char *)m + 8) == 0;
+}
+
+/* A total of 0 is something when `set` says so. What is left of a cleared one has no `set`. */
+static bool empty_sum(const struct type *t, const void *m)
+{
+	return empty_total(t, m) && empty_second(t, m);
 }
 
 static bool number_total(const struct type *t, const void *m, int64_t *out)
@@ -201,6 +208,7 @@ static void json_stats(struct render *r, const struct type *t, const void *m, in
 				      .json_type = json_,                          \
 				      .fold = fold_,                               \
 				      .size = size_,                               \
+				      .additive = merge_ == merge_add,             \
 				      .merge = merge_,                             \
 				      .empty = empty_,                             \
 				      .compare = compare_agg,                      \
@@ -210,7 +218,7 @@ static void json_stats(struct render *r, const struct type *t, const void *m, in
 
 NUMBER_AGG(agg_count, "count", "count_t", "map", AGG_FOLD_SUM, size_8, merge_add, empty_total,
 	   number_total);
-NUMBER_AGG(agg_sum, "sum", "sum_t", "map", AGG_FOLD_SUM, size_8, merge_add, empty_total,
+NUMBER_AGG(agg_sum, "sum", "sum_t", "map", AGG_FOLD_SUM, size_16, merge_add, empty_sum,
 	   number_total);
 NUMBER_AGG(agg_min, "min", "min_t", "map", AGG_FOLD_MIN, size_16, merge_rank, empty_second,
 	   number_min);
@@ -224,6 +232,7 @@ static const struct agg agg_stats = {
 	.type_name = "stats_t",
 	.json_type = "stats",
 	.size = size_16,
+	.additive = true,
 	.merge = merge_add,
 	.empty = empty_second,
 	.compare = compare_stats,
@@ -268,9 +277,11 @@ static void lower_count(struct gen *g, struct expr *e, const struct type *t, str
 
 static void lower_sum(struct gen *g, struct expr *e, const struct type *t, struct val slot)
 {
+	struct ir *b = gen_ir(g);
 	ir_val v = gen_scalar(g, builtin_arg(e, 0));
 
-	ir_atomic(gen_ir(g), IR_ATOMIC_ADD, 8, slot.v, slot.off, v, false);
+	ir_atomic(b, IR_ATOMIC_ADD, 8, slot.v, slot.off, v, false);
+	ir_store(b, 8, slot.v, slot.off + 8, ir_const(b, 1));
 }
 
 static void lower_avg(struct gen *g, struct expr *e, const struct type *t, struct val slot)

@@ -288,6 +288,7 @@ static uint32_t size_lhist(const int64_t p[3])
 				      .type_name = name_ "_t",   \
 				      .json_type = "hist",       \
 				      .multi_line = true,        \
+				      .additive = true,          \
 				      .size = size_,             \
 				      .merge = merge_buckets,    \
 				      .empty = empty_buckets,    \
@@ -364,21 +365,32 @@ static void check_lhist(struct sema *s, struct expr *e)
 
 /* ---- generating -------------------------------------------------------------------------- */
 
-/* Binary logarithm without branches, log2(0) = 0: each step asks whether anything is left above the
- * low half and shifts by that. `x >> step` is below 2^63, so its negative has the sign bit exactly
- * when it is not zero. */
-static ir_val log2_of(struct ir *b, ir_val x, unsigned bits)
+/* Binary logarithm, log2(0) = 0, by halving the range: is anything left above the low `step` bits?
+ * Three instructions a step; without branches it would be seven, and the verifier would look at as
+ * many paths all the same. */
+static ir_val log2_of(struct ir *b, ir_val n, unsigned bits)
 {
-	ir_val log = ir_const(b, 0);
+	ir_cell log = ir_cell_new(b, "log", false), x = ir_cell_new(b, "x", false);
 
-	for (unsigned step = bits / 2, k = bits == 64 ? 5 : 4; step > 1; step /= 2, k--) {
-		ir_val any = ir_bini(b, IR_LSHR, ir_neg(b, ir_bini(b, IR_LSHR, x, step)), 63);
-		ir_val shift = ir_bini(b, IR_SHL, any, k);
+	ir_set(b, log, ir_const(b, 0));
+	ir_set(b, x, n);
+	for (unsigned step = bits / 2; step > 1; step /= 2) {
+		struct ir_block *above = ir_block_new(b, NULL), *next = ir_block_new(b, NULL);
+		ir_val high = ir_bini(b, IR_LSHR, ir_get(b, x), step);
 
-		log = ir_bin(b, IR_ADD, log, shift);
-		x = ir_bin(b, IR_LSHR, x, shift);
+		if (step == 32) /* does not fit a compare with a constant */
+			ir_br(b, high, above, next, IR_LIKELY_EVEN);
+		else
+			ir_br(b, ir_bini(b, IR_UGE, ir_get(b, x), 1ll << step), above, next,
+			      IR_LIKELY_EVEN);
+		ir_at(b, above);
+		ir_set(b, x, ir_bini(b, IR_LSHR, ir_get(b, x), step));
+		ir_set(b, log, ir_bini(b, IR_ADD, ir_get(b, log), step));
+		ir_jmp(b, next);
+		ir_at(b, next);
 	}
-	return ir_bin(b, IR_ADD, log, ir_bini(b, IR_LSHR, x, 1)); /* x is below 4 */
+	return ir_bin(b, IR_ADD, ir_get(b, log),
+		      ir_bini(b, IR_LSHR, ir_get(b, x), 1)); /* x is below 4 */
 }
 
 static void add_to_bucket(struct gen *g, struct val slot, ir_val index, uint32_t count)

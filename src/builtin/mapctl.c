@@ -4,22 +4,23 @@
  * never lost. delete and has_key act at once; both accept f(@m[key]) and f(@m, key), and
  * sema_arg_map_key makes the two spellings one, so that the key is always inside of args[0]. */
 #include <linux/bpf.h>
+#include <string.h>
 #include "builtin/builtin_priv.h"
 
 /* ---- clear, zero ------------------------------------------------------------------------- */
 
 static void handle_clear(struct host *h, const struct event_def *def, const void *rec, size_t len)
 {
-	h->clear_map(h, def->map);
+	h->clear_map(h, def->map, def->num[0]);
 }
 
 static void handle_zero(struct host *h, const struct event_def *def, const void *rec, size_t len)
 {
-	h->zero_map(h, def->map);
+	h->zero_map(h, def->map, def->num[0]);
 }
 
-static const struct event_kind kind_clear = {"clear", true, handle_clear};
-static const struct event_kind kind_zero = {"zero", true, handle_zero};
+static const struct event_kind kind_clear = {"clear", true, handle_clear, .clears = true};
+static const struct event_kind kind_zero = {"zero", true, handle_zero, .clears = true};
 
 static void check_clear(struct sema *s, struct expr *e)
 {
@@ -35,11 +36,30 @@ static void check_zero(struct sema *s, struct expr *e)
 	sema_event(s, e, &kind_zero, NULL, 0);
 }
 
+/* True when the same probe prints the map before: what is removed is then what was printed, and what
+ * came in between is kept for the next time. */
+static bool follows_print(struct gen *g, const struct event_def *def)
+{
+	const struct plan *p = gen_plan(g);
+	struct span in = gen_probe_of(g)->decl->span;
+
+	for (size_t i = 0; i < p->nevents; i++) {
+		const struct event_def *d = p->events[i];
+
+		if (d->map == def->map && strcmp(d->kind->name, "map") == 0 &&
+		    d->span.file == in.file && d->span.off >= in.off &&
+		    d->span.off < def->span.off)
+			return true;
+	}
+	return false;
+}
+
 static struct val lower_control(struct gen *g, struct expr *e, struct val want)
 {
 	struct event_def *def = ((struct call_sem *)e->sem)->event;
 
 	def->map = ((struct map_sym *)builtin_arg(e, 0)->sem)->index;
+	def->num[0] = follows_print(g, def);
 	gen_control(g, def);
 	return VAL_VOID;
 }
@@ -63,6 +83,8 @@ static struct val lower_delete(struct gen *g, struct expr *e, struct val want)
 	const struct map_sym *m = map->sem;
 	struct val key = m->key ? gen_map_key(g, map) : VAL_VOID;
 
+	gen_map_looked_at(g, m);
+
 	return val_scalar(e->type, gen_map_delete(g, m, key));
 }
 
@@ -77,6 +99,7 @@ static struct val lower_has_key(struct gen *g, struct expr *e, struct val want)
 	struct expr *map = builtin_arg(e, 0);
 	ir_val p = gen_map_lookup(g, map->sem, gen_map_key(g, map));
 
+	gen_map_looked_at(g, map->sem);
 	return val_scalar(e->type, ir_bini(gen_ir(g), IR_NE, p, 0));
 }
 
@@ -113,6 +136,7 @@ static struct val lower_find(struct gen *g, struct expr *e, struct val want)
 	ir_cell found = ir_cell_new(b, "found", false);
 	ir_val p = gen_map_lookup(g, map->sem, gen_map_key(g, map));
 
+	gen_map_looked_at(g, map->sem);
 	ir_set(b, found, ir_const(b, 0));
 	ir_br(b, p, hit, done, IR_LIKELY_YES);
 	ir_at(b, hit);
@@ -160,6 +184,7 @@ static ir_val count_entries(struct gen *g, const struct map_sym *m)
 	struct ir_fn *fn = ir_fn_new(b->m, "each", IR_CALLBACK, 4, 0xf);
 	struct ir cb = ir_begin(fn);
 
+	gen_map_looked_at(g, m);
 	cb.span = b->span;
 	ir_ret(&cb, ir_const(&cb, 0));
 	return IR_CALL(b, BPF_FUNC_for_each_map_elem, gen_map_ref(g, m->index), ir_fnptr(b, fn),

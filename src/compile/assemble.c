@@ -16,6 +16,7 @@ enum {
 	RING_MAX = 64 << 20,
 	STACK_ENTRIES = 16384,
 	PREALLOC_MAX = 64 << 20,
+	KEY_SHORT = 512, /* what a key may have on older kernels */
 };
 
 struct assembly {
@@ -74,6 +75,18 @@ static bool too_large(const struct map_spec *spec, bool percpu)
 	return each * spec->max_entries > PREALLOC_MAX;
 }
 
+static void check_key(struct assembly *a, const struct map_sym *m, uint32_t size)
+{
+	struct diag_msg *msg;
+
+	if (size <= KEY_SHORT || kernel_has(a->in->kernel, FEATURE_LONG_KEYS))
+		return;
+	msg = diag_report(a->diag, E_FEATURE, m->first,
+			  "the key of @%.*s has %u bytes; this kernel takes at most %d",
+			  STR_ARG(m->name), size, KEY_SHORT);
+	diag_help(msg, "use shorter strings: str(p, 64), or config = { max_strlen = 64 }");
+}
+
 static void add_user_map(struct assembly *a, const struct map_sym *m)
 {
 	bool hash = m->storage == MAP_HASH || m->storage == MAP_PERCPU_HASH;
@@ -87,6 +100,7 @@ static void add_user_map(struct assembly *a, const struct map_sym *m)
 		.max_entries = hash ? m->max_entries : 1,
 	};
 
+	check_key(a, m, spec.key_size);
 	if (hash && !lru && too_large(&spec, is_percpu(m)) &&
 	    kernel_has(a->in->kernel, FEATURE_NO_PREALLOC))
 		spec.flags |= BPF_F_NO_PREALLOC;
@@ -123,6 +137,20 @@ static void add_maps(struct assembly *a)
 	a->gen.maps.scratch = add_internal(a, ".scratch", BPF_MAP_TYPE_ARRAY);
 	a->gen.maps.stacks = plan->needs_stackmap ? add_internal(a, ".stacks", BPF_MAP_TYPE_HASH)
 						  : NO_MAP;
+}
+
+/* Aggregations that are sums of 64-bit words, in maps that keep their keys and that no program looks
+ * at, are cleared by remembering what they were: see runtime/baseline.c. */
+static void choose_clearing(struct assembly *a)
+{
+	for (size_t i = 0; i < a->plan->nmaps; i++) {
+		const struct map_sym *m = a->plan->maps[i];
+		bool lru = m->bpf_type == BPF_MAP_TYPE_LRU_HASH ||
+			   m->bpf_type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+
+		a->p->maps[i].subtract = m->value && m->value->kind == TYPE_AGG &&
+					 m->value->agg.agg->additive && !m->looked_at && !lru;
+	}
 }
 
 /* Once code is generated. */
@@ -172,7 +200,9 @@ static void source_line(void *arg, struct span s, struct buf *out)
 	line = (struct str){text.p + s.off, MIN((size_t)s.len, text.n - s.off)};
 	for (end = 0; end < line.n && line.p[end] != '\n'; end++)
 		;
+	buf_adds(out, "; ");
 	buf_addstr(out, str_trim((struct str){line.p, end}));
+	buf_addc(out, '\n');
 }
 
 static void dump_probe(struct assembly *a, const struct probe *probe, const struct buf *trace,
@@ -267,6 +297,7 @@ static struct ir_isa isa_of(struct kernel *k)
 	return (struct ir_isa){
 		.cpu = kernel_has(k, FEATURE_CPU_V4) ? 4 : 3,
 		.may_goto = kernel_has(k, FEATURE_MAY_GOTO),
+		.plain_atomics = !kernel_has(k, FEATURE_ATOMIC_FETCH),
 	};
 }
 
@@ -294,6 +325,7 @@ struct program *assemble(const struct compile_in *in, struct arena *a, struct di
 	if (!assemble_probes(&as) || diag_errors(d))
 		return NULL;
 	size_internal_maps(&as);
+	choose_clearing(&as);
 	as.p->ring = as.gen.maps.ring;
 	as.p->globals = as.gen.maps.globals;
 	as.p->scratch = as.gen.scratch_slot ? as.gen.maps.scratch : NO_MAP;

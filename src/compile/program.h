@@ -20,6 +20,8 @@ struct program_map {
 	bool percpu;                 /* values are one slot for each possible CPU, each rounded up to 8 bytes */
 	uint32_t set_off;            /* scalar without aggregation: u64 in the value, not 0 once assigned */
 	uint32_t lost_off;           /* globals: u64 of insertions that found the map full; user maps */
+	bool subtract;               /* clear() and zero() may be done by subtraction: nothing but printing
+	                              * looks at it, and its slots are sums */
 };
 
 struct program_prog {

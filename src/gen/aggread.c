@@ -123,6 +123,7 @@ struct val agg_read(struct gen *g, const struct map_sym *m, struct val key, cons
 	enum agg_fold kind = m->value->agg.agg->fold;
 	bool best = kind == AGG_FOLD_MIN || kind == AGG_FOLD_MAX;
 
+	gen_map_looked_at(g, m);
 	ir_set(b, f.a, ir_const(b, 0));
 	ir_set(b, f.b, ir_const(b, 0));
 	loop_count(g, g->in->ncpus, best ? fold_best : fold_add, &f);

@@ -12,19 +12,19 @@
 struct outer {
 	struct ir b;
 	ir_val frame;
-	bool in_callback;
+	bool in_callback, in_loop_fn;
 	struct gen_loop *loop;
 };
 
 static struct outer enter_callback(struct gen *g, struct ir_fn *fn)
 {
-	struct outer o = {g->b, g->frame, g->in_callback, g->loop};
+	struct outer o = {g->b, g->frame, g->in_callback, g->in_loop_fn, g->loop};
 	struct span span = g->b.span;
 
 	g->b = ir_begin(fn);
 	g->b.span = span;
 	g->frame = ir_param(&g->b, 3);
-	g->in_callback = true;
+	g->in_callback = g->in_loop_fn = true;
 	return o;
 }
 
@@ -33,6 +33,7 @@ static void leave_callback(struct gen *g, const struct outer *o)
 	g->b = o->b;
 	g->frame = o->frame;
 	g->in_callback = o->in_callback;
+	g->in_loop_fn = o->in_loop_fn;
 	g->loop = o->loop;
 }
 
@@ -77,6 +78,17 @@ static struct ir_fn *callback(struct gen *g, struct stmt *s, const struct map_sy
 	return fn;
 }
 
+/* The walk was stopped by return or exit(): so is what is around it. */
+static void left_loop(struct gen *g)
+{
+	if (g->in_loop_fn)
+		ir_ret(&g->b, ir_const(&g->b, 1));
+	else if (g->fn)
+		fn_left_loop(g);
+	else
+		gen_leave(g, 0);
+}
+
 void loop_map(struct gen *g, struct stmt *s)
 {
 	struct ir *b = &g->b;
@@ -89,11 +101,12 @@ void loop_map(struct gen *g, struct stmt *s)
 		g->failed = true;
 		return;
 	}
+	gen_map_looked_at(g, m);
 	struct ir_fn *fn = callback(g, s, m);
 	IR_CALL(b, BPF_FUNC_for_each_map_elem, ir_map(b, m->index), ir_fnptr(b, fn), g->frame,
 		ir_const(b, 0));
 	ir_br(b, ir_load(b, 8, g->frame, FRAME_LEAVE, IR_MEM_VOLATILE), left, next, IR_LIKELY_NO);
 	ir_at(b, left);
-	gen_leave(g, 0);
+	left_loop(g);
 	ir_at(b, next);
 }

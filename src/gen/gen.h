@@ -135,6 +135,8 @@ ir_val gen_map_lookup(struct gen *g, const struct map_sym *m, struct val key); /
 struct val gen_map_slot(struct gen *g, struct expr *map);
 ir_val gen_map_delete(struct gen *g, const struct map_sym *m, struct val key); /* 1 deleted, 0 was not there */
 ir_val gen_map_ref(struct gen *g, uint32_t map);
+/* Programs see what is in the map: user space must not leave in it what clear() removed. */
+void gen_map_looked_at(struct gen *g, const struct map_sym *m);
 
 /* Leave the program now (exit(), return). */
 void gen_return(struct gen *g, ir_val code);

@@ -22,6 +22,11 @@ ir_val gen_map_ref(struct gen *g, uint32_t map)
 	return ir_map(&g->b, map);
 }
 
+void gen_map_looked_at(struct gen *g, const struct map_sym *m)
+{
+	g->in->plan->maps[m->index]->looked_at = true;
+}
+
 /* ---- keys
  * --------------------------------------------------------------------------------------------- */
 

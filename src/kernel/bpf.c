@@ -121,6 +121,17 @@ int bpf_map_del(int fd, const void *key)
 	return map_elem(BPF_MAP_DELETE_ELEM, fd, key, NULL, 0);
 }
 
+/* Kernels before 5.14 cannot do it at once for hashes. */
+int bpf_map_take(int fd, const void *key, void *value)
+{
+	int ret = map_elem(BPF_MAP_LOOKUP_AND_DELETE_ELEM, fd, key, value, 0);
+
+	if (ret == 0 || ret == -ENOENT)
+		return ret;
+	ret = bpf_map_get(fd, key, value);
+	return ret < 0 ? ret : bpf_map_del(fd, key);
+}
+
 int bpf_map_next(int fd, const void *key, void *next)
 {
 	return map_elem(BPF_MAP_GET_NEXT_KEY, fd, key, next, 0);

@@ -119,6 +119,7 @@ int bpf_map_make(const struct map_spec *spec, struct err *e);
 int bpf_map_get(int fd, const void *key, void *value);              /* 0 or -errno */
 int bpf_map_set(int fd, const void *key, const void *value, uint64_t flags);
 int bpf_map_del(int fd, const void *key);
+int bpf_map_take(int fd, const void *key, void *value); /* reads and deletes at once */
 int bpf_map_next(int fd, const void *key, void *next);              /* key may be NULL; -ENOENT at the end */
 /* Reads a batch; -ENOENT with *count > 0 at the end. `remove`: looks up and deletes. */
 int bpf_map_batch(int fd, void *in, void *out, void *keys, void *values, uint32_t *count, bool remove);

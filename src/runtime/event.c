@@ -92,14 +92,14 @@ static void host_print_map(struct host *h, uint32_t map, int64_t top, int64_t di
 	map_print(h->run, map, top, div, false);
 }
 
-static void host_clear_map(struct host *h, uint32_t map)
+static void host_clear_map(struct host *h, uint32_t map, bool printed)
 {
-	map_clear(h->run, map, false);
+	map_clear(h->run, map, false, printed);
 }
 
-static void host_zero_map(struct host *h, uint32_t map)
+static void host_zero_map(struct host *h, uint32_t map, bool printed)
 {
-	map_clear(h->run, map, true);
+	map_clear(h->run, map, true, printed);
 }
 
 static void host_exit(struct host *h, int code)

@@ -139,13 +139,12 @@ int run_poll(struct run *r, int timeout_ms)
 	if (r->state != RUN_ATTACHED || r->done)
 		return -1;
 	start_iterators(r);
-	n = take_events(r);
-	while (n == 0 && !r->done && left > 0) {
+	do {
 		uint64_t step = MIN(r->idle_ns ? r->idle_ns : MS, left);
 
 		n = turn(r, step);
 		left -= left == UINT64_MAX ? 0 : step;
-	}
+	} while (n == 0 && !r->done && left > 0);
 	return n == 0 && r->done ? -1 : (int)MIN(n, (size_t)INT32_MAX);
 }
 

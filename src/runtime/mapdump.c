@@ -138,11 +138,31 @@ static void dump_json(struct run *r, const struct program_map *m, const struct m
 /* ---- print()
  * ---------------------------------------------------------------------------------------- */
 
-/* A scalar that nothing was ever written to is not there. */
-static bool is_absent(const struct program_map *m, const struct map_rows *rows)
+/* What the map shows: its contents, less what was cleared. `print`: a clear() that follows removes
+ * these values. */
+static int read_shown(struct run *r, uint32_t map, struct map_rows *rows, bool print)
 {
+	const struct program_map *m = &r->p->maps[map];
+	int ret = map_rows_fetch(m, r->map_fds[map], rows);
+
+	if (r->cleared[map] && m->subtract) {
+		if (print)
+			baseline_printed(&r->baselines[map], rows);
+		baseline_apply(&r->baselines[map], m, rows);
+	}
+	map_rows_sort(r->p->types, m, rows);
+	return ret;
+}
+
+/* A scalar that nothing was ever written to is not there. */
+static bool is_absent(const struct run *r, uint32_t map, const struct map_rows *rows)
+{
+	const struct program_map *m = &r->p->maps[map];
+
 	if (rows->n == 0)
 		return true;
+	if (r->zeroed[map] && (!m->subtract || baseline_keeps(&r->baselines[map])))
+		return false;
 	return m->scalar && m->value->kind == TYPE_AGG && m->value->agg.agg->empty &&
 	       m->value->agg.agg->empty(m->value, rows->values);
 }
@@ -154,7 +174,7 @@ void map_print(struct run *r, uint32_t map, int64_t top, int64_t div, bool at_ex
 	struct buf b = BUF_INIT;
 	size_t from;
 
-	if (map_rows_read(r->p->types, m, r->map_fds[map], &rows) == 0 && !is_absent(m, &rows)) {
+	if (read_shown(r, map, &rows, true) == 0 && !is_absent(r, map, &rows)) {
 		from = top > 0 && (uint64_t)top < rows.n ? rows.n - (size_t)top : 0;
 		if (run_json(r))
 			dump_json(r, m, &rows, from, div ? div : 1, &b);
@@ -213,7 +233,7 @@ static int clear_scalar(const struct program_map *m, int fd, bool keep)
 	return ret;
 }
 
-int map_clear(struct run *r, uint32_t map, bool keep_keys)
+int map_clear(struct run *r, uint32_t map, bool keep_keys, bool printed)
 {
 	const struct program_map *m = &r->p->maps[map];
 	int fd = r->map_fds[map], ret;
@@ -221,6 +241,9 @@ int map_clear(struct run *r, uint32_t map, bool keep_keys)
 	size_t size;
 	void *zero;
 
+	r->zeroed[map] = keep_keys;
+	if (m->subtract && r->cleared[map])
+		return baseline_clear(&r->baselines[map], m, fd, keep_keys, printed);
 	if (m->scalar)
 		return clear_scalar(m, fd, keep_keys);
 	ret = map_rows_read(r->p->types, m, fd, &rows);
@@ -279,7 +302,7 @@ int run_map_each(struct run *r, const char *name, run_map_fn fn, void *arg, stru
 	m = find_map(r, name, &map);
 	if (!m)
 		return err_plain(e, 2, "read map %s: the script has no such map", name);
-	ret = map_rows_read(r->p->types, m, r->map_fds[map], &rows);
+	ret = read_shown(r, map, &rows, false);
 	if (ret < 0)
 		err_set(e, -ret, "read map %s", name);
 	for (size_t i = 0; i < rows.n && ret == 0; i++)

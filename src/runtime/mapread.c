@@ -175,6 +175,22 @@ static void merge_rows(const struct program_map *m, struct map_rows *rows, size_
 	rows->values = merged;
 }
 
+uint8_t *map_take(const struct program_map *m, int fd, const uint8_t *key)
+{
+	int ncpus = m->percpu ? cpu_possible() : 1;
+	size_t step = ALIGN_UP(m->spec.value_size, 8);
+	uint8_t *raw = calloc((size_t)ncpus, step), *merged = calloc(1, step);
+	bool there = raw && merged && bpf_map_take(fd, key, raw) == 0;
+
+	if (there)
+		merge_one(m, merged, raw, ncpus);
+	free(raw);
+	if (there)
+		return merged;
+	free(merged);
+	return NULL;
+}
+
 /* ---- sorting
  * -------------------------------------------------------------------------------------- */
 

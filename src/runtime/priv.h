@@ -101,6 +101,9 @@ struct run {
 	struct ring ring; /* size 0: none */
 	struct remember *remember;
 	struct fmt **formats; /* by event id, made at first use */
+	struct baseline *baselines; /* by map */
+	bool *cleared;              /* by map: clear() or zero() is called on it somewhere */
+	bool *zeroed;               /* by map: zero() was the last of the two */
 
 	VEC(struct owned) links;
 	VEC(int) begins;
@@ -186,7 +189,7 @@ uint64_t remember_lost(const struct run *r);
 /* mapdump.c */
 void map_print(struct run *r, uint32_t map, int64_t top, int64_t div, bool at_exit);
 void map_print_all(struct run *r);
-int map_clear(struct run *r, uint32_t map, bool keep_keys);
+int map_clear(struct run *r, uint32_t map, bool keep_keys, bool printed);
 
 /* lost.c */
 void lost_report(struct run *r);

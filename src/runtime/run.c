@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runtime/priv.h"
+#include "runtime/mapread.h"
 
 /* ---- small things that all files use
  * ----------------------------------------------------------------- */
@@ -93,6 +93,12 @@ struct run *run_new(struct program *p, const struct run_opts *o)
 	r->map_fds = no_fds(r->arena, p->nmaps);
 	r->prog_fds = no_fds(r->arena, p->nprogs);
 	r->formats = arena_array_of(r->arena, struct fmt *, p->nevents + 1);
+	r->baselines = arena_array_of(r->arena, struct baseline, p->nmaps + 1);
+	r->cleared = arena_array_of(r->arena, bool, p->nmaps + 1);
+	r->zeroed = arena_array_of(r->arena, bool, p->nmaps + 1);
+	for (size_t i = 0; i < p->nevents; i++)
+		if (p->events[i]->kind->clears && p->events[i]->map < p->nmaps)
+			r->cleared[p->events[i]->map] = true;
 	r->pid_fd = -1;
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->idle_ns = 1000000;
@@ -227,6 +233,10 @@ void run_free(struct run *r)
 	hvec_release(&r->ends);
 	hvec_release(&r->iters);
 	hvec_release(&r->signals);
+	for (size_t i = 0; i < r->p->nmaps; i++) {
+		map_rows_release(&r->baselines[i].printed);
+		baseline_release(&r->baselines[i]);
+	}
 	remember_free(r->remember);
 	symbolizer_free(r->host.render.syms);
 	arena_free(r->arena);

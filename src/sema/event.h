@@ -38,6 +38,7 @@ struct event_kind {
 	/* Carries out the event. `rec` is the whole record (`len` >= def->size), or NULL for a pending
 	 * control event. */
 	void (*handle)(struct host *h, const struct event_def *def, const void *rec, size_t len);
+	bool clears;         /* clear() and zero() of def->map */
 };
 
 struct event_def {
@@ -103,8 +104,9 @@ struct host {
 	/* Expands def->format with the record's fields. */
 	void (*format)(struct host *h, const struct event_def *def, const void *rec, struct buf *out);
 	void (*print_map)(struct host *h, uint32_t map, int64_t top, int64_t div);
-	void (*clear_map)(struct host *h, uint32_t map);
-	void (*zero_map)(struct host *h, uint32_t map);
+	/* `printed`: what goes is what was last printed of it, no more. */
+	void (*clear_map)(struct host *h, uint32_t map, bool printed);
+	void (*zero_map)(struct host *h, uint32_t map, bool printed);
 	void (*exit)(struct host *h, int code);
 	/* errorf/warnf: text with the place in the script. */
 	void (*message)(struct host *h, const struct event_def *def, const char *severity, struct str text);
@@ -130,6 +132,7 @@ struct agg {
 	const char *type_name;       /* "count_t" */
 	const char *json_type;       /* "map", "hist", "stats" */
 	enum agg_fold fold;
+	bool additive;               /* slots are u64s that are only added to */
 	bool multi_line;             /* the text starts on a line of its own */
 	uint32_t (*size)(const int64_t p[3]);
 	void (*merge)(const struct type *t, void *into, const void *slot);

@@ -35,6 +35,17 @@ struct var_sym {
 	uint64_t home[8];            /* gen: a struct val (see gen.c) */
 };
 
+/* A function of the script (`fn`) as one probe uses it. */
+struct fn_inst {
+	const struct fn_decl *decl;
+	struct block *body;
+	struct var_sym *params[5];
+	size_t nparams;
+	const struct type *result;   /* scalar or void */
+	struct fn_inst *next;
+	void *code;                  /* gen: struct ir_fn */
+};
+
 enum map_storage {
 	MAP_HASH,        /* HASH, values updated in place */
 	MAP_PERCPU_HASH, /* aggregations with keys */
@@ -59,16 +70,17 @@ struct map_sym {
 	uint32_t set_off;            /* MAP_SCALAR: offset of `set` in the value */
 	uint32_t value_size;
 	uint32_t lost_off;           /* globals: u64 count of keys that did not fit */
+	bool looked_at;              /* gen: a program reads it, asks for keys, deletes, or walks over it */
 };
 
 /* What expr->sem holds for names and calls. */
 struct call_sem {
 	const struct builtin *builtin; /* NULL: one of the below */
-	enum { CALL_BUILTIN, CALL_PROBE_NAME, CALL_CONSTANT } kind;
+	enum { CALL_BUILTIN, CALL_PROBE_NAME, CALL_CONSTANT, CALL_FN } kind;
 	enum probe_name name;          /* CALL_PROBE_NAME */
 	unsigned index;                /* of argN */
 	struct event_def *event;       /* of builtins that emit one */
-	void *data;                    /* the builtin's own, from check() to lower() */
+	void *data;                    /* the builtin's own, from check() to lower(); CALL_FN: struct fn_inst */
 	uint64_t num[4];
 };
 

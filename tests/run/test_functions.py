@@ -156,12 +156,60 @@ def test_what_changes_the_system_needs_leave_and_a_kernel_that_allows_it(awl, ta
 
 @pytest.mark.needs("MAY_GOTO")
 def test_what_begin_prints_is_taken_while_it_runs(awl):
-    # one ring buffer has room for far fewer; what is lost nevertheless is counted
+    # What the ring buffer has room for is far less; what is lost nevertheless is counted. The kernel does not let go of
+    # the CPU meanwhile: on a busy machine the reader may not get another one at once.
     import re
     n = 2000000
     for probe in ("begin", "end"):
-        r = awl("-q", "-e", 'config = { perf_rb_pages = 16 } %s { for $i : 0..%d { printf("line %%d\\n", $i); } }' % (probe, n))
-        printed = sum(line.startswith("line ") for line in r.lines)
-        lost = re.search(r"Lost (\d+) event", r.err)
-        assert printed + int(lost.group(1) if lost else 0) == n, r.err
-        assert printed > 3000, (probe, printed)  # 64 KiB hold 2730
+        for _ in range(20):
+            r = awl("-q", "-e", 'config = { perf_rb_pages = 16 } %s { for $i : 0..%d { printf("line %%d\\n", $i); } }' % (probe, n))
+            printed = sum(line.startswith("line ") for line in r.lines)
+            lost = re.search(r"Lost (\d+) event", r.err)
+            assert printed + int(lost.group(1) if lost else 0) == n, r.err
+            if printed > 3000:  # 64 KiB hold 2730
+                break
+        assert printed > 3000, (probe, printed)
+
+
+# ---- printing and clearing
+
+def totals(out, name):
+    import re
+    return sum(int(n) for n in re.findall(r"^@%s(?:\[[^]]*\])?: (\d+)$" % name, out, re.M))
+
+
+def test_nothing_is_lost_between_print_and_clear(awl, target):
+    calls = 400000
+    storm = target("storm")
+    r = awl("-q", "-e", """uprobe:%s:hit { @n = count(); @k[arg0 %% 100] = count(); @s = sum(2); @h = hist(arg0 %% 7); @all = count(); }
+        interval:ms:20 { print(@n); clear(@n); print(@k); clear(@k); print(@s); print(@h); clear(@s); zero(@h); }""" % storm,
+            "-c", f"{storm} {calls} 2")
+    all_ = totals(r.out, "all")
+    assert all_ >= calls and r.err == "", r.err
+    assert totals(r.out, "n") == all_
+    assert totals(r.out, "k") == all_
+    assert totals(r.out, "s") == 2 * all_
+    import re
+    assert sum(int(n) for n in re.findall(r"^\[.*[\])] +(\d+) \|", r.out, re.M)) == all_
+
+
+def test_clear_makes_room_in_a_full_map(awl, target):
+    storm = target("storm")
+    r = awl("-q", "-e", """config = { max_map_keys = 256 } uprobe:%s:hit /@turn < 40/ { @k[@turn * 80 + arg0 %% 80] = count(); @all = count(); }
+        interval:ms:20 { print(@k); clear(@k); @turn++; }""" % storm, "-c", f"{storm} 400000 2")
+    assert totals(r.out, "all") > 0 and "Lost" not in r.err, r.err
+    keys = {line.split("[")[1].split("]")[0] for line in r.lines if line.startswith("@k[")}
+    assert len(keys) > 256  # more than the map has room for at a time
+
+
+def test_cleared_maps_read_by_programs_are_empty(awl):
+    r = awl("-q", "-e", """interval:ms:5 { @t++; if (@t == 1) { @c[1] = count(); clear(@c); }
+        if (@t == 4) { printf("%d %d\\n", len(@c), has_key(@c, 1)); exit(); } }""")
+    assert r.lines[0] == "0 0", r
+
+
+def test_what_is_nothing_but_there_is_printed(awl):
+    r = awl("-q", "-e", """begin { @a = sum(0); @k[1] = sum(0); @z = count(); zero(@z); @m = min(5); zero(@m); @g = count(); clear(@g);
+        @st = stats(4); zero(@st); @kz["a"] = count(); @kz["b"] = count(); zero(@kz); @kc[1] = count(); clear(@kc); }""")
+    assert [line for line in r.lines if line] == [
+        "@a: 0", "@k[1]: 0", "@kz[a]: 0", "@kz[b]: 0", "@m: 0", "@st: { .count = 0, .average = 0, .total = 0 }", "@z: 0"]

@@ -67,13 +67,15 @@ static void counts_add_up(void **state)
 static void sums_have_a_sign(void **state)
 {
 	struct type t = agg_type("sum", true, 0, 0, 0), u = agg_type("sum", false, 0, 0, 0);
-	uint64_t v = (uint64_t)-5;
+	uint64_t v[2] = {(uint64_t)-5, 1}, zero[2] = {0, 1}, none[2] = {0};
 
-	expect_text(&t, &v, 1, "-5");
-	expect_text(&t, &v, 2, "-2");
-	expect_text(&u, &v, 1, "18446744073709551611");
-	expect_json(&t, &v, 1, "-5");
-	expect_json(&u, &v, 1, "\"18446744073709551611\"");
+	expect_text(&t, v, 1, "-5");
+	expect_text(&t, v, 2, "-2");
+	expect_text(&u, v, 1, "18446744073709551611");
+	expect_json(&t, v, 1, "-5");
+	expect_json(&u, v, 1, "\"18446744073709551611\"");
+	assert_false(t.agg.agg->empty(&t, zero)); /* sum(0) is something */
+	assert_true(t.agg.agg->empty(&t, none));
 }
 
 static void check_extreme(const char *name, bool is_signed, uint64_t flip, int64_t a, int64_t b,

@@ -195,9 +195,9 @@ static void scalars_show_once_assigned(void **state)
 	expect_print(&f, MAP_FIRST, 0, 0, "");
 	bpf_map_set(f.run->map_fds[MAP_FIRST], &zero, value, 0);
 	expect_print(&f, MAP_FIRST, 0, 0, "@x: 42\n");
-	map_clear(f.run, MAP_FIRST, true);
+	map_clear(f.run, MAP_FIRST, true, false);
 	expect_print(&f, MAP_FIRST, 0, 0, "@x: 0\n");
-	map_clear(f.run, MAP_FIRST, false);
+	map_clear(f.run, MAP_FIRST, false, false);
 	expect_print(&f, MAP_FIRST, 0, 0, "");
 	fixture_release(&f);
 }
@@ -215,12 +215,12 @@ static void clear_and_zero(void **state)
 	put(&f, MAP_FIRST, &(int64_t){1}, 4);
 	put(&f, MAP_FIRST, &(int64_t){2}, 3);
 	put_percpu(&f, MAP_FIRST + 1, &(int64_t){1}, 4);
-	map_clear(f.run, MAP_FIRST, true);
-	map_clear(f.run, MAP_FIRST + 1, true);
+	map_clear(f.run, MAP_FIRST, true, false);
+	map_clear(f.run, MAP_FIRST + 1, true, false);
 	expect_print(&f, MAP_FIRST, 0, 0, "@m[1]: 0\n@m[2]: 0\n");
 	expect_print(&f, MAP_FIRST + 1, 0, 0, "@p[1]: 0\n");
-	map_clear(f.run, MAP_FIRST, false);
-	map_clear(f.run, MAP_FIRST + 1, false);
+	map_clear(f.run, MAP_FIRST, false, false);
+	map_clear(f.run, MAP_FIRST + 1, false, false);
 	expect_print(&f, MAP_FIRST, 0, 0, "");
 	expect_print(&f, MAP_FIRST + 1, 0, 0, "");
 	fixture_release(&f);
@@ -261,7 +261,7 @@ static void many_entries(void **state)
 	assert_int_equal(sum[1], 9999 * 10000 / 2);
 	assert_true(run_map_each(f.run, "@none", count_row, sum, &e) < 0);
 	assert_non_null(strstr(e.what, "@none"));
-	map_clear(f.run, MAP_FIRST, false);
+	map_clear(f.run, MAP_FIRST, false, false);
 	expect_print(&f, MAP_FIRST, 0, 0, "");
 	fixture_release(&f);
 }
