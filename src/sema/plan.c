@@ -47,6 +47,17 @@ static void plan_hash(struct sema *s, struct map_sym *m, bool agg)
 	}
 }
 
+static void report_large(struct sema *s, const struct map_sym *m)
+{
+	bool key = m->key && m->key->size > VALUE_MAX;
+	struct diag_msg *d = sema_report(s, E_SIZE, m->first, "the %s of @%.*s have %u bytes",
+					 key ? "keys" : "values", STR_ARG(m->name),
+					 key ? m->key->size : m->value_size);
+
+	diag_primary(d, "at most %u are possible", (unsigned)VALUE_MAX);
+	diag_help(d, "use shorter strings: str(p, 64), or config = { max_strlen = 64 }");
+}
+
 static void plan_one(struct sema *s, struct map_sym *m)
 {
 	bool agg = m->value->kind == TYPE_AGG;
@@ -68,9 +79,7 @@ static void plan_one(struct sema *s, struct map_sym *m)
 	if (m->storage == MAP_PERCPU_HASH || m->storage == MAP_PERCPU_ARRAY)
 		m->value_size = ALIGN_UP(m->value_size, 8);
 	if (m->value_size > VALUE_MAX || (m->key && m->key->size > VALUE_MAX))
-		sema_report(s, E_SIZE, m->first,
-			    "the keys or values of @%.*s are too large: %u bytes", STR_ARG(m->name),
-			    m->value_size);
+		report_large(s, m);
 	m->lost_off = sema_global(s, 8);
 }
 

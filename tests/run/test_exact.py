@@ -67,7 +67,7 @@ def test_printed_and_lost_are_all(threads):
 @pytest.mark.parametrize("threads", [1, 8])
 def test_every_line_is_right_and_in_order_for_each_thread(threads):
     """With a ring that holds them all: no line is lost, torn or repeated."""
-    n, r = storm(f'config = {{ perf_rb_pages = 4096 }} uprobe:{STORM}:hit {{ printf("%d %d %s\\n", tid, arg0, str(arg1)); }}', threads,
+    n, r = storm(f'config = {{ perf_rb_pages = 4096 }} uprobe:{STORM}:hit {{ printf("%d %d %s\\n", tid, arg0, str(arg1, 80)); }}', threads,
                  20_000)
     seen, bad = {}, []
     for line in r.lines:
