@@ -111,10 +111,12 @@ struct val builtin_view_u64(struct gen *g, struct expr *e, struct val want, ir_v
 ir_val builtin_pid_tgid(struct gen *g)
 {
 	struct ir *b = gen_ir(g);
-	struct stat st;
+	static struct stat st; /* awl's own namespace stays the same: looked up once */
 	ir_val info, both;
 
-	if (stat("/proc/self/ns/pid", &st) < 0 || st.st_ino == PROC_PID_INIT_INO)
+	if (!st.st_ino && stat("/proc/self/ns/pid", &st) < 0)
+		st.st_ino = PROC_PID_INIT_INO;
+	if (st.st_ino == PROC_PID_INIT_INO)
 		return IR_CALL0(b, BPF_FUNC_get_current_pid_tgid);
 	info = gen_temp_bytes(g, 8, 8, true).v;
 	IR_CALL(b, BPF_FUNC_get_ns_current_pid_tgid,

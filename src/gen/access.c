@@ -331,10 +331,26 @@ static struct val tuple_item(struct val m, uint64_t i)
 	return gen_part(m, item->type, (int32_t)item->offset);
 }
 
+/* args.FIELD[constant], where the provider has a way of its own. */
+static struct val element_of_args(struct gen *g, struct expr *e)
+{
+	struct expr *field = e->index.e, *index = e->index.index;
+	const struct provider *prov = g->p->prov;
+
+	if (!prov->arg_elem || field->kind != EXPR_FIELD || !index->folded ||
+	    !is_args(field->field.e))
+		return VAL_VOID;
+	return prov->arg_elem(g, g->p, field->sem, index->value);
+}
+
 struct val access_index(struct gen *g, struct expr *e)
 {
 	const struct type *t = e->index.e->type;
-	struct val m = gen_expr(g, e->index.e);
+	struct val m = element_of_args(g, e);
+
+	if (m.kind != VAL_NONE)
+		return m;
+	m = gen_expr(g, e->index.e);
 
 	if (t->kind == TYPE_PTR)
 		return element(g, gen_deref(g, m, t->ptr.to), e->type, e->index.index, 0);

@@ -107,13 +107,29 @@ static ir_val call_number(struct gen *g, struct probe *p)
 	return reg_copied(g, copy_of(p), REGS_NR);
 }
 
-/* A register's 8 bytes as a value of the field's type: an int argument is its low half. */
+/* Lowest and highest argument registers in struct pt_regs. */
+static void arg_range(int *from, int *to)
+{
+	*from = INT32_MAX;
+	*to = 0;
+	for (unsigned i = 0; regs_syscall_arg(i) >= 0; i++) {
+		*from = MIN(*from, regs_syscall_arg(i));
+		*to = MAX(*to, regs_syscall_arg(i) + 8);
+	}
+}
+
+/* A register's 8 bytes as a value of the field's type: an int argument is its low half. What is an
+ * address points into the process that makes the call. */
 static struct val narrowed(struct gen *g, const struct type *t, ir_val v)
 {
+	struct val r;
+
 	if (t->size < 8 && type_is_scalar(t))
 		v = type_is_signed(t) ? ir_sext(gen_ir(g), v, t->size)
 				      : ir_zext(gen_ir(g), v, t->size);
-	return val_scalar(t, v);
+	r = val_scalar(t, v);
+	r.space = SPACE_USER;
+	return r;
 }
 
 struct val syscall_field(struct gen *g, struct probe *p, const struct member *m)
@@ -129,24 +145,40 @@ struct val syscall_field(struct gen *g, struct probe *p, const struct member *m)
 }
 
 /* raw_syscalls: sys_enter { long id; unsigned long args[6]; }  sys_exit { long id; long ret; } */
+static bool is_raw_enter(const struct probe *p)
+{
+	return p->targets[0].a == TP_RAW_SYS && strcmp(p->targets[0].symbol, "sys_enter") == 0;
+}
+
 struct val raw_sys_field(struct gen *g, struct probe *p, const struct member *m)
 {
-	bool enter = strcmp(p->targets[0].symbol, "sys_enter") == 0;
 	struct ir *b = gen_ir(g);
+	struct regs_copy c;
 	struct val array;
+	int from, to;
 
-	if (m->offset == REC_NR)
-		return narrowed(g, m->type,
-				enter ? ir_load(b, 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT)
-				      : reg_load(g, REGS_NR));
-	if (!enter)
+	if (m->offset != REC_NR && !is_raw_enter(p))
 		return narrowed(g, m->type,
 				ir_load(b, 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT));
+	if (m->offset == REC_NR && is_raw_enter(p))
+		return narrowed(g, m->type,
+				ir_load(b, 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT));
+	if (m->offset == REC_NR)
+		return narrowed(g, m->type, reg_load(g, REGS_NR));
+	arg_range(&from, &to);
+	copy_regs(g, &c, from, to);
 	array = gen_temp(g, m->type, false);
 	for (unsigned i = 0; i < m->type->array.count; i++)
 		ir_store(b, 8, array.v, array.off + (int32_t)i * ARG_SIZE,
-			 reg_load(g, regs_syscall_arg(i)));
+			 reg_copied(g, &c, regs_syscall_arg(i)));
 	return array;
+}
+
+struct val raw_sys_elem(struct gen *g, struct probe *p, const struct member *m, uint64_t index)
+{
+	if (!is_raw_enter(p) || m->offset == REC_NR || index >= m->type->array.count)
+		return VAL_VOID;
+	return narrowed(g, m->type->array.of, reg_load(g, regs_syscall_arg((unsigned)index)));
 }
 
 /* ---- which call is it ---- */
@@ -240,17 +272,6 @@ static void skip_compat(struct gen *g, struct probe *p, struct ir_block *missed)
 	ir_br(b, ir_bini(b, IR_EQ, reg_copied(g, copy_of(p), REGS_CS), USER_CS), native, missed,
 	      IR_LIKELY_YES);
 	ir_at(b, native);
-}
-
-/* Lowest and highest argument registers in struct pt_regs. */
-static void arg_range(int *from, int *to)
-{
-	*from = INT32_MAX;
-	*to = 0;
-	for (unsigned i = 0; regs_syscall_arg(i) >= 0; i++) {
-		*from = MIN(*from, regs_syscall_arg(i));
-		*to = MAX(*to, regs_syscall_arg(i) + 8);
-	}
 }
 
 /* What sys_enter needs once the call is known to be ours. */

@@ -408,6 +408,7 @@ const struct provider provider_tracepoint = {
 	.enter = tracepoint_enter,
 	.target_id = tracepoint_target_id,
 	.arg_field = tracepoint_field,
+	.arg_elem = raw_sys_elem,
 	.attach = tracepoint_attach,
 	.list = tracepoint_list,
 	.explain = tracepoint_explain,

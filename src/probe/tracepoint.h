@@ -19,6 +19,7 @@ void syscall_enter(struct gen *g, struct probe *p);
 ir_val_t syscall_target_id(struct gen *g, struct probe *p);
 struct val syscall_field(struct gen *g, struct probe *p, const struct member *m);
 struct val raw_sys_field(struct gen *g, struct probe *p, const struct member *m);
+struct val raw_sys_elem(struct gen *g, struct probe *p, const struct member *m, uint64_t index);
 const char *syscall_raw_name(const struct attach_target *t); /* "sys_enter" */
 
 #endif

@@ -136,6 +136,10 @@ struct provider {
 	int (*attach)(struct attach_env *env, const struct attach_prog *p, struct err *e);
 	/* Lists what matches (parts as of an attach point, possibly with wildcards, fewer parts mean `*`). */
 	int (*list)(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose, list_fn fn, void *arg, struct err *e);
+	/* args.FIELD[index] of an array that is not plain memory, with a constant index. NULL, or VAL_NONE: by
+	 * arg_field. */
+	struct val (*arg_elem)(struct gen *g, struct probe *p, const struct member *m, uint64_t index);
+
 	/* For --explain: where the probe lands and what a hit costs, appended as lines of text. */
 	void (*explain)(struct kernel *k, const struct attach_target *t, struct buf *out);
 };
