@@ -256,7 +256,7 @@ struct val access_field(struct gen *g, struct expr *e)
 	const struct gen_pair *pair = pair_of(g, of);
 
 	if (pair)
-		return m->offset ? pair->value : pair->key;
+		return pair_half(g, pair, m->offset != 0);
 	if (is_args(of) && g->p->prov->arg_field) {
 		struct val v = g->p->prov->arg_field(g, g->p, m);
 

@@ -87,6 +87,8 @@ static void visit_effect(void *arg, struct expr *e)
 
 	if (e->kind == EXPR_INCDEC || e->kind == EXPR_BLOCK || e->kind == EXPR_IF)
 		*found = true;
+	else if (e->kind == EXPR_CALL && c && c->kind == CALL_FN)
+		*found = true;
 	else if ((e->kind == EXPR_CALL || e->kind == EXPR_IDENT) && c && c->kind == CALL_BUILTIN &&
 		 c->builtin)
 		*found |= (c->builtin->flags & BI_EFFECT) && type_is_scalar(e->type);

@@ -31,6 +31,8 @@ static struct val call_value(struct gen *g, struct expr *e, struct val want)
 		BUG("a name without meaning reached code generation");
 	if (c->kind == CALL_PROBE_NAME)
 		return with_space(g->p->prov->name_load(g, g->p, c->name, c->index));
+	if (c->kind == CALL_FN)
+		return fn_call(g, e);
 	return with_space(c->builtin->lower(g, e, want));
 }
 
@@ -322,15 +324,14 @@ static struct val unary(struct gen *g, struct expr *e)
 
 static struct val var_incdec(struct gen *g, struct expr *e)
 {
+	static const struct type wide = {.kind = TYPE_INT, .size = 8, .align = 8};
 	struct var_sym *v = e->incdec.e->sem;
 	const struct type *t = v->type;
 	struct val old = gen_rvalue(g, var_read(g, e->incdec.e));
 	int64_t by = t->kind == TYPE_PTR ? MAX(t->ptr.to->size, 1u) : 1;
 
 	ir_val now = ir_bini(&g->b, e->incdec.dec ? IR_SUB : IR_ADD, gen_plain(g, old), by);
-	if (t->size < 8)
-		now = type_is_signed(t) ? ir_sext(&g->b, now, t->size)
-					: ir_zext(&g->b, now, t->size);
+	now = gen_convert(g, now, &wide, t);
 	var_set(g, v, now);
 	return val_scalar(e->type, e->incdec.prefix ? now : old.v);
 }

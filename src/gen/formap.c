@@ -54,6 +54,12 @@ static void emit_body(struct gen *g, struct stmt *s, const struct map_sym *m)
 
 	pair.key = val_mem(m->key, ir_param(b, 1), 0, SPACE_BPF);
 	pair.value = pair_value(g, m, pair.key, s->loop.sym);
+	pair.fn = b->fn;
+	pair.slot = (uint32_t)(uintptr_t)s->sem;
+	if (pair.slot) {
+		ir_store(b, 8, g->frame, (int32_t)pair.slot, pair.key.v);
+		ir_store(b, 8, g->frame, (int32_t)pair.slot + 8, pair.value.v);
+	}
 	g->pair = &pair;
 	g->loop = &loop;
 	gen_stmts(g, s->loop.body);

@@ -93,8 +93,12 @@ static void leave_callback(struct gen *g)
 
 void gen_leave(struct gen *g, ir_val code)
 {
-	if (g->in_callback) {
+	if (g->in_loop_fn) {
 		leave_callback(g);
+		return;
+	}
+	if (g->fn) {
+		fn_leave(g);
 		return;
 	}
 	if (code && !fixed_code(g)) {
@@ -174,6 +178,7 @@ static void predicate(struct gen *g, struct ir_block *early, struct ir_block *bo
 	struct ir_block *no = ir_block_new(&g->b, "no");
 	struct ir_block *start = open_claim(g);
 
+	vars_plan_predicate(g, g->p->pred);
 	keys_build(g, true);
 	struct gen_mark mark = gen_mark(g);
 	gen_branch(g, g->p->pred, body, no, IR_LIKELY_EVEN);
@@ -187,6 +192,7 @@ static void body(struct gen *g)
 {
 	struct ir_block *start = open_claim(g);
 
+	fns_emit(g);
 	vars_plan(g, g->p->body);
 	keys_build(g, false);
 	gen_block_value(g, g->p->body, NULL, false);

@@ -7,10 +7,13 @@
  *   frame    stack object that carries what the bodies of `for … : @map` share with the program
  *            around them (they are functions of their own):
  *
- *              0         8       16       24
- *              +---------+-------+--------+----------------------+
- *              | scratch | ctx   | leave  | captured variables … |
- *              +---------+-------+--------+----------------------+
+ *              0         8       16       24       32
+ *              +---------+-------+--------+--------+----------------------+
+ *              | scratch | ctx   | leave  | result | captured variables … |
+ *              +---------+-------+--------+--------+----------------------+
+ *
+ * The frame also has two words for each map loop that has others inside: the places of its key and
+ * value, which are arguments of a function that the inner body is not part of.
  *
  * Invariants: the base `v` of every VAL_MEM in SPACE_BPF is aligned to 8 bytes, or to the power of two
  * that is not less than its size; strings end at their first NUL and what follows it means nothing, except in keys, where
@@ -24,7 +27,9 @@
 #define FRAME_SCRATCH 0
 #define FRAME_CTX     8
 #define FRAME_LEAVE   16
-#define FRAME_VARS    24
+#define FRAME_RESULT  24
+#define FRAME_VARS    32
+#define PAIR_SLOT     16
 
 #define SCRATCH_LEVELS 4
 #define SCRATCH_SLOT   (16u << 10)
@@ -45,6 +50,8 @@ struct gen_pair {
 	const struct var_sym *var;
 	struct val key, value;
 	const struct map_sym *map;
+	struct ir_fn *fn; /* that `key` and `value` belong to */
+	uint32_t slot;    /* in the frame: where loops inside find the two; 0: there are none */
 };
 
 enum home_kind { HOME_NONE, HOME_OBJECT, HOME_FRAME, HOME_SCRATCH };
@@ -77,7 +84,12 @@ struct gen {
 	struct ir claim;          /* an open block that dominates all of what follows: the claim goes there */
 	ir_val ctx;               /* of the function being built */
 	ir_val frame, main_frame; /* of the function being built, of the main one; 0: no map loop anywhere */
-	bool in_callback;
+	bool in_callback;         /* a function other than the main one is being built */
+	bool in_loop_fn;          /* … and it is the body of a map loop */
+	struct fn_inst *fn;       /* the script's function that is being built, or around the loop */
+	ir_val fn_frame;          /* the frame of its caller */
+	bool fns_done;
+	uint32_t scratch_high;    /* most bytes of the slot that were taken at a time */
 	ir_val scratch;           /* the claimed slot, in the main function; 0: not claimed */
 	uint32_t scratch_used;    /* bytes of the slot taken now */
 	unsigned scratch_class;   /* slots have SCRATCH_SLOT << class bytes */
@@ -110,6 +122,8 @@ void gen_error_size(struct gen *g, struct span sp, const char *what, uint32_t si
 
 /* var.c */
 void vars_plan(struct gen *g, struct block *body);
+struct val pair_half(struct gen *g, const struct gen_pair *p, bool value);
+void vars_plan_predicate(struct gen *g, struct expr *pred);
 struct val var_read(struct gen *g, struct expr *e);
 void var_write(struct gen *g, struct var_sym *v, struct expr *value);
 void var_set(struct gen *g, struct var_sym *v, ir_val value); /* scalars */
@@ -128,6 +142,7 @@ bool keys_find(struct gen *g, const struct expr *map, struct val *out);
 uint32_t scratch_reserve(struct gen *g, uint32_t size); /* offset in the slot */
 struct val scratch_take(struct gen *g, const struct type *t, uint32_t size);
 struct val scratch_at(struct gen *g, const struct type *t, uint32_t off);
+ir_val scratch_base(struct gen *g); /* the slot's address, in the function being built */
 void scratch_release(struct gen *g);
 struct gen_mark {
 	uint32_t stack, scratch;
@@ -185,6 +200,13 @@ void map_compound(struct gen *g, struct expr *map, enum binary_op op, struct exp
 struct val map_incdec(struct gen *g, struct expr *e, bool used);
 struct val agg_read(struct gen *g, const struct map_sym *m, struct val key, const struct type *want);
 void agg_zero_all(struct gen *g, const struct map_sym *m, struct val key);
+
+/* fn.c */
+void fns_emit(struct gen *g);
+struct val fn_call(struct gen *g, struct expr *e);
+void fn_return(struct gen *g, struct expr *value);
+void fn_leave(struct gen *g);
+void fn_left_loop(struct gen *g);
 
 /* stmt.c, loop.c, formap.c */
 void gen_stmts(struct gen *g, struct block *b);

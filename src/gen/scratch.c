@@ -78,12 +78,12 @@ static void claim(struct gen *g)
 	claim_failed(g);
 	ir_at(b, got);
 	g->scratch = ir_get(b, slot);
-	if (g->frame_size)
+	if (g->main_frame)
 		ir_store(b, 8, g->main_frame, FRAME_SCRATCH, g->scratch);
 }
 
 /* The address of the slot, in the function being built. */
-static ir_val slot_base(struct gen *g)
+ir_val scratch_base(struct gen *g)
 {
 	if (!g->scratch)
 		claim(g);
@@ -93,7 +93,7 @@ static ir_val slot_base(struct gen *g)
 /* Offsets in instructions are small: far objects get an address of their own. */
 struct val scratch_at(struct gen *g, const struct type *t, uint32_t off)
 {
-	ir_val base = slot_base(g);
+	ir_val base = scratch_base(g);
 
 	if (off < FAR_OFFSET)
 		return val_mem(t, base, (int32_t)off, SPACE_BPF);
@@ -105,6 +105,7 @@ uint32_t scratch_reserve(struct gen *g, uint32_t size)
 	uint32_t off = MAX(g->scratch_used, (uint32_t)SCRATCH_HEAD);
 
 	g->scratch_used = off + ALIGN_UP(size, 8);
+	g->scratch_high = MAX(g->scratch_high, g->scratch_used);
 	if (g->scratch_used <= slot_size(g))
 		return off;
 	g->too_small = true;

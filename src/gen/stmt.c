@@ -105,7 +105,10 @@ static void statement(struct gen *g, struct stmt *s)
 		leave_loop(g, g->loop ? g->loop->cont : NULL);
 		break;
 	case STMT_RETURN:
-		gen_leave(g, s->expr ? gen_scalar(g, s->expr) : 0);
+		if (g->fn)
+			fn_return(g, s->expr);
+		else
+			gen_leave(g, s->expr ? gen_scalar(g, s->expr) : 0);
 		break;
 	case STMT_IMPORT:
 		break;

@@ -13,7 +13,9 @@ struct walk {
 	struct gen *g;
 	unsigned depth; /* of map loops around */
 	VEC(struct var_sym *) homes;
-	bool loops;
+	unsigned loops; /* over maps */
+	unsigned pairs; /* … with others inside */
+	bool calls;     /* of the script's functions */
 };
 
 static void plan_stmts(struct walk *w, struct block *b);
@@ -51,10 +53,18 @@ static bool is_pair(const struct walk *w, const struct var_sym *v)
 	return false;
 }
 
+static bool is_fn_call(const struct expr *e)
+{
+	const struct call_sem *c = e->sem;
+
+	return e->kind == EXPR_CALL && c && c->kind == CALL_FN;
+}
+
 static void visit(void *arg, struct expr *e)
 {
 	struct walk *w = arg;
 
+	w->calls |= is_fn_call(e);
 	if (e->kind == EXPR_UNARY && e->un.op == UN_ADDR && e->un.e->kind == EXPR_VAR)
 		plan_var(w, e->un.e->sem, true);
 	else if (e->kind == EXPR_VAR && e->sem && !is_pair(w, e->sem))
@@ -75,13 +85,17 @@ static void plan_expr(struct walk *w, struct expr *e)
 static void plan_map_loop(struct walk *w, struct stmt *s)
 {
 	struct gen_pair pair = {w->g->pair, s->loop.sym};
+	unsigned loops = ++w->loops;
 
-	w->loops = true;
 	w->g->pair = &pair;
 	w->depth++;
 	plan_stmts(w, s->loop.body);
 	w->depth--;
 	w->g->pair = pair.up;
+	s->sem = NULL;
+	if (w->loops == loops)
+		return;
+	s->sem = (void *)(uintptr_t)(FRAME_VARS + PAIR_SLOT * w->pairs++);
 }
 
 static void plan_let(struct walk *w, struct stmt *s)
@@ -179,12 +193,46 @@ static void clear(struct gen *g, const struct var_sym *v)
 		gen_zero(g, m);
 }
 
-static void make_frame(struct gen *g)
+/* Of the main function. A later claim of scratch memory stores its address in front of all this. */
+static void make_main_frame(struct gen *g)
 {
 	g->frame = g->main_frame = ir_object(&g->b, g->frame_size, 8);
-	ir_store(&g->b, 8, g->frame, FRAME_SCRATCH, g->scratch ? g->scratch : ir_const(&g->b, 0));
+	if (g->scratch)
+		ir_store(&g->b, 8, g->frame, FRAME_SCRATCH, g->scratch);
 	ir_store(&g->b, 8, g->frame, FRAME_CTX, g->ctx);
 	ir_store(&g->b, 8, g->frame, FRAME_LEAVE, ir_const(&g->b, 0));
+}
+
+/* Of a function with map loops: what its caller's frame says, too. */
+static void make_fn_frame(struct gen *g)
+{
+	ir_val slot = scratch_base(g), ctx = gen_ctx(g);
+
+	g->frame = ir_object(&g->b, g->frame_size, 8);
+	ir_store(&g->b, 8, g->frame, FRAME_SCRATCH, slot);
+	ir_store(&g->b, 8, g->frame, FRAME_CTX, ctx);
+	ir_store(&g->b, 8, g->frame, FRAME_LEAVE, ir_const(&g->b, 0));
+}
+
+static void make_frame(struct gen *g)
+{
+	if (g->fn)
+		make_fn_frame(g);
+	else
+		make_main_frame(g);
+}
+
+/* For what is generated in front of the body. */
+void vars_plan_predicate(struct gen *g, struct expr *pred)
+{
+	struct walk w = {.g = g};
+
+	plan_expr(&w, pred);
+	if (!w.calls)
+		return;
+	fns_emit(g);
+	g->frame_size = FRAME_VARS;
+	make_frame(g);
 }
 
 void vars_plan(struct gen *g, struct block *body)
@@ -192,10 +240,12 @@ void vars_plan(struct gen *g, struct block *body)
 	struct walk w = {.g = g};
 
 	plan_stmts(&w, body);
-	g->frame_size = w.loops ? FRAME_VARS : 0;
+	g->frame_size = 0;
+	if (w.loops || (w.calls && !g->fn))
+		g->frame_size = FRAME_VARS + PAIR_SLOT * w.pairs;
 	for (size_t i = 0; i < w.homes.n; i++)
 		place(g, w.homes.v[i]);
-	if (w.loops)
+	if (g->frame_size)
 		make_frame(g);
 	for (size_t i = 0; i < w.homes.n; i++)
 		clear(g, w.homes.v[i]);
@@ -237,6 +287,19 @@ static struct val as_known(struct val r)
 	return r;
 }
 
+/* The key or the value, in whatever function code is being built. */
+struct val pair_half(struct gen *g, const struct gen_pair *p, bool value)
+{
+	struct val m = value ? p->value : p->key;
+	int32_t off = (int32_t)p->slot + (value ? 8 : 0);
+
+	if (g->b.fn == p->fn)
+		return m;
+	m.v = m.kind == VAL_MEM ? ir_load_ptr(&g->b, g->frame, off)
+				: ir_load(&g->b, 8, g->frame, off, IR_MEM_VOLATILE);
+	return m;
+}
+
 /* $kv of `for $kv : @m` as a value of its own. */
 static struct val read_pair(struct gen *g, const struct gen_pair *p, const struct type *t)
 {
@@ -244,8 +307,10 @@ static struct val read_pair(struct gen *g, const struct gen_pair *p, const struc
 	const struct member *half = t->tuple.members;
 
 	zero_holes(g, m);
-	gen_store(g, gen_part(m, half[0].type, (int32_t)half[0].offset), p->key, true);
-	gen_store(g, gen_part(m, half[1].type, (int32_t)half[1].offset), p->value, false);
+	gen_store(g, gen_part(m, half[0].type, (int32_t)half[0].offset), pair_half(g, p, false),
+		  true);
+	gen_store(g, gen_part(m, half[1].type, (int32_t)half[1].offset), pair_half(g, p, true),
+		  false);
 	return m;
 }
 

@@ -7,6 +7,7 @@
 struct usage {
 	struct sema *s;
 	unsigned uses;
+	VEC(const struct fn_decl *) fns; /* already looked at */
 };
 
 static bool is_argn(struct str name, unsigned *n)
@@ -43,6 +44,17 @@ unsigned sema_name_uses(struct str name)
 	return is_argn(name, &n) ? USES_ARGN : 0;
 }
 
+static void use(void *arg, struct expr *e);
+
+static void use_fn(struct usage *u, const struct fn_decl *f)
+{
+	for (size_t i = 0; i < u->fns.n; i++)
+		if (u->fns.v[i] == f)
+			return;
+	vec_push(u->s->a, &u->fns, f);
+	ast_walk_block(f->body, use, u);
+}
+
 static void use(void *arg, struct expr *e)
 {
 	struct usage *u = arg;
@@ -50,6 +62,8 @@ static void use(void *arg, struct expr *e)
 
 	if (e->kind != EXPR_IDENT && e->kind != EXPR_CALL)
 		return;
+	if (sema_fn(u->s, call_name(e)))
+		use_fn(u, sema_fn(u->s, call_name(e)));
 	b = sema_builtin(u->s, call_name(e));
 	u->uses |= b ? b->uses : 0;
 	if (b && e->kind == EXPR_CALL && e->call.nargs)
@@ -59,7 +73,7 @@ static void use(void *arg, struct expr *e)
 
 static unsigned body_uses(struct sema *s, const struct probe_decl *decl)
 {
-	struct usage u = {s, 0};
+	struct usage u = {.s = s};
 
 	ast_walk_expr(decl->pred, use, &u);
 	ast_walk_block(decl->body, use, &u);

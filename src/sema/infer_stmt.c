@@ -299,9 +299,16 @@ static void stmt_jump(struct sema *s, struct stmt *st)
 
 static void stmt_return(struct sema *s, struct stmt *st)
 {
-	if (!st->expr)
+	if (!st->expr) {
+		if (s->fn)
+			sema_return_nothing(s, st->span);
 		return;
+	}
 	sema_value(s, st->expr);
+	if (s->fn) {
+		sema_returns(s, st->expr);
+		return;
+	}
 	if (st->expr->type->kind != TYPE_POISON && !type_is_integer(st->expr->type))
 		diag_primary(sema_report(s, E_TYPE, st->expr->span,
 					 "a probe returns an integer, this is %s",

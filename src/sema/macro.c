@@ -319,3 +319,11 @@ void sema_macros_expand(struct sema *s, struct probe_decl *decl)
 	ast_walk_expr(decl->pred, expand_expr, &x);
 	ast_walk_block(decl->body, expand_expr, &x);
 }
+
+void sema_macros_expand_block(struct sema *s, struct block *b)
+{
+	struct expander x = {s, NULL};
+
+	if (s->macros.n)
+		ast_walk_block(b, expand_expr, &x);
+}

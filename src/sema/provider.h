@@ -50,6 +50,8 @@ enum probe_uses {
 };
 
 /* One program to be: a body, cloned, for one or several targets. */
+struct fn_inst; /* sema.h */
+
 struct probe {
 	const struct provider *prov;
 	const struct probe_decl *decl;
@@ -67,6 +69,7 @@ struct probe {
 	int pid_filter;                     /* the body starts with `if (tgid != this) return`; 0: none */
 	void *data;                         /* the provider's own */
 	void *sema;                         /* sema's own: variables, scopes */
+	struct fn_inst *fns;                /* functions that it calls, callees before callers */
 };
 
 /* ---- the run-time side ------------------------------------------------------------------------- */
@@ -133,13 +136,13 @@ struct provider {
 	/* args.FIELD and ctx.FIELD where they are not plain memory. NULL, or VAL_NONE returned: by memory. */
 	struct val (*arg_field)(struct gen *g, struct probe *p, const struct member *m);
 
-	int (*attach)(struct attach_env *env, const struct attach_prog *p, struct err *e);
-	/* Lists what matches (parts as of an attach point, possibly with wildcards, fewer parts mean `*`). */
-	int (*list)(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose, list_fn fn, void *arg, struct err *e);
 	/* args.FIELD[index] of an array that is not plain memory, with a constant index. NULL, or VAL_NONE: by
 	 * arg_field. */
 	struct val (*arg_elem)(struct gen *g, struct probe *p, const struct member *m, uint64_t index);
 
+	int (*attach)(struct attach_env *env, const struct attach_prog *p, struct err *e);
+	/* Lists what matches (parts as of an attach point, possibly with wildcards, fewer parts mean `*`). */
+	int (*list)(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose, list_fn fn, void *arg, struct err *e);
 	/* For --explain: where the probe lands and what a hit costs, appended as lines of text. */
 	void (*explain)(struct kernel *k, const struct attach_target *t, struct buf *out);
 };

@@ -117,7 +117,7 @@ static void add_builtin(struct sema *s, const struct builtin *b)
 static void make_tables(struct sema *s)
 {
 	struct strmap *const maps[] = {&s->builtins, &s->maps, &s->constants, &s->macros,
-				       &s->map_decls};
+				       &s->map_decls, &s->fns};
 
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
 		strmap_init(maps[i], s->a);
@@ -136,6 +136,8 @@ void sema_nearest_builtin(struct sema *s, struct nearest *n)
 	STRMAP_EACH (it, &s->builtins)
 		nearest_try(n, it->key);
 	STRMAP_EACH (it, &s->macros)
+		nearest_try(n, it->key);
+	STRMAP_EACH (it, &s->fns)
 		nearest_try(n, it->key);
 }
 
@@ -180,12 +182,7 @@ static void declare(struct sema *s)
 
 	VEC_EACH (struct map_decl, d, &sc->maps)
 		declare_map(s, d);
-	VEC_EACH (struct fn_decl, f, &sc->fns) {
-		struct diag_msg *m = sema_report(s, E_UNSUPPORTED, f->name_span,
-						 "functions (fn) are not supported yet");
-
-		diag_help(m, "use a macro: macro %.*s(…) { … }", STR_ARG(f->name));
-	}
+	sema_fns_collect(s);
 	VEC_EACH (struct import_decl, i, &sc->imports)
 		sema_report(s, E_UNSUPPORTED, i->span, "import is not supported yet");
 }
@@ -217,6 +214,12 @@ static void settle_var(struct sema *s, struct var_info *v)
 
 	s->changed |= t != v->sym.type;
 	v->sym.type = t;
+}
+
+static void settle_vars(struct sema *s, struct var_names *names)
+{
+	for (size_t k = 0; k < names->vars.n; k++)
+		settle_var(s, names->vars.v[k]);
 }
 
 static void assume_number(struct sema *s, struct map_info *m)
@@ -253,12 +256,10 @@ static void assume_numbers(struct sema *s)
 static bool settle(struct sema *s)
 {
 	s->changed = false;
-	for (size_t i = 0; i < s->probes.n; i++) {
-		struct var_names *names = s->probes.v[i]->sema;
-
-		for (size_t k = 0; k < names->vars.n; k++)
-			settle_var(s, names->vars.v[k]);
-	}
+	for (size_t i = 0; i < s->probes.n; i++)
+		settle_vars(s, s->probes.v[i]->sema);
+	for (size_t i = 0; i < s->fn_infos.n; i++)
+		settle_vars(s, &s->fn_infos.v[i]->names);
 	STRMAP_EACH (it, &s->maps) {
 		struct map_info *m = it->value;
 		const struct type *k = m->sym.key ? sema_settled(s, m->sym.key) : NULL;
@@ -273,10 +274,8 @@ static bool settle(struct sema *s)
 	return s->changed;
 }
 
-static void warn_unused(struct sema *s, struct probe *p)
+static void warn_unused(struct sema *s, const struct var_names *names)
 {
-	struct var_names *names = p->sema;
-
 	for (size_t i = 0; i < names->vars.n; i++) {
 		struct var_info *info = names->vars.v[i];
 		struct var_sym *v = &info->sym;
@@ -301,7 +300,9 @@ static void infer(struct sema *s)
 	s->final = true;
 	round_over_all(s);
 	for (size_t i = 0; i < s->probes.n; i++)
-		warn_unused(s, s->probes.v[i]);
+		warn_unused(s, s->probes.v[i]->sema);
+	for (size_t i = 0; i < s->fn_infos.n; i++)
+		warn_unused(s, &s->fn_infos.v[i]->names);
 }
 
 /* ---- the face
@@ -363,6 +364,8 @@ bool sema_run(const struct sema_in *in, struct plan **out)
 	sema_macros_collect(s);
 	for (size_t i = 0; i < n; i++)
 		sema_macros_expand(s, &decls[i]);
+	VEC_EACH (struct fn_decl, f, &in->script->fns)
+		sema_macros_expand_block(s, f->body);
 	for (size_t i = 0; i < n; i++)
 		sema_resolve(s, &decls[i]);
 	s->resolving = false;

@@ -5,6 +5,7 @@
  *   infer_*.c      types of expressions and statements          promote.c  how two types become one
  *   const.c        arithmetic on constants                      vars.c     variables and their
  * scopes maps.c         keys and values of maps                      plan.c     storage of maps
+ *   fn.c           functions of the script
  *
  * A round is one walk over all bodies. Symbols live as long as the compilation: the first round
  * makes them and hangs them into the tree, later rounds find them there and let their types grow.
@@ -38,6 +39,16 @@ struct var_names { /* struct probe.sema */
 	VEC(struct var_info *) vars;
 };
 
+struct fn_info {
+	struct fn_inst inst;
+	struct probe *probe;
+	const struct type *param_types[5];
+	struct var_names names;
+	unsigned round; /* the last one that walked the body */
+	bool active;    /* is being walked */
+	bool listed;    /* in probe->fns */
+};
+
 struct map_info {
 	struct map_sym sym;
 	struct span key_span, value_span;    /* what gave the types, for messages */
@@ -68,7 +79,9 @@ struct sema {
 	bool addresses;        /* there is a & */
 	bool dropped;          /* a declaration has no program: its assignments are not seen */
 	struct expr *agg_call; /* the call that may be an aggregation */
-	struct strmap builtins, maps, constants, macros, map_decls;
+	struct strmap builtins, maps, constants, macros, map_decls, fns;
+	struct fn_info *fn; /* whose body is being checked; NULL: the probe's own */
+	VEC(struct fn_info *) fn_infos;
 	VEC(struct probe *) probes;
 	VEC(struct event_def *) events;
 	VEC(const char *) strings;
@@ -89,6 +102,12 @@ bool sema_argn(struct str name, unsigned *n); /* arg12 */
 void sema_no_btf(struct sema *s, const struct expr *e, const char *what);
 void sema_macros_collect(struct sema *s);
 void sema_macros_expand(struct sema *s, struct probe_decl *decl);
+void sema_macros_expand_block(struct sema *s, struct block *b);
+void sema_fns_collect(struct sema *s);
+const struct fn_decl *sema_fn(struct sema *s, struct str name);
+void sema_call_fn(struct sema *s, struct expr *e, const struct fn_decl *d);
+void sema_returns(struct sema *s, struct expr *e);
+void sema_return_nothing(struct sema *s, struct span at);
 void sema_cdefs(struct sema *s);
 bool sema_c_number(struct sema *s, struct str word, uint64_t *value);
 void sema_ctype(struct sema *s, const struct c_def *d);
@@ -124,6 +143,7 @@ void sema_visit(struct sema *s, struct expr *e);      /* types it; may be void *
 void sema_visit_stmt(struct sema *s, struct expr *e); /* types it; its value is not wanted */
 void sema_condition(struct sema *s, struct expr *e, const char *what);
 void sema_binary(struct sema *s, struct expr *e);
+bool sema_view_compare(struct sema *s, struct expr *e); /* viewcmp.c; true: e is typed, or was refused */
 const struct type *sema_binary_type(struct sema *s, enum binary_op op, struct expr *l,
 				    struct expr *r);
 void sema_report_operands(struct sema *s, enum binary_op op, struct span op_span, struct expr *l,

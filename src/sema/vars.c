@@ -16,7 +16,7 @@
 
 static struct var_names *names_of(struct sema *s)
 {
-	return s->probe->sema;
+	return s->fn ? &s->fn->names : s->probe->sema;
 }
 
 static struct var_name *name_get(struct sema *s, struct str name)

@@ -205,3 +205,62 @@ def test_arguments_inside_the_body_of_a_map_loop(awl):
     r = awl("-q", "-e", '''tracepoint:syscalls:sys_enter_read { @m[1] = 1; for $kv : @m { printf("%d %s\\n", args.fd >= 0, probe); exit(); } }
                            end { clear(@m); }''')
     assert r.code == 0 and r.lines[0] == "1 tracepoint:syscalls:sys_enter_read", r
+
+
+def script(awl, text, *args, code=0):
+    r = awl("-q", *args, "-e", text)
+    assert r.code == code, r
+    return r.lines
+
+
+def test_functions(awl):
+    assert script(awl, '''
+        fn twice($a: uint64): uint64 { return $a * 2; }
+        fn pick($a: int32, $b: int64): int64 { if $a > 3 { return twice($a); } $b + 1 }
+        begin { print(twice(4)); print(pick(5, 1)); print(pick(1, 1)); print(pick(1, -5)); }
+    ''') == ["8", "10", "2", "-4"]
+
+
+def test_functions_with_effects_strings_and_pointers(awl):
+    assert script(awl, '''
+        fn name($p: struct task_struct *): int32 { $s = str($p.comm); printf("[%s]\\n", $s); return $p.pid; }
+        fn note($t: uint64): void { @x[$t] = count(); }
+        begin { print(name(curtask) == pid); note(1); for $i : 0..3 { note($i); } printf("%d %d\\n", @x[1], @x[2]); clear(@x); }
+    ''')[:3] == ["[awl]", "true", "2 1"]
+
+
+def test_functions_with_map_loops(awl):
+    assert script(awl, '''
+        fn at($k: int64): int64 { for $kv : @m { if $kv.0 == $k { return $kv.1; } } return -1; }
+        begin { @m[1] = 10; @m[2] = 20; print(at(2)); print(at(7)); print(at(1)); clear(@m); }
+    ''')[:3] == ["20", "-1", "10"]
+
+
+def test_exit_inside_of_a_function_ends_the_script(awl):
+    assert script(awl, '''
+        fn check($k: int64): void { if $k == 2 { exit(5); } print($k); }
+        begin { for $i : 0..5 { check($i); } print("never"); }
+    ''', code=5) == ["0", "1"]
+    lines = script(awl, '''
+        fn find_it($k: int64): void { for $kv : @m { for $j : @m { if $j.0 == $k { exit(); } } } }
+        begin { @m[1] = 1; find_it(9); print("first"); find_it(1); print("never"); } end { clear(@m); }
+    ''')
+    assert lines[0] == "first" and "never" not in lines
+
+
+def test_functions_use_what_the_probe_has(awl):
+    lines = script(awl, '''
+        fn odd($x: uint64): bool { $x % 2 == 1 }
+        fn dir(): int32 { $s = str(args.filename, 900); if $s != "" { return (int32)args.dfd; } return 7; }
+        tracepoint:syscalls:sys_enter_openat /odd(pid) || !odd(pid)/ { @q[1] = 1; for $kv : @q { print(dir()); } exit(); }
+        interval:100ms { system("cat /dev/null"); } end { clear(@q); }
+    ''', "--unsafe")
+    assert lines[0] == "-100"
+
+
+def test_nested_map_loops_see_the_outer_pair(awl):
+    lines = say(awl, '''@m[1] = 2; @m[2] = 3; @c[7] = count();
+        for $a : @m { for $b : @m { @seen[$a.0 * 10 + $b.0] = $a.1; } } for $x : @c { for $y : @m { @n[$x.0, $x.1] = $y.1; } }
+        clear(@m); clear(@c);''')
+    assert [l for l in lines if l.startswith("@seen")] == ["@seen[11]: 2", "@seen[12]: 2", "@seen[21]: 3", "@seen[22]: 3"]
+    assert any(l.startswith("@n[7, 1]: ") for l in lines)
