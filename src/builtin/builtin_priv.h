@@ -54,6 +54,8 @@ void builtin_check_format(struct sema *s, struct expr *e, const struct event_kin
 struct val builtin_place(struct gen *g, struct expr *e, struct val want);
 ir_val builtin_addr(struct gen *g, struct val m, int32_t off); /* m.v + m.off + off */
 void builtin_put(struct gen *g, struct val m, unsigned bytes, int32_t off, ir_val v);
+/* The number that a text stands for which a view is compared with; false: an ordinary call. */
+bool builtin_from_text(const struct expr *e, uint64_t *value);
 /* A view of eight bytes around a scalar. */
 struct val builtin_view_u64(struct gen *g, struct expr *e, struct val want, ir_val v);
 /* pid in the high and tid in the low half, as seen in awl's own pid namespace. */

@@ -50,12 +50,53 @@ static bool number(const void *value, uint64_t *out)
 	return true;
 }
 
-static const struct view view_strerror = {
-	.name = "strerror_t", .size = 8, .align = 8, .text = text_strerror, .to_int = number};
-static const struct view view_syscall = {
-	.name = "syscall_name_t", .size = 8, .align = 8, .text = text_syscall, .to_int = number};
-static const struct view view_signal = {
-	.name = "signal_name_t", .size = 8, .align = 8, .text = text_signal, .to_int = number};
+/* Texts back to numbers: what the text function makes of it is compared. */
+static bool search(void (*text)(struct render *, const struct type *, const void *, struct buf *),
+		   uint64_t end, struct str wanted, uint64_t *out)
+{
+	struct buf b = BUF_INIT;
+	bool found = false;
+
+	for (uint64_t n = 0; n < end && !found; n++) {
+		b.n = 0;
+		text(NULL, NULL, &n, &b);
+		found = str_eq((struct str){b.p, b.n}, wanted);
+		*out = n;
+	}
+	buf_release(&b);
+	return found;
+}
+
+static bool find_strerror(struct sema *s, struct str text, uint64_t *out)
+{
+	return search(text_strerror, 4096, text, out);
+}
+
+static bool find_signal(struct sema *s, struct str text, uint64_t *out)
+{
+	return search(text_signal, 65, text, out);
+}
+
+static bool find_syscall(struct sema *s, struct str text, uint64_t *out)
+{
+	int nr = kernel_syscall_nr(arena_strndup(sema_arena(s), text.p, text.n));
+
+	*out = (uint64_t)nr;
+	return nr >= 0;
+}
+
+#define NUMBER_VIEW(name_, text_, find_, maker_)                                       \
+	{                                                                              \
+		.name = name_, .size = 8, .align = 8, .text = text_, .to_int = number, \
+		.from_text = find_, .maker = maker_                                    \
+	}
+
+static const struct view view_strerror =
+	NUMBER_VIEW("strerror_t", text_strerror, find_strerror, "strerror");
+static const struct view view_syscall =
+	NUMBER_VIEW("syscall_name_t", text_syscall, find_syscall, "syscall_name");
+static const struct view view_signal =
+	NUMBER_VIEW("signal_name_t", text_signal, find_signal, "signal_name");
 
 static void check_named(struct sema *s, struct expr *e, const struct view *v)
 {
@@ -81,6 +122,10 @@ static void check_signal_name(struct sema *s, struct expr *e)
 
 static struct val lower_named(struct gen *g, struct expr *e, struct val want)
 {
+	uint64_t n;
+
+	if (builtin_from_text(e, &n))
+		return builtin_view_u64(g, e, want, ir_const(gen_ir(g), (int64_t)n));
 	return builtin_view_u64(g, e, want, gen_scalar(g, builtin_arg(e, 0)));
 }
 

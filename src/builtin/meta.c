@@ -3,7 +3,10 @@
  *
  * Example: `str(uptr(arg1))` reads user memory in a kprobe, where addresses are the kernel's
  * otherwise. */
+#include <linux/bpf.h>
+#include <linux/btf.h>
 #include <string.h>
+#include <unistd.h>
 #include "builtin/builtin_priv.h"
 
 /* ---- kptr, uptr -------------------------------------------------------------------------- */
@@ -75,6 +78,89 @@ static void check_is_literal(struct sema *s, struct expr *e)
 	const struct expr *a = builtin_arg(e, 0);
 
 	answer(s, e, a->kind == EXPR_INT || a->kind == EXPR_STR || a->kind == EXPR_BOOL);
+}
+
+/* ---- is_err ------------------------------------------------------------------------------ */
+
+#define MAX_ERRNO 4095
+
+static void check_is_err(struct sema *s, struct expr *e)
+{
+	e->type = &type_bool;
+	if (builtin_known(e, 0))
+		sema_arg_ptr(s, e, 0);
+}
+
+static struct val lower_is_err(struct gen *g, struct expr *e, struct val want)
+{
+	struct ir *b = gen_ir(g);
+	enum space space;
+	ir_val p = builtin_pointer(g, builtin_arg(e, 0), &space);
+
+	return val_scalar(e->type, ir_bin(b, IR_UGE, p, ir_const(b, -MAX_ERRNO)));
+}
+
+/* ---- kernel functions -------------------------------------------------------------------- */
+
+static uint32_t kfunc_id(struct sema *s, struct str name)
+{
+	return kernel_btf_find(sema_kernel(s), arena_strndup(sema_arena(s), name.p, name.n),
+			       BTF_KIND_FUNC);
+}
+
+static void check_kfunc_exist(struct sema *s, struct expr *e)
+{
+	struct str name;
+
+	e->type = &type_bool;
+	if (sema_literal_str(s, e, 0, &name))
+		builtin_set_const(s, e, &type_bool, kfunc_id(s, name) != 0);
+}
+
+/* Asks the kernel by loading a program of the probe's type that calls it. What is wrong with the
+ * arguments does not matter: the call itself is looked at first. */
+static bool kfunc_allowed(const struct probe *p, uint32_t id)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_JMP | BPF_CALL, .src_reg = BPF_PSEUDO_KFUNC_CALL, .imm = (int)id},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	char log[4096] = "";
+	struct prog_load l = {.name = "awl_probe",
+			      .type = p->prog_type,
+			      .expected_attach_type = p->attach_type,
+			      .attach_btf_id = p->attach_btf_id,
+			      .insns = insns,
+			      .ninsns = ARRAY_SIZE(insns),
+			      .license = "GPL",
+			      .log = log,
+			      .log_size = sizeof(log),
+			      .log_level = 1};
+	int fd = bpf_prog_load_raw(&l);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || (log[0] && !strstr(log, " is not allowed") &&
+			   !strstr(log, "cannot call kernel function") &&
+			   !strstr(log, "is not a kernel function"));
+}
+
+static void check_kfunc_allowed(struct sema *s, struct expr *e)
+{
+	struct call_sem *c = sema_call(s, e);
+	const struct probe *p = sema_probe(s);
+	struct str name;
+	uint32_t id;
+
+	e->type = &type_bool;
+	if (!sema_literal_str(s, e, 0, &name))
+		return;
+	if (!c->num[0]) {
+		id = kfunc_id(s, name);
+		c->num[0] = 1 + (id && p && kfunc_allowed(p, id));
+	}
+	builtin_set_const(s, e, &type_bool, c->num[0] - 1);
 }
 
 /* ---- static_assert ----------------------------------------------------------------------- */
@@ -190,6 +276,44 @@ const struct builtin builtins_meta[] = {
 		.max_args = 1,
 		.check = check_uptr,
 		.lower = lower_space,
+	},
+	{
+		.name = "is_err",
+		.proto = "bool is_err(void *p)",
+		.doc = "Tells whether a kernel function gave an error in place of a pointer.\n\n"
+		       "    fexit:do_filp_open { if (is_err(retval)) { @[strerror(-(int64)retval)] = "
+		       "count(); } }\n",
+		.examples = EXAMPLES("begin { print(is_err(0)); exit(); }"),
+		.min_args = 1,
+		.max_args = 1,
+		.check = check_is_err,
+		.lower = lower_is_err,
+	},
+	{
+		.name = "kfunc_exist",
+		.proto = "bool kfunc_exist(const string name)",
+		.doc = "Tells whether the kernel has a function of that name in its BTF; a "
+		       "constant.\n\n"
+		       "    begin { print(kfunc_exist(\"bpf_task_from_pid\")); exit(); }\n",
+		.examples = EXAMPLES("begin { print(kfunc_exist(\"bpf_task_from_pid\")); exit(); }"),
+		.flags = BI_CONST,
+		.min_args = 1,
+		.max_args = 1,
+		.check = check_kfunc_exist,
+	},
+	{
+		.name = "kfunc_allowed",
+		.proto = "bool kfunc_allowed(const string name)",
+		.doc = "Tells whether programs of this probe's type may call a kernel function; a "
+		       "constant.\n\n"
+		       "    interval:s:1 { if (kfunc_allowed(\"bpf_task_from_pid\")) { "
+		       "print(comm(1)); } exit(); }\n",
+		.examples =
+			EXAMPLES("begin { print(kfunc_allowed(\"bpf_task_from_pid\")); exit(); }"),
+		.flags = BI_CONST,
+		.min_args = 1,
+		.max_args = 1,
+		.check = check_kfunc_allowed,
 	},
 	{
 		.name = "static_assert",

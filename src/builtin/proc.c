@@ -5,6 +5,7 @@
  *
  * Example: `@[pid, comm] = count()` has the key { u32 pid; char comm[16] }. */
 #include <linux/bpf.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include "builtin/builtin_priv.h"
@@ -145,11 +146,22 @@ static bool number_of_view(const void *value, uint64_t *out)
 	return true;
 }
 
+static bool find_username(struct sema *s, struct str text, uint64_t *out)
+{
+	const struct passwd *p = getpwnam(arena_strndup(sema_arena(s), text.p, text.n));
+
+	if (p)
+		*out = p->pw_uid;
+	return p != NULL;
+}
+
 static const struct view view_username = {.name = "username_t",
 					  .size = 8,
 					  .align = 8,
 					  .text = text_username,
-					  .to_int = number_of_view};
+					  .to_int = number_of_view,
+					  .from_text = find_username,
+					  .maker = "username"};
 
 static void check_username(struct sema *s, struct expr *e)
 {
@@ -159,8 +171,13 @@ static void check_username(struct sema *s, struct expr *e)
 static struct val lower_username(struct gen *g, struct expr *e, struct val want)
 {
 	struct ir *b = gen_ir(g);
-	ir_val uid = ir_zext(b, IR_CALL0(b, BPF_FUNC_get_current_uid_gid), 4);
+	uint64_t known;
+	ir_val uid;
 
+	if (builtin_from_text(e, &known))
+		uid = ir_const(b, (int64_t)known);
+	else
+		uid = ir_zext(b, IR_CALL0(b, BPF_FUNC_get_current_uid_gid), 4);
 	return builtin_view_u64(g, e, want, uid);
 }
 

@@ -353,8 +353,26 @@ static void text_probe(struct render *r, const struct type *t, const void *v, st
 		buf_printf(out, "probe %" PRIu64, id);
 }
 
-static const struct view view_probe = {
-	.name = "probe_t", .size = 8, .align = 8, .text = text_probe, .to_int = first_word};
+/* A probe's name is that of one of its targets. */
+static bool find_probe(struct sema *s, struct str text, uint64_t *out)
+{
+	const struct probe *p = sema_probe(s);
+
+	for (size_t i = 0; p && i < p->ntargets; i++)
+		if (str_is(text, p->targets[i].name)) {
+			*out = p->targets[i].id;
+			return true;
+		}
+	return false;
+}
+
+static const struct view view_probe = {.name = "probe_t",
+				       .size = 8,
+				       .align = 8,
+				       .text = text_probe,
+				       .to_int = first_word,
+				       .from_text = find_probe,
+				       .maker = "probe"};
 
 static void check_probe(struct sema *s, struct expr *e)
 {
@@ -365,9 +383,12 @@ static struct val lower_probe(struct gen *g, struct expr *e, struct val want)
 {
 	struct probe *p = gen_probe_of(g);
 	struct ir *b = gen_ir(g);
+	uint64_t known;
 	ir_val id;
 
-	if (p->ntargets == 1)
+	if (builtin_from_text(e, &known))
+		id = ir_const(b, (int64_t)known);
+	else if (p->ntargets == 1)
 		id = ir_const(b, (int64_t)p->targets[0].id);
 	else if (p->prov->target_id)
 		id = p->prov->target_id(g, p);

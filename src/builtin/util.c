@@ -98,6 +98,16 @@ void builtin_put(struct gen *g, struct val m, unsigned bytes, int32_t off, ir_va
 	ir_store(gen_ir(g), bytes, m.v, m.off + off, v);
 }
 
+bool builtin_from_text(const struct expr *e, uint64_t *value)
+{
+	const struct call_sem *c = e->sem;
+
+	if (!c || !c->num[3] || !c->data)
+		return false;
+	memcpy(value, c->data, sizeof(*value));
+	return true;
+}
+
 struct val builtin_view_u64(struct gen *g, struct expr *e, struct val want, ir_val v)
 {
 	struct val dst = builtin_place(g, e, want);

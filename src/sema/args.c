@@ -188,3 +188,26 @@ struct map_sym *sema_arg_map_key(struct sema *s, struct expr *call, unsigned i)
 	sema_map_arg(s, args[0]);
 	return &m->sym;
 }
+
+/* ---- results
+ * ---------------------------------------------------------------------------------------- */
+
+void sema_arg_out(struct sema *s, struct expr *call, unsigned i, const struct type *t)
+{
+	struct expr *a = arg_of(call, i);
+	struct var_info *v;
+	struct diag_msg *m;
+
+	if (!a || t->kind == TYPE_POISON)
+		return;
+	if (a->kind != EXPR_VAR) {
+		m = sema_report(s, E_ARG_TYPE, a->span,
+				"the %s argument of %.*s() must be a variable, which it sets",
+				ordinal(i), STR_ARG(call_name(call)));
+		diag_help(m, "%s", proto_of(call));
+		return;
+	}
+	v = sema_var_target(s, a, t);
+	sema_var_assign(s, v, NULL, t, a->span);
+	a->type = v->sym.type ? v->sym.type : t;
+}

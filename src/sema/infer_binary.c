@@ -240,6 +240,8 @@ void sema_binary(struct sema *s, struct expr *e)
 		sema_value(s, r);
 		if (l->type->kind == TYPE_POISON || r->type->kind == TYPE_POISON)
 			return;
+		if (sema_view_compare(s, e))
+			return;
 		e->type = sema_binary_type(s, e->bin.op, l, r);
 		if (!e->type) {
 			e->type = &type_poison;

@@ -56,6 +56,7 @@ enum stack_mode { STACK_BPFTRACE, STACK_PERF, STACK_RAW, STACK_BUILD_ID };
 enum type_lookup { LOOKUP_PLAIN, LOOKUP_STRUCT, LOOKUP_UNION, LOOKUP_ENUM };
 
 struct types;
+struct sema;
 struct render;
 struct agg;
 
@@ -78,6 +79,10 @@ struct view {
 	bool json_raw;         /* the text is a JSON value as it stands (a number) */
 	int (*compare)(const void *a, const void *b); /* NULL: as unsigned integer */
 	bool (*to_int)(const void *value, uint64_t *out); /* for %d and %x; NULL: not possible */
+	/* Comparing with a text at compile time: the number that has it, for a call of the builtin
+	 * `maker`, whose lower() finds it by builtin_from_text(). NULL: not possible. */
+	bool (*from_text)(struct sema *s, struct str text, uint64_t *out);
+	const char *maker;
 };
 
 struct type {

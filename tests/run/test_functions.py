@@ -213,3 +213,32 @@ def test_what_is_nothing_but_there_is_printed(awl):
         @st = stats(4); zero(@st); @kz["a"] = count(); @kz["b"] = count(); zero(@kz); @kc[1] = count(); clear(@kc); }""")
     assert [line for line in r.lines if line] == [
         "@a: 0", "@k[1]: 0", "@kz[a]: 0", "@kz[b]: 0", "@m: 0", "@st: { .count = 0, .average = 0, .total = 0 }", "@z: 0"]
+
+
+# ---- values that get their text when they are printed
+
+def test_views_compare_with_text(awl):
+    assert say(awl, '''print(strerror(2) == "No such file or directory"); print("SIGKILL" != signal_name(9));
+        print(username == "root"); print(probe == "begin"); print(probe != "begin"); $e = 13; print(strerror($e) == "Permission denied");''') == \
+        ["true", "false", "true", "true", "false", "true"]
+    r = awl("-q", "-e", '''tracepoint:raw_syscalls:sys_enter /comm == "cat" && syscall_name(args.id) == "openat"/
+        { @[syscall_name(args.id)] = count(); }''', "-c", "cat /dev/null")
+    assert [line.split(":")[0] for line in r.lines if line] == ["@[openat]"], r
+
+
+def test_probe_compares_in_a_program_of_several_probes(awl):
+    r = awl("-q", "-e", '''tracepoint:syscalls:sys_enter_read,tracepoint:syscalls:sys_enter_openat /comm == "cat"/ {
+        if (probe == "tracepoint:syscalls:sys_enter_read") { @[probe] = count(); } else { @other = count(); } }''', "-c", "cat /etc/passwd")
+    assert [line.split(":")[0] for line in r.lines if line] == ["@[tracepoint", "@other"], r
+
+
+def test_texts_that_cannot_be(awl):
+    r = awl("-q", "-e", 'begin { print(strerror(2) == "nonsense"); }')
+    assert r.lines[0] == "false" and "W0010" in r.err and "always false" in r.err
+    r = awl("-e", 'begin { print(ksym(2) == "vfs_read"); }')
+    assert r.code == 1 and "ksym_t cannot be compared with text" in r.err and "= help:" in r.err
+
+
+def test_questions_about_the_kernel(awl):
+    assert say(awl, 'print(is_err(0)); print(is_err((uint64)-22)); print(kfunc_exist("bpf_task_from_pid")); print(kfunc_exist("no_such")); '
+               'print(kfunc_allowed("vfs_read"));') == ["false", "true", "true", "false", "false"]
