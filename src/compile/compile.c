@@ -1,6 +1,6 @@
 /* From text to program: the passes in their order.
  *
- *   parse → sema (probes, types, plan) → gen (IR) → ir_compile (BPF) → program
+ *   parse, import → sema (probes, types, plan) → gen (IR) → ir_compile (BPF) → program
  *
  * Every pass reports what is wrong with the script to the diag and goes on; between passes the
  * pipeline stops when there were errors. A dump that was asked for is appended as soon as its pass
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "compile/assemble.h"
 #include "compile/compile.h"
+#include "compile/import.h"
 #include "lang/lang.h"
 
 /* Everything of one compilation. */
@@ -38,7 +39,10 @@ static bool pass_parse(struct compilation *c)
 		lang_dump(c->script, NULL, c->arena, c->in->dump_to);
 	if (c->in->format_only && !diag_errors(c->diag))
 		lang_format(c->script, c->diag, c->in->dump_to);
-	return diag_errors(c->diag) == 0 && !c->in->format_only;
+	if (diag_errors(c->diag) || c->in->format_only)
+		return false;
+	c->script = import_all(c->arena, c->diag, c->script, c->in->name);
+	return diag_errors(c->diag) == 0;
 }
 
 static bool pass_sema(struct compilation *c)
@@ -72,6 +76,9 @@ static struct compilation compilation_new(const struct compile_in *in)
 	c.diag = diag_new(c.arena);
 	c.config = arena_new_of(c.arena, struct config);
 	config_init(c.config, c.arena);
+	/* Three strings fit into a key of such a kernel. */
+	if (!kernel_has(in->kernel, FEATURE_LONG_KEYS))
+		c.config->max_strlen = 160;
 	c.types = types_new(c.arena, in->kernel);
 	return c;
 }

@@ -4,6 +4,11 @@
  *     kernels that have it fault on INT64_MIN / -1. Otherwise, with s = x >>s 63 (all ones if
  * negative) and |x| = (x ^ s) - s: x / y = ((|x| /u |y|) ^ t) - t    where t = sx ^ sy x % y =
  * ((|x| %u |y|) ^ sx) - sx Zero divisors come out right: |x| /u 0 is 0, |x| %u 0 is |x|.
+ *   - atomic operations other than a plain add, on kernels without them: a volatile load and a
+ * store. Those kernels run programs with preemption off, so what comes between on the same CPU has
+ * ended before the program goes on: claims of scratch memory (released by then) stay right. What
+ * programs of several CPUs share (@x |= 1, @x *= 2) can lose an update, and a program on interrupts
+ * can be lost in a minimum or maximum.
  *   - an entry block that is jumped to gets a new block in front of it, for the parameters.
  */
 #include "ir/ir_impl.h"
@@ -28,17 +33,60 @@ static ir_val expand_div(struct ir *b, const struct ir_insn *in)
 	return apply_sign(b, ir_bin(b, IR_UDIV, ax, ay), ir_bin(b, IR_XOR, sx, sy));
 }
 
+/* old = *p; *p = old OP v. An add stays atomic: only its result is not exactly what was there. */
+static ir_val expand_atomic(struct ir *b, const struct ir_insn *in)
+{
+	static const enum ir_binop ops[] = {IR_ADD, IR_AND, IR_OR, IR_XOR, IR_ADD};
+	enum ir_atomic_op op = in->flags & 15;
+	ir_val p = in->arg[0], v = in->arg[1];
+	ir_val old = ir_load(b, in->bytes, p, in->imm, IR_MEM_VOLATILE);
+
+	if (op == IR_ATOMIC_ADD)
+		ir_atomic(b, op, in->bytes, p, in->imm, v, false);
+	else
+		ir_store(b, in->bytes, p, in->imm,
+			 op == IR_ATOMIC_XCHG ? v : ir_bin(b, ops[op], old, v));
+	return old;
+}
+
+/* old = *p; *p = old == expect ? v : old, without a branch */
+static ir_val expand_cmpxchg(struct ir *b, struct ir_insn *in)
+{
+	ir_val args[3], old, same, change;
+
+	memcpy(args, ir_operands(b->fn, in), sizeof(args));
+	old = ir_load(b, in->bytes, args[0], in->imm, IR_MEM_VOLATILE);
+	same = ir_bin(b, IR_EQ, old, ir_zext(b, args[1], in->bytes));
+	change = ir_bin(b, IR_AND, ir_bin(b, IR_XOR, old, args[2]), ir_neg(b, same));
+	ir_store(b, in->bytes, args[0], in->imm, ir_bin(b, IR_XOR, old, change));
+	return old;
+}
+
+static ir_val expand(struct ir *b, struct ir_insn *in)
+{
+	if (in->op == OP_ATOMIC)
+		return expand_atomic(b, in);
+	return in->op == OP_CMPXCHG ? expand_cmpxchg(b, in) : expand_div(b, in);
+}
+
+static bool is_plain_add(const struct ir_insn *in)
+{
+	return in->op == OP_ATOMIC && in->flags == IR_ATOMIC_ADD;
+}
+
 static bool must_expand(const struct ir_fn *fn, const struct ir_insn *in, const struct ir_isa *isa)
 {
 	int64_t c;
 
+	if (in->op == OP_ATOMIC || in->op == OP_CMPXCHG)
+		return isa->plain_atomics && !is_plain_add(in);
 	if (in->op != OP_SDIV && in->op != OP_SMOD)
 		return false;
 	return isa->cpu < 4 || !ir_const_of(fn, in->arg[1], &c) || c != (int32_t)c || c == 0 ||
 	       c == -1;
 }
 
-static bool has_division(const struct ir_fn *fn, const struct ir_isa *isa)
+static bool has_work(const struct ir_fn *fn, const struct ir_isa *isa)
 {
 	for (uint32_t v = 1; v < fn->insns.n; v++)
 		if (fn->insns.v[v].block != BLOCK_NONE && must_expand(fn, &fn->insns.v[v], isa))
@@ -71,7 +119,7 @@ static void expand_block(struct ir_fn *fn, struct ir_block *b, const struct ir_i
 			continue;
 		}
 		at.span = in.span;
-		to[old[k]] = expand_div(&at, &in);
+		to[old[k]] = expand(&at, &in);
 		ir_insn(fn, old[k])->block = BLOCK_NONE;
 	}
 	if (b->term.v < n && to[b->term.v])
@@ -106,7 +154,7 @@ void ir_legal(struct ir_fn *fn, const struct ir_isa *isa)
 				break;
 			}
 	cfg_analyse(fn);
-	if (!has_division(fn, isa))
+	if (!has_work(fn, isa))
 		return;
 	uint32_t n = fn->insns.n;
 	ir_val *to = arena_array_of(fn->m->a, ir_val, n);

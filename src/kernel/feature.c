@@ -163,6 +163,16 @@ static bool has_cpu_v4(struct kernel *k)
 	return close_ok(load(BPF_PROG_TYPE_KPROBE, 0, insns, ARRAY_SIZE(insns)));
 }
 
+/* Exchanges what is on the stack. */
+static bool has_atomic_fetch(struct kernel *k)
+{
+	const struct bpf_insn insns[] = {MOV(0, 0), INSN(BPF_ST | BPF_MEM | BPF_DW, 10, 0, -8, 0),
+					 INSN(BPF_STX | BPF_ATOMIC | BPF_DW, 10, 0, -8, BPF_XCHG),
+					 EXIT};
+
+	return close_ok(load(BPF_PROG_TYPE_KPROBE, 0, insns, ARRAY_SIZE(insns)));
+}
+
 static bool has_raw_tp(struct kernel *k)
 {
 	return close_ok(load_empty(BPF_PROG_TYPE_RAW_TRACEPOINT, 0));
@@ -369,6 +379,12 @@ static bool has_ringbuf(struct kernel *k)
 	return close_ok(make_map(BPF_MAP_TYPE_RINGBUF, 0, 0, sysconf(_SC_PAGESIZE), 0));
 }
 
+/* Older kernels want keys to fit on a program's stack. */
+static bool has_long_keys(struct kernel *k)
+{
+	return close_ok(make_map(BPF_MAP_TYPE_HASH, 1024, 8, 1, 0));
+}
+
 static bool has_mmapable(struct kernel *k)
 {
 	return close_ok(make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1, BPF_F_MMAPABLE));
@@ -480,6 +496,8 @@ static bool (*const probes[FEATURE_COUNT])(struct kernel *k) = {
 	[FEATURE_ITER] = has_iter,
 	[FEATURE_LOOP] = has_loop,
 	[FEATURE_MAY_GOTO] = has_may_goto,
+	[FEATURE_ATOMIC_FETCH] = has_atomic_fetch,
+	[FEATURE_LONG_KEYS] = has_long_keys,
 	[FEATURE_CPU_V4] = has_cpu_v4,
 	[FEATURE_FOR_EACH_MAP] = has_for_each_map,
 	[FEATURE_NO_PREALLOC] = has_no_prealloc,
