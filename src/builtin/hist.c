@@ -273,6 +273,24 @@ static void json_buckets(struct render *r, const struct type *t, const void *mer
 	buf_addc(out, ']');
 }
 
+static bool percentile(const struct type *t, const void *merged, unsigned p, int64_t *out)
+{
+	uint64_t all = total(t, merged), seen = 0;
+	/* rounded up: the number of values that must not exceed it */
+	uint64_t need = (uint64_t)(((unsigned __int128)all * p + 99) / 100);
+
+	for (uint32_t i = 0; i < bucket_count(t) && all; i++) {
+		struct bucket b = bucket_of(t, i);
+
+		seen += bucket_value(merged, i);
+		if (seen < need || seen == 0)
+			continue;
+		*out = b.hi;
+		return !b.open_hi;
+	}
+	return false;
+}
+
 static uint32_t size_hist(const int64_t p[3])
 {
 	return 8 * hist_count(p[0]);
@@ -293,6 +311,7 @@ static uint32_t size_lhist(const int64_t p[3])
 				      .merge = merge_buckets,    \
 				      .empty = empty_buckets,    \
 				      .compare = compare_totals, \
+				      .percentile = percentile,  \
 				      .text = text_buckets,      \
 				      .json = json_buckets}
 

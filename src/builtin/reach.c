@@ -51,6 +51,14 @@ static bool path_possible(struct sema *s, struct expr *e)
 	const struct probe *p = sema_probe(s);
 	struct diag_msg *m;
 
+	if (p && p->attach_type == BPF_TRACE_ITER &&
+	    !kernel_has(sema_kernel(s), FEATURE_ITER_PATH)) {
+		m = sema_report(s, E_FEATURE, e->span,
+				"path() in iter probes needs %s, which this kernel lacks",
+				feature_text(FEATURE_ITER_PATH));
+		diag_help(m, "the last part of it: str(ctx.file.f_path.dentry.d_name.name)");
+		return false;
+	}
 	if (!p || p->prog_type == BPF_PROG_TYPE_TRACING)
 		return true;
 	m = sema_report(s, E_CALL_CONTEXT, e->span, "path() is not possible in a %s probe",
@@ -343,7 +351,7 @@ const struct builtin builtins_reach[] = {
 		.flags = BI_EFFECT,
 		.min_args = 1,
 		.max_args = 1,
-		.needs = FEATURE_TP_BTF,
+		.needs = FEATURE_SOCKET_COOKIE,
 		.check = check_socket_cookie,
 		.lower = lower_socket_cookie,
 	},
@@ -351,9 +359,10 @@ const struct builtin builtins_reach[] = {
 		.name = "percpu_kaddr",
 		.proto = "uint64 percpu_kaddr(const string symbol [, uint32 cpu])",
 		.doc = "The address of a kernel variable that each CPU has its own of.\n\n"
-		       "Without a CPU, that of the current one. 0 when there is no such CPU.\n\n"
-		       "    profile:hz:99 { @[*(uint64 *)percpu_kaddr(\"current_task\", 0)] = "
-		       "count(); }\n",
+		       "Without a CPU, that of the current one. 0 when there is no such CPU. The "
+		       "kernel must know the\n"
+		       "names of variables (CONFIG_KALLSYMS_ALL): "
+		       "percpu_kaddr(\"runqueues\", 0).\n",
 		.examples = NULL, /* kernels without CONFIG_KALLSYMS_ALL have no such symbol */
 		.min_args = 1,
 		.max_args = 2,

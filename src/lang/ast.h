@@ -156,6 +156,7 @@ struct expr {
 		struct {                     /* EXPR_RECORD */
 			struct record_field *fields;
 			size_t n;
+			bool named;          /* no value: the named arguments of a call, its last */
 		} record;
 		struct {                     /* EXPR_SIZEOF, EXPR_OFFSETOF, EXPR_TYPEINFO, EXPR_TYPE */
 			struct type_name *of_type; /* one of the two is set */

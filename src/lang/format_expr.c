@@ -153,12 +153,15 @@ static void member(struct format *f, const struct expr *e)
 
 static void record(struct format *f, const struct expr *e)
 {
-	buf_addc(f->out, '(');
+	const char *equals = e->record.named ? "=" : " = ";
+
+	buf_adds(f->out, e->record.named ? "" : "(");
 	for (size_t i = 0; i < e->record.n; i++) {
-		buf_printf(f->out, "%s%.*s = ", i ? ", " : "", STR_ARG(e->record.fields[i].name));
+		buf_printf(f->out, "%s%.*s%s", i ? ", " : "", STR_ARG(e->record.fields[i].name),
+			   equals);
 		format_expr(f, e->record.fields[i].value);
 	}
-	buf_addc(f->out, ')');
+	buf_adds(f->out, e->record.named ? "" : ")");
 }
 
 static void meta(struct format *f, const struct expr *e)

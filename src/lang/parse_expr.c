@@ -74,6 +74,21 @@ static struct expr *parse_arg(struct parser *p)
 	return e;
 }
 
+static bool starts_record(struct parser *p);
+static void record(struct parser *p, struct expr *e);
+
+/* name=value, …: the rest of the arguments of a call, kept as one record. */
+static struct expr *parse_named(struct parser *p)
+{
+	struct expr *e = expr_new(p, EXPR_RECORD, p->tok.off);
+	uint32_t from = p->tok.off;
+
+	record(p, e);
+	e->record.named = true;
+	e->span = span_since(p, from);
+	return e;
+}
+
 /* Items up to `close`, which is consumed. `open` is the offset of the opening token. */
 static struct list parse_list(struct parser *p, enum token_kind close, const char *what,
 			      uint32_t open)
@@ -83,6 +98,10 @@ static struct list parse_list(struct parser *p, enum token_kind close, const cha
 
 	p->in_pred = false;
 	while (!at(p, close) && !at(p, T_EOF)) {
+		if (close == T_RPAREN && starts_record(p)) {
+			vec_push(p->arena, &l, parse_named(p));
+			break;
+		}
 		vec_push(p->arena, &l, parse_arg(p));
 		if (!accept(p, T_COMMA))
 			break;

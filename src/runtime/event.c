@@ -87,9 +87,9 @@ static void host_format(struct host *h, const struct event_def *def, const void 
 		out);
 }
 
-static void host_print_map(struct host *h, uint32_t map, int64_t top, int64_t div)
+static void host_print_map(struct host *h, uint32_t map, const struct print_opts *o)
 {
-	map_print(h->run, map, top, div, false);
+	map_print(h->run, map, o);
 }
 
 static void host_clear_map(struct host *h, uint32_t map, bool printed)

@@ -6,7 +6,8 @@
  *   [2, 4)    1 |@@@|
  *                              (multi-line values end in an empty line)
  *
- * print(@b, top, div): only the `top` last rows of the order, values divided by `div`.
+ * print(@b, top, div): only the `top` last rows of the order, values divided by `div`. What print()
+ * can be told besides is in struct print_opts.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -94,10 +95,77 @@ static void add_text_value(struct run *r, const struct type *t, const uint8_t *v
 	buf_addc(out, '\n');
 }
 
-static void dump_text(struct run *r, const struct program_map *m, const struct map_rows *rows,
-		      size_t from, int64_t div, struct buf *out)
+/* ---- percentiles of histograms
+ * ------------------------------------------------------------------------ */
+
+static bool has_percentiles(const struct program_map *m, const struct print_opts *o)
 {
-	for (size_t i = from; i < rows->n; i++) {
+	return o->npercentiles && m->value->kind == TYPE_AGG && m->value->agg.agg->percentile;
+}
+
+static bool percentile(const struct program_map *m, const uint8_t *v, unsigned p, int64_t *out)
+{
+	return m->value->agg.agg->percentile(m->value, v, p, out);
+}
+
+/* Behind the buckets, in place of the empty line: p50 <= 7, p99 <= 1023. */
+static void percentiles_text(const struct program_map *m, const uint8_t *v,
+			     const struct print_opts *o, struct buf *out)
+{
+	int64_t at;
+
+	out->n--;
+	for (uint32_t i = 0; i < o->npercentiles; i++) {
+		buf_printf(out, "%sp%u ", i ? ", " : "", o->percentiles[i]);
+		if (percentile(m, v, o->percentiles[i], &at))
+			buf_printf(out, "<= %" PRId64, at);
+		else
+			buf_adds(out, "beyond the last bucket");
+	}
+	buf_adds(out, "\n\n");
+}
+
+static void percentiles_object(const struct program_map *m, const uint8_t *v,
+			       const struct print_opts *o, struct buf *out)
+{
+	int64_t at;
+
+	buf_addc(out, '{');
+	for (uint32_t i = 0; i < o->npercentiles; i++) {
+		buf_printf(out, "%s\"p%u\": ", i ? ", " : "", o->percentiles[i]);
+		if (percentile(m, v, o->percentiles[i], &at))
+			buf_add_json_i64(out, at);
+		else
+			buf_adds(out, "null");
+	}
+	buf_addc(out, '}');
+}
+
+/* {"type": "percentiles", "data": {"@h": {"p50": 7}}}, or with keys {"@h": {"1": {"p50": 7}}} */
+static void percentiles_json(struct run *r, const struct program_map *m,
+			     const struct map_rows *rows, const struct print_opts *o,
+			     struct buf *out)
+{
+	buf_adds(out, "{\"type\": \"percentiles\", \"data\": {");
+	buf_add_json_str(out, str_of(m->name));
+	buf_adds(out, m->scalar ? ": " : ": {");
+	for (size_t i = 0; i < rows->n; i++) {
+		size_t row = rows->order[i];
+
+		buf_adds(out, i ? ", " : "");
+		if (!m->scalar) {
+			add_key(r, m, map_row_key(rows, row), true, out);
+			buf_adds(out, ": ");
+		}
+		percentiles_object(m, map_row_value(rows, row), o, out);
+	}
+	buf_adds(out, m->scalar ? "}}\n" : "}}}\n");
+}
+
+static void dump_text(struct run *r, const struct program_map *m, const struct map_rows *rows,
+		      const struct print_opts *o, struct buf *out)
+{
+	for (size_t i = 0; i < rows->n; i++) {
 		size_t row = rows->order[i];
 
 		buf_adds(out, m->name);
@@ -106,7 +174,9 @@ static void dump_text(struct run *r, const struct program_map *m, const struct m
 			add_key(r, m, map_row_key(rows, row), false, out);
 			buf_addc(out, ']');
 		}
-		add_text_value(r, m->value, map_row_value(rows, row), div, out);
+		add_text_value(r, m->value, map_row_value(rows, row), o->div ? o->div : 1, out);
+		if (has_percentiles(m, o))
+			percentiles_text(m, map_row_value(rows, row), o, out);
 	}
 }
 
@@ -140,7 +210,8 @@ static void dump_json(struct run *r, const struct program_map *m, const struct m
 
 /* What the map shows: its contents, less what was cleared. `print`: a clear() that follows removes
  * these values. */
-static int read_shown(struct run *r, uint32_t map, struct map_rows *rows, bool print)
+static int read_shown(struct run *r, uint32_t map, const struct print_opts *o,
+		      struct map_rows *rows, bool print)
 {
 	const struct program_map *m = &r->p->maps[map];
 	int ret = map_rows_fetch(m, r->map_fds[map], rows);
@@ -150,8 +221,18 @@ static int read_shown(struct run *r, uint32_t map, struct map_rows *rows, bool p
 			baseline_printed(&r->baselines[map], rows);
 		baseline_apply(&r->baselines[map], m, rows);
 	}
-	map_rows_sort(r->p->types, m, rows);
+	map_rows_sort(r->p->types, m, rows, o);
 	return ret;
+}
+
+/* The greatest ones remain: the last, or the first of an order turned round. */
+static void cut_rows(struct map_rows *rows, const struct print_opts *o)
+{
+	size_t n = o->top > 0 && (uint64_t)o->top < rows->n ? (size_t)o->top : rows->n;
+
+	if (!o->desc)
+		memmove(rows->order, rows->order + rows->n - n, n * sizeof(*rows->order));
+	rows->n = n;
 }
 
 /* A scalar that nothing was ever written to is not there. */
@@ -167,20 +248,31 @@ static bool is_absent(const struct run *r, uint32_t map, const struct map_rows *
 	       m->value->agg.agg->empty(m->value, rows->values);
 }
 
-void map_print(struct run *r, uint32_t map, int64_t top, int64_t div, bool at_exit)
+static void deliver(struct run *r, const char *type, struct buf *b)
 {
+	event_deliver(r, type, (struct str){b->p, b->n});
+}
+
+void map_print(struct run *r, uint32_t map, const struct print_opts *o)
+{
+	static const struct print_opts usual = {.div = 1};
 	const struct program_map *m = &r->p->maps[map];
 	struct map_rows rows;
 	struct buf b = BUF_INIT;
-	size_t from;
 
-	if (read_shown(r, map, &rows, true) == 0 && !is_absent(r, map, &rows)) {
-		from = top > 0 && (uint64_t)top < rows.n ? rows.n - (size_t)top : 0;
+	if (read_shown(r, map, o ? o : &usual, &rows, true) == 0 && !is_absent(r, map, &rows)) {
+		o = o ? o : &usual;
+		cut_rows(&rows, o);
 		if (run_json(r))
-			dump_json(r, m, &rows, from, div ? div : 1, &b);
+			dump_json(r, m, &rows, 0, o->div ? o->div : 1, &b);
 		else
-			dump_text(r, m, &rows, from, div ? div : 1, &b);
-		event_deliver(r, json_type(m->value), (struct str){b.p, b.n});
+			dump_text(r, m, &rows, o, &b);
+		deliver(r, json_type(m->value), &b);
+		if (run_json(r) && has_percentiles(m, o)) {
+			b.n = 0;
+			percentiles_json(r, m, &rows, o, &b);
+			deliver(r, "percentiles", &b);
+		}
 	}
 	map_rows_release(&rows);
 	buf_release(&b);
@@ -202,7 +294,7 @@ void map_print_all(struct run *r)
 			order[n++] = i;
 	qsort_r(order, n, sizeof(order[0]), compare_names, r->p->maps);
 	for (uint32_t i = 0; i < n; i++)
-		map_print(r, order[i], 0, 1, true);
+		map_print(r, order[i], NULL);
 }
 
 /* ---- clear() and zero()
@@ -302,7 +394,7 @@ int run_map_each(struct run *r, const char *name, run_map_fn fn, void *arg, stru
 	m = find_map(r, name, &map);
 	if (!m)
 		return err_plain(e, 2, "read map %s: the script has no such map", name);
-	ret = read_shown(r, map, &rows, false);
+	ret = read_shown(r, map, NULL, &rows, false);
 	if (ret < 0)
 		err_set(e, -ret, "read map %s", name);
 	for (size_t i = 0; i < rows.n && ret == 0; i++)

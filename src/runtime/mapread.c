@@ -198,6 +198,7 @@ struct sort_ctx {
 	struct types *ts;
 	const struct program_map *m;
 	const struct map_rows *rows;
+	const struct print_opts *o; /* or NULL */
 	bool by_value;
 };
 
@@ -209,7 +210,14 @@ static bool sorts_by_value(const struct type *t)
 static int compare_keys(const struct sort_ctx *c, uint32_t a, uint32_t b)
 {
 	const uint8_t *x = map_row_key(c->rows, a), *y = map_row_key(c->rows, b);
-	int cmp = c->m->key ? value_compare(c->ts, c->m->key, x, y) : 0;
+	const struct member *part = c->o && c->o->part && c->m->key->kind == TYPE_TUPLE
+					    ? &c->m->key->tuple.members[c->o->key]
+					    : NULL;
+	int cmp = part ? value_compare(c->ts, part->type, x + part->offset, y + part->offset) : 0;
+
+	if (cmp)
+		return cmp;
+	cmp = c->m->key ? value_compare(c->ts, c->m->key, x, y) : 0;
 
 	return cmp ? cmp : memcmp(x, y, c->rows->ksize);
 }
@@ -223,12 +231,17 @@ static int compare_rows(const void *pa, const void *pb, void *arg)
 	if (c->by_value)
 		cmp = value_compare(c->ts, c->m->value, map_row_value(c->rows, a),
 				    map_row_value(c->rows, b));
-	return cmp ? cmp : compare_keys(c, a, b);
+	cmp = cmp ? cmp : compare_keys(c, a, b);
+	return c->o && c->o->desc ? -cmp : cmp;
 }
 
-void map_rows_sort(struct types *ts, const struct program_map *m, struct map_rows *rows)
+void map_rows_sort(struct types *ts, const struct program_map *m, struct map_rows *rows,
+		   const struct print_opts *o)
 {
-	struct sort_ctx c = {.ts = ts, .m = m, .rows = rows, .by_value = sorts_by_value(m->value)};
+	struct sort_ctx c = {.ts = ts, .m = m, .rows = rows, .o = o};
+
+	c.by_value = o && o->by != PRINT_USUAL ? o->by == PRINT_BY_VALUE
+					       : sorts_by_value(m->value);
 
 	rows->order = must_realloc(rows->order, rows->n * sizeof(uint32_t));
 	for (size_t i = 0; i < rows->n; i++)
@@ -259,6 +272,6 @@ int map_rows_read(struct types *ts, const struct program_map *m, int fd, struct 
 {
 	int ret = map_rows_fetch(m, fd, rows);
 
-	map_rows_sort(ts, m, rows);
+	map_rows_sort(ts, m, rows, NULL);
 	return ret;
 }

@@ -25,7 +25,9 @@ static inline const uint8_t *map_row_value(const struct map_rows *r, size_t i)
 int map_rows_fetch(const struct program_map *m, int fd, struct map_rows *rows);
 /* -errno when the map cannot be read; release in any case. */
 int map_rows_read(struct types *ts, const struct program_map *m, int fd, struct map_rows *rows);
-void map_rows_sort(struct types *ts, const struct program_map *m, struct map_rows *rows);
+/* `o` may be NULL: the usual order. */
+void map_rows_sort(struct types *ts, const struct program_map *m, struct map_rows *rows,
+		   const struct print_opts *o);
 void map_rows_release(struct map_rows *rows);
 
 /* Removes one entry and returns its value, merged, to be freed; NULL when it is not there. */

@@ -187,7 +187,7 @@ int remember_fd(const struct run *r);   /* readable: remember_processes() has wo
 uint64_t remember_lost(const struct run *r);
 
 /* mapdump.c */
-void map_print(struct run *r, uint32_t map, int64_t top, int64_t div, bool at_exit);
+void map_print(struct run *r, uint32_t map, const struct print_opts *o); /* NULL: all of it, as usual */
 void map_print_all(struct run *r);
 int map_clear(struct run *r, uint32_t map, bool keep_keys, bool printed);
 

@@ -24,6 +24,7 @@ enum builtin_flags {
 	BI_ADDS_ONE = 256,  /* BI_AGG whose update is an atomic +1 of the slot's one u64: count() */
 	BI_LAZY_ARGS = 128, /* check() types the arguments itself (sizeof-like) */
 	BI_FILLS = 512,     /* lower() writes every byte of `want`: a key need not be zeroed before (comm) */
+	BI_NAMED = 2048,    /* takes named arguments, which check() reads: call_named() */
 	BI_OUT_ARG = 1024,  /* the last argument is a variable that check() assigns by sema_arg_out: find() */
 };
 
@@ -54,7 +55,9 @@ struct builtin {
 /* All families (arrays that end with a row without a name), NULL-terminated: src/builtin/table.c. */
 extern const struct builtin *const builtin_families[];
 
-/* Arguments of EXPR_CALL (none for EXPR_IDENT). */
+/* The named arguments of a call, an EXPR_RECORD; NULL: it has none. */
+struct expr *call_named(const struct expr *e);
+/* Arguments of EXPR_CALL by position (none for EXPR_IDENT). */
 struct expr **call_args(const struct expr *e, size_t *n);
 struct str call_name(const struct expr *e);
 

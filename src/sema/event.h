@@ -41,6 +41,17 @@ struct event_kind {
 	bool clears;         /* clear() and zero() of def->map */
 };
 
+/* How print() shows a map. */
+struct print_opts {
+	int64_t top, div;            /* 0: all; 1: as it is */
+	enum { PRINT_USUAL, PRINT_BY_VALUE, PRINT_BY_KEY } by;
+	bool desc;                   /* the greatest first */
+	bool part;                   /* by one member of the key, number `key` */
+	uint32_t key;
+	uint8_t percentiles[8];
+	uint32_t npercentiles;
+};
+
 struct event_def {
 	uint32_t id;
 	const struct event_kind *kind;
@@ -50,7 +61,8 @@ struct event_def {
 	const char *text;            /* format string, time format, separator … or NULL */
 	const struct format *format; /* parsed `text` of printf-like events */
 	uint32_t map;                /* index of a program map, NO_MAP */
-	int64_t num[4];              /* literals: top and div of print, exit code … */
+	int64_t num[4];              /* literals: exit code … */
+	const struct print_opts *print; /* of print(@m) */
 	uint32_t pending_off;        /* control: offset of a u64 in the globals */
 	struct span span;            /* of the statement */
 };
@@ -103,7 +115,7 @@ struct host {
 	void (*emit_value)(struct host *h, const char *type, struct str json_or_text);
 	/* Expands def->format with the record's fields. */
 	void (*format)(struct host *h, const struct event_def *def, const void *rec, struct buf *out);
-	void (*print_map)(struct host *h, uint32_t map, int64_t top, int64_t div);
+	void (*print_map)(struct host *h, uint32_t map, const struct print_opts *o);
 	/* `printed`: what goes is what was last printed of it, no more. */
 	void (*clear_map)(struct host *h, uint32_t map, bool printed);
 	void (*zero_map)(struct host *h, uint32_t map, bool printed);
@@ -141,6 +153,9 @@ struct agg {
 	/* `div` divides what is shown (1: as it is). JSON appends the data's value. */
 	void (*text)(struct render *r, const struct type *t, const void *merged, int64_t div, struct buf *out);
 	void (*json)(struct render *r, const struct type *t, const void *merged, int64_t div, struct buf *out);
+	/* The number that `p` percent of the values do not exceed, as the buckets have it; false:
+	 * there is none, or it is beyond the last bound. NULL for what has no buckets. */
+	bool (*percentile)(const struct type *t, const void *merged, unsigned p, int64_t *out);
 	/* The value as an integer (count, sum, min, max, avg), false where there is none. */
 	bool (*number)(const struct type *t, const void *merged, int64_t *out);
 };

@@ -29,6 +29,12 @@ static bool check_count(struct sema *s, const struct builtin *b, struct expr *e)
 	struct diag_msg *m;
 
 	call_args(e, &n);
+	if (call_named(e) && !(b->flags & BI_NAMED)) {
+		m = sema_report(s, E_ARG_COUNT, call_named(e)->span,
+				"%s() has no named arguments", b->name);
+		diag_help(m, "%s", b->proto);
+		return false;
+	}
 	if (n >= b->min_args && (b->max_args == 255 || n <= b->max_args))
 		return true;
 	if (b->min_args == b->max_args)

@@ -84,9 +84,21 @@ struct call_sem *sema_call(struct sema *s, struct expr *e)
 	return e->sem;
 }
 
+struct expr *call_named(const struct expr *e)
+{
+	struct expr *last;
+
+	if (e->kind != EXPR_CALL || !e->call.nargs)
+		return NULL;
+	last = e->call.args[e->call.nargs - 1];
+	return last->kind == EXPR_RECORD && last->record.named ? last : NULL;
+}
+
 struct expr **call_args(const struct expr *e, size_t *n)
 {
 	*n = e->kind == EXPR_CALL ? e->call.nargs : 0;
+	if (call_named(e))
+		--*n;
 	return e->kind == EXPR_CALL ? e->call.args : NULL;
 }
 
@@ -183,8 +195,6 @@ static void declare(struct sema *s)
 	VEC_EACH (struct map_decl, d, &sc->maps)
 		declare_map(s, d);
 	sema_fns_collect(s);
-	VEC_EACH (struct import_decl, i, &sc->imports)
-		sema_report(s, E_UNSUPPORTED, i->span, "import is not supported yet");
 }
 
 /* ---- rounds

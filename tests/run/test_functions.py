@@ -228,7 +228,7 @@ def test_views_compare_with_text(awl):
 
 def test_probe_compares_in_a_program_of_several_probes(awl):
     r = awl("-q", "-e", '''tracepoint:syscalls:sys_enter_read,tracepoint:syscalls:sys_enter_openat /comm == "cat"/ {
-        if (probe == "tracepoint:syscalls:sys_enter_read") { @[probe] = count(); } else { @other = count(); } }''', "-c", "cat /etc/passwd")
+        if (probe == "tracepoint:syscalls:sys_enter_read") { @[probe] = count(); } else { @other = count(); } }''', "-c", "cat /dev/null")
     assert [line.split(":")[0] for line in r.lines if line] == ["@[tracepoint", "@other"], r
 
 
@@ -242,3 +242,31 @@ def test_texts_that_cannot_be(awl):
 def test_questions_about_the_kernel(awl):
     assert say(awl, 'print(is_err(0)); print(is_err((uint64)-22)); print(kfunc_exist("bpf_task_from_pid")); print(kfunc_exist("no_such")); '
                'print(kfunc_allowed("vfs_read"));') == ["false", "true", "true", "false", "false"]
+
+
+# ---- options of print
+
+def test_print_sorts_and_cuts_as_told(awl):
+    fill = '@[1,"z"] = 5; @[2,"a"] = 9; @[3,"m"] = 7; '
+    assert say(awl, fill + 'print(@, top=2); clear(@);')[:2] == ["@[3, m]: 7", "@[2, a]: 9"]
+    assert say(awl, fill + 'print(@, by=key[1]); clear(@);')[:3] == ["@[2, a]: 9", "@[3, m]: 7", "@[1, z]: 5"]
+    assert say(awl, fill + 'print(@, by=key, desc=true); clear(@);')[:3] == ["@[3, m]: 7", "@[2, a]: 9", "@[1, z]: 5"]
+    assert say(awl, fill + 'print(@, top=1, desc=true, by=value, div=2); clear(@);') == ["@[2, a]: 4"]
+
+
+def test_print_gives_percentiles(awl):
+    import json
+    r = awl("-q", "-e", "begin { for $i : 1..101 { @h = lhist($i, 0, 200, 1); } @k[1] = hist(5); @k[1] = hist(700); "
+            "print(@h, percentiles=(1, 50, 99, 100)); print(@k, percentiles=50); clear(@h); clear(@k); }")
+    assert "p1 <= 1, p50 <= 50, p99 <= 99, p100 <= 100" in r.lines and "p50 <= 7" in r.lines, r
+    r = awl("-q", "-f", "json", "-e", "begin { @k[1] = lhist(30, 0, 10, 1); @k[2] = lhist(3, 0, 10, 1); print(@k, percentiles=(50, 90)); clear(@k); }")
+    assert json.loads(r.lines[1]) == {"type": "percentiles", "data": {"@k": {"1": {"p50": None, "p90": None}, "2": {"p50": 3, "p90": 3}}}}
+
+
+def test_options_of_print_are_checked(awl):
+    r = awl("-e", '''begin { @h = count(); print(@h, tpo=5, by=5, desc=$x, percentiles=5); print(5, top=1); printf("x", top=5);
+        @k[1] = 1; print(@k, by=key[1]); $x = 1; }''')
+    assert r.code == 1
+    for text in ("print() has no option tpo", "did you mean top", "print(by=…)", "@h has no percentiles", "only with a map",
+                 "printf() has no named arguments", "has no part 1"):
+        assert text in r.err, text

@@ -90,7 +90,7 @@ static void expect_print(struct fixture *f, uint32_t map, int64_t top, int64_t d
 			 const char *want)
 {
 	buf_reset(&f->out.b);
-	map_print(f->run, map, top, div, false);
+	map_print(f->run, map, &(struct print_opts){.top = top, .div = div});
 	assert_string_equal(f->out.b.n ? fixture_text(f) : "", want);
 }
 
