@@ -172,12 +172,17 @@ static void check_percpu_kaddr(struct sema *s, struct expr *e)
 	if (p || !sema_literal_str(s, e, 0, &name) || !sema_final(s))
 		return;
 	p = c->data = arena_new_of(sema_arena(s), struct percpu);
-	kernel_kaddr(sema_kernel(s), "__per_cpu_offset", &p->offsets);
-	if (!kernel_kaddr(sema_kernel(s), arena_strndup(sema_arena(s), name.p, name.n), &p->addr))
+	if (!kernel_kaddr(sema_kernel(s), "__per_cpu_offset", &p->offsets) && cpu_possible() > 1)
+		diag_help(sema_report(s, E_FEATURE, e->span,
+				      "percpu_kaddr() needs the names of kernel variables, which "
+				      "are not to be had"),
+			  "they are in /proc/kallsyms of kernels with CONFIG_KALLSYMS_ALL, and for "
+			  "root");
+	else if (!kernel_kaddr(sema_kernel(s), arena_strndup(sema_arena(s), name.p, name.n), &p->addr))
 		diag_help(sema_report(s, E_NAME, builtin_arg(e, 0)->span,
 				      "the kernel has no symbol %.*s", STR_ARG(name)),
-			  "variables are in /proc/kallsyms only of kernels with "
-			  "CONFIG_KALLSYMS_ALL, and for root");
+			  "per-CPU variables are those of `grep %.*s /proc/kallsyms`",
+			  STR_ARG(name));
 }
 
 static struct val lower_percpu_kaddr(struct gen *g, struct expr *e, struct val want)
