@@ -115,6 +115,20 @@ static ir_val result(struct gen *g, const struct fold *f)
 	return ir_bin(b, f->is_signed ? IR_SDIV : IR_UDIV, a, ir_get(b, f->b));
 }
 
+/* Older kernels let a program see its own CPU's slot only. */
+static bool need_all_cpus(struct gen *g, const struct map_sym *m)
+{
+	struct diag_msg *msg;
+
+	if (kernel_has(g->in->kernel, FEATURE_PERCPU_LOOKUP))
+		return true;
+	msg = diag_report(g->in->diag, E_FEATURE, g->b.span, "reading @%.*s in the script needs %s",
+			  STR_ARG(m->name), feature_text(FEATURE_PERCPU_LOOKUP));
+	diag_help(msg, "count in a number beside it, such as @n++, and ask for that");
+	g->failed = true;
+	return false;
+}
+
 struct val agg_read(struct gen *g, const struct map_sym *m, struct val key, const struct type *want)
 {
 	struct ir *b = &g->b;
@@ -124,6 +138,8 @@ struct val agg_read(struct gen *g, const struct map_sym *m, struct val key, cons
 	bool best = kind == AGG_FOLD_MIN || kind == AGG_FOLD_MAX;
 
 	gen_map_looked_at(g, m);
+	if (!need_all_cpus(g, m))
+		return val_scalar(type_int(g->in->types, 8, f.is_signed), ir_const(b, 0));
 	ir_set(b, f.a, ir_const(b, 0));
 	ir_set(b, f.b, ir_const(b, 0));
 	loop_count(g, g->in->ncpus, best ? fold_best : fold_add, &f);
@@ -135,5 +151,6 @@ void agg_zero_all(struct gen *g, const struct map_sym *m, struct val key)
 {
 	struct fold f = {m, key};
 
-	loop_count(g, g->in->ncpus, zero_slot, &f);
+	if (need_all_cpus(g, m))
+		loop_count(g, g->in->ncpus, zero_slot, &f);
 }

@@ -100,10 +100,14 @@ void loop_map(struct gen *g, struct stmt *s)
 	struct ir *b = &g->b;
 	const struct map_sym *m = s->loop.map->sem;
 	struct ir_block *left = ir_block_new(b, NULL), *next = ir_block_new(b, NULL);
+	struct diag_msg *msg;
 
 	if (!kernel_has(g->in->kernel, FEATURE_FOR_EACH_MAP)) {
-		diag_report(g->in->diag, E_FEATURE, s->span, "for over a map needs %s",
-			    feature_text(FEATURE_FOR_EACH_MAP));
+		msg = diag_report(g->in->diag, E_FEATURE, s->span,
+				  "for over a map needs %s, which this kernel lacks",
+				  feature_text(FEATURE_FOR_EACH_MAP));
+		diag_help(msg, "print(@%.*s) shows the map; `for ($i : 0..10)` works everywhere",
+			  STR_ARG(m->name));
 		g->failed = true;
 		return;
 	}

@@ -63,12 +63,14 @@ static int load_empty(enum bpf_prog_type type, uint32_t attach)
 }
 
 /* The arguments are missing, so the program itself is refused: what for decides. */
-static bool knows_helper(enum bpf_prog_type type, int helper)
+static bool knows_helper_in(enum bpf_prog_type type, uint32_t attach, uint32_t btf_id, int helper)
 {
 	const struct bpf_insn insns[] = {CALL(helper), MOV(0, 0), EXIT};
 	char log[4096] = "";
 	struct prog_load p = {.name = "awl_probe",
 			      .type = type,
+			      .expected_attach_type = attach,
+			      .attach_btf_id = btf_id,
 			      .insns = insns,
 			      .ninsns = ARRAY_SIZE(insns),
 			      .log = log,
@@ -79,7 +81,13 @@ static bool knows_helper(enum bpf_prog_type type, int helper)
 	if (fd >= 0)
 		return close_ok(fd);
 	return log[0] && !strstr(log, "invalid func ") && !strstr(log, "unknown func ") &&
+	       !strstr(log, "helper call is not allowed") &&
 	       !strstr(log, "program of this type cannot use helper ");
+}
+
+static bool knows_helper(enum bpf_prog_type type, int helper)
+{
+	return knows_helper_in(type, 0, 0, helper);
 }
 
 static bool has_loop(struct kernel *k)
@@ -142,6 +150,26 @@ static bool has_override(struct kernel *k)
 static bool has_strncmp(struct kernel *k)
 {
 	return knows_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_strncmp);
+}
+
+static bool has_percpu_lookup(struct kernel *k)
+{
+	return knows_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_map_lookup_percpu_elem);
+}
+
+static bool has_iter_path(struct kernel *k)
+{
+	uint32_t id = kernel_btf_find(k, "bpf_iter_task_file", BTF_KIND_FUNC);
+
+	return id && knows_helper_in(BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER, id, BPF_FUNC_d_path);
+}
+
+static bool has_socket_cookie(struct kernel *k)
+{
+	uint32_t id = kernel_btf_find(k, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
+
+	return id && knows_helper_in(BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, id,
+				     BPF_FUNC_get_socket_cookie);
 }
 
 /* may_goto jumps behind the loop when the verifier's budget is used up. */
@@ -496,6 +524,9 @@ static bool (*const probes[FEATURE_COUNT])(struct kernel *k) = {
 	[FEATURE_ITER] = has_iter,
 	[FEATURE_LOOP] = has_loop,
 	[FEATURE_MAY_GOTO] = has_may_goto,
+	[FEATURE_PERCPU_LOOKUP] = has_percpu_lookup,
+	[FEATURE_ITER_PATH] = has_iter_path,
+	[FEATURE_SOCKET_COOKIE] = has_socket_cookie,
 	[FEATURE_ATOMIC_FETCH] = has_atomic_fetch,
 	[FEATURE_LONG_KEYS] = has_long_keys,
 	[FEATURE_CPU_V4] = has_cpu_v4,

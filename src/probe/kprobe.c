@@ -1,7 +1,14 @@
 /* kprobe:[MODULE:]FUNCTION[+OFFSET] and kretprobe:[MODULE:]FUNCTION: functions of the kernel.
  *
  * Several functions of one probe are attached by one kprobe_multi link where the kernel has it,
- * otherwise by a perf event each. The context is struct pt_regs. */
+ * otherwise by a perf event each. A function that the kernel refuses spoils a whole multi link: the
+ * functions are halved until it is alone, and left out.
+ *
+ *   kprobe:vfs_read        kprobe:nf_tables:nft_do_chain      kprobe:vfs_read+4
+ *   kprobe:vfs_*           kprobe:0xffffffff8123…             an address, with --unsafe
+ *
+ * A target's `addr` is the offset, or the address when it has no symbol. The context is struct
+ * pt_regs. */
 #include <errno.h>
 #include <stdlib.h>
 #include "probe/probe.h"
@@ -15,6 +22,7 @@ struct scan {
 	uint64_t offset;
 	struct attach_targets *out;
 	struct nearest near;
+	const char *copy; /* "FUNCTION.isra.0": what the compiler made of the function */
 };
 
 static void push_func(struct scan *m, const char *module, const char *name)
@@ -40,6 +48,8 @@ static int match_one(void *arg, const char *module, const char *name)
 	struct scan *m = arg;
 
 	probe_near(m->s, &m->near, name);
+	if (strncmp(name, m->func.p, m->func.n) == 0 && name[m->func.n] == '.')
+		m->copy = arena_strdup(sema_arena(m->s), name);
 	if (m->module.n && !str_glob(m->module, str_of(module ? module : "vmlinux")))
 		return 0;
 	if (str_glob(m->func, str_of(name)))
@@ -77,15 +87,53 @@ static bool need_kprobes(struct sema *s, const struct attach_point *ap)
 	return false;
 }
 
+/* An address can be in the midst of an instruction, which the kernel finds out only on some
+ * architectures. */
+static bool push_addr(struct scan *m, const struct attach_point *ap, uint64_t addr)
+{
+	if (!sema_input(m->s)->unsafe) {
+		diag_help(sema_report(m->s, E_UNSAFE, ap->span,
+				      "a kprobe at an address can crash the system"),
+			  "give the function's name, or run awl with --unsafe");
+		return false;
+	}
+	if (m->prov == &provider_kretprobe)
+		return probe_malformed(m->s, m->prov, ap, "a return probe needs a function's name");
+	probe_push(m->s, m->out,
+		   (struct attach_target){
+			   .name = arena_printf(sema_arena(m->s), "%s:0x%" PRIx64, m->prov->name,
+						addr),
+			   .addr = addr,
+		   });
+	return true;
+}
+
+/* Inlined in one place, the function may live on as a copy in others. */
+static bool none(struct scan *m, const struct attach_point *ap)
+{
+	const char *why = "the function is not there, inlined, or not open to tracing";
+
+	if (m->copy)
+		why = arena_printf(sema_arena(m->s),
+				   "the compiler made a copy of it, with arguments of its own: "
+				   "%s:%s",
+				   m->prov->name, m->copy);
+	return probe_none(m->s, ap, &m->near, why);
+}
+
 static bool kprobe_resolve_as(struct sema *s, const struct provider *prov,
 			      const struct attach_point *ap, struct attach_targets *out)
 {
 	struct scan m = {.s = s, .prov = prov, .out = out};
 	size_t before = out->n;
+	unsigned long long addr;
 	struct err e = {0};
 
-	if (!probe_parts(s, prov, ap, 2, 3) || !need_kprobes(s, ap) ||
-	    !split_offset(&m, ap, ap->parts[ap->nparts - 1]))
+	if (!probe_parts(s, prov, ap, 2, 3) || !need_kprobes(s, ap))
+		return false;
+	if (ap->nparts == 2 && str_to_u64(ap->parts[1], &addr))
+		return push_addr(&m, ap, addr);
+	if (!split_offset(&m, ap, ap->parts[ap->nparts - 1]))
 		return false;
 	if (ap->nparts == 3)
 		m.module = ap->parts[1];
@@ -99,9 +147,7 @@ static bool kprobe_resolve_as(struct sema *s, const struct provider *prov,
 		/* An exact name is taken at its word: attaching tells. */
 		push_func(&m, NULL, probe_cstr(s, m.func));
 	}
-	return out->n > before ||
-	       probe_none(s, ap, &m.near,
-			  "the function is not there, inlined, or not open to tracing");
+	return out->n > before || none(&m, ap);
 }
 
 static bool kprobe_resolve(struct sema *s, const struct attach_point *ap,
@@ -114,6 +160,13 @@ static bool kretprobe_resolve(struct sema *s, const struct attach_point *ap,
 			      struct attach_targets *out)
 {
 	return kprobe_resolve_as(s, &provider_kretprobe, ap, out);
+}
+
+/* Offsets and addresses are not for multi links. */
+static bool kprobe_share(struct kernel *k, unsigned uses, const struct attach_target *a,
+			 const struct attach_target *b)
+{
+	return !a->addr == !b->addr && probe_share_perf(k, uses, a, b);
 }
 
 static void kprobe_plan(struct sema *s, struct probe *p)
@@ -182,31 +235,68 @@ static struct val kprobe_name_load(struct gen *g, struct probe *p, enum probe_na
 
 /* ---- attaching ---- */
 
+struct multi {
+	struct attach_env *env;
+	const struct attach_prog *p;
+	const char **names;
+	uint64_t *cookies;
+	bool is_return;
+	size_t attached;
+};
+
+/* The error is about one of the functions, not about all. */
+static bool is_refusal(int r)
+{
+	return r == -ESRCH || r == -ENOENT || r == -EINVAL || r == -EADDRNOTAVAIL || r == -EBUSY ||
+	       r == -EILSEQ;
+}
+
+static int attach_range(struct multi *m, size_t from, size_t n, struct err *e)
+{
+	struct kprobe_multi u = {
+		.names = m->names + from,
+		.cookies = m->cookies + from,
+		.count = (uint32_t)n,
+		.is_return = m->is_return,
+	};
+	int fd = bpf_kprobe_multi_open(m->p->fd, &u, e), r;
+
+	if (fd >= 0) {
+		m->env->own_fd(m->env, fd, true);
+		m->attached += n;
+		return 0;
+	}
+	if (!is_refusal(fd) || m->p->ntargets == 1)
+		return fd;
+	if (n == 1) {
+		m->env->skipped(m->env, &m->p->targets[from], "the kernel refuses it");
+		return 0;
+	}
+	err_clear(e);
+	r = attach_range(m, from, n / 2, e);
+	return r < 0 ? r : attach_range(m, from + n / 2, n - n / 2, e);
+}
+
 static int attach_multi(struct attach_env *env, const struct attach_prog *p, bool is_return,
 			struct err *e)
 {
 	const char **names = calloc(p->ntargets, sizeof(*names));
 	uint64_t *cookies = calloc(p->ntargets, sizeof(*cookies));
-	struct kprobe_multi u = {
-		.names = names,
-		.cookies = cookies,
-		.count = (uint32_t)p->ntargets,
-		.is_return = is_return,
-	};
-	int fd;
+	struct multi m = {env, p, names, cookies, is_return};
+	int r;
 
 	for (size_t i = 0; i < p->ntargets; i++) {
 		names[i] = p->targets[i].symbol;
 		cookies[i] = p->targets[i].id;
 	}
-	fd = bpf_kprobe_multi_open(p->fd, &u, e);
+	r = attach_range(&m, 0, p->ntargets, e);
 	free(names);
 	free(cookies);
-	if (fd < 0)
-		return err_wrap(e, "cannot attach %s and %zu more", p->targets[0].name,
-				p->ntargets - 1);
-	env->own_fd(env, fd, true);
-	return 0;
+	if (r >= 0 && m.attached) {
+		err_clear(e);
+		return 0;
+	}
+	return err_wrap(e, "cannot attach %s and %zu more", p->targets[0].name, p->ntargets - 1);
 }
 
 static int attach_perf(struct attach_env *env, const struct attach_prog *p,
@@ -215,11 +305,17 @@ static int attach_perf(struct attach_env *env, const struct attach_prog *p,
 	struct perf_event_attr attr = {
 		.type = (uint32_t)pmu,
 		.config = is_return ? 1ull << perf_kprobe_retprobe_bit() : 0,
-		.kprobe_func = (uint64_t)(uintptr_t)t->symbol,
-		.probe_offset = t->addr,
+		.probe_offset = t->addr, /* or kprobe_addr, its other name */
 		.sample_period = 1,
 	};
+	char func[256];
 
+	/* A function of a module by both names: another one may have one of the same name. */
+	if (t->symbol) {
+		snprintf(func, sizeof(func), "%s%s%s", t->module ? t->module : "",
+			 t->module ? ":" : "", t->symbol);
+		attr.kprobe_func = (uint64_t)(uintptr_t)func;
+	}
 	return probe_attach_perf(env, p, &attr, 0, false, t->id, true, e);
 }
 
@@ -312,7 +408,10 @@ static int kretprobe_list(struct kernel *k, int pid, const struct attach_point *
 
 static void kprobe_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
-	buf_printf(out, "kernel function %s, by kprobe\n", t->symbol);
+	if (t->symbol)
+		buf_printf(out, "kernel function %s, by kprobe\n", t->symbol);
+	else
+		buf_printf(out, "kernel address 0x%" PRIx64 ", by kprobe\n", t->addr);
 }
 
 static const char *const kprobe_aliases[] = {"k", NULL};
@@ -327,7 +426,7 @@ const struct provider provider_kprobe = {
 	.space = SPACE_KERNEL,
 	.listed = true,
 	.resolve = kprobe_resolve,
-	.share = probe_share_perf,
+	.share = kprobe_share,
 	.plan = kprobe_plan,
 	.name_type = kprobe_name_type,
 	.name_load = kprobe_name_load,
@@ -344,7 +443,7 @@ const struct provider provider_kretprobe = {
 	       "    kretprobe:vfs_read { @ = hist(retval); }",
 	.space = SPACE_KERNEL,
 	.resolve = kretprobe_resolve,
-	.share = probe_share_perf,
+	.share = kprobe_share,
 	.plan = kprobe_plan,
 	.name_type = kretprobe_name_type,
 	.name_load = kprobe_name_load,
