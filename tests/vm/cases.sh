@@ -12,7 +12,7 @@ expect() {
 	name=$1 pattern=$2
 	shift 2
 	awl -q "$@" >/tmp/out 2>/tmp/err
-	if grep -qE "^($pattern)\$" /tmp/out; then
+	if grep -hE "^($pattern)\$" /tmp/out /tmp/err >/dev/null; then
 		passed=$((passed + 1))
 		echo "ok $name"
 	else
@@ -48,7 +48,7 @@ expect software '@\[ls\]: [1-9][0-9]*' -e 'software:page-faults:1 { @[comm] = co
 expect division '-3 -1 -4' -e 'begin { @v[1] = -7; $a = @v[1]; printf("%d %d %d\n", $a / 2, $a % 2, $a >> 1); clear(@v); }'
 expect strings 'equal 3' -e 'begin { $s = "abc"; if ($s == "abc") { printf("equal %d\n", strlen($s)); } }'
 expect aggregations '@s: \{ .count = 2, .average = 15, .total = 30 \}' -e 'begin { @s = stats(10); @s = stats(20); @m = min(4); @x = max(9); @a = avg(3); }'
-expect for_map '6' -e 'begin { @m[1] = 1; @m[2] = 2; @m[3] = 3; $n = 0; for ($kv : @m) { $n += $kv.1; } printf("%d\n", $n); clear(@m); }'
+needs FOR_EACH_MAP for_map '6' -e 'begin { @m[1] = 1; @m[2] = 2; @m[3] = 3; $n = 0; for ($kv : @m) { $n += $kv.1; } printf("%d\n", $n); clear(@m); }'
 expect for_range '45' -e 'begin { $n = 0; for ($i : 0..10) { $n += $i; } printf("%d\n", $n); }'
 expect uprobe '@a: 25' -e 'uprobe:/files/calls:add_numbers /arg1 > 0/ { @a = count(); }' -c '/files/calls 25'
 expect uprobe_str '@\[odd\]: 5' -e 'uprobe:/files/calls:say { @[str(arg0)] = count(); }' -c '/files/calls 10'
@@ -70,6 +70,16 @@ needs KPROBE kstack ' +vfs_read\+[0-9]+' -e 'kprobe:vfs_read { @[kstack(3)] = co
 needs FENTRY fentry '@\[100\]: 50' -e 'fentry:vfs_read { @[args.count] = count(); }' -c "$reads"
 needs FENTRY fentry_struct '@\[zero\]: 50' -e 'fentry:vfs_read /comm == "dd"/ { @[str(args.file.f_path.dentry.d_name.name)] = count(); }' -c "$reads"
 needs FENTRY fexit '@\[100\]: 50' -e 'fexit:vfs_read { @[retval] = count(); }' -c "$reads"
+address=0x$(grep ' vfs_read$' /proc/kallsyms | cut -d ' ' -f 1)
+needs KPROBE kprobe_address '@: 5[0-9]' --unsafe -e "kprobe:$address { @ = count(); }" -c "$reads"
+needs KPROBE kprobe_no_address '.*E0406.*' -e "kprobe:$address { @ = count(); }"
+needs KPROBE kprobe_none '.*did you mean vfs_read\?.*' -e 'kprobe:vfs_raed { @ = count(); }'
+export AWL_MAX_PROBES=20000
+needs KPROBE_MULTI kprobe_thousands '[1-9][0-9][0-9][0-9]' -e 'kprobe:t* { @[func] = count(); } interval:ms:300 { exit(); } end { printf("%d\n", 1000); clear(@); }'
 needs KPROBE detach 'gone' --unsafe -e 'kprobe:vfs_* { @ = count(); } begin { printf("gone\n"); exit(); }'
+# The constructs and the tools, when they were given (tests/vm/run).
+for more in /files/*.sh; do
+	[ -f "$more" ] && . "$more"
+done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]
