@@ -285,6 +285,7 @@ def test_without_tracefs(anyones):
     assert r.code in (1, 255) and "trac" in r.err and "help" in r.err, r
 
 
+@pytest.mark.skipif("asan" in AWL, reason="the sanitizer needs /proc")
 def test_without_proc(anyones):
     r = run_as(["unshare", "-m", "--propagation", "private", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"],
                AWL, "-q", "-e", 'begin { printf("hi\\n"); exit(); }')
