@@ -1,0 +1,305 @@
+"""awl called through a link named bpftrace: what scripts and wrappers around bpftrace rely on. And lists."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import AWL
+
+ENV = dict(os.environ)
+
+
+@pytest.fixture
+def peer(tmp_path):
+    """Runs awl by the name of bpftrace."""
+    link = tmp_path / "bpftrace"
+    link.symlink_to(pathlib.Path(AWL).resolve())
+
+    def run(*args, timeout=60, **env):
+        return subprocess.run([str(link), *args], capture_output=True, text=True, timeout=timeout,
+                              env=dict(ENV, **env))
+
+    run.path = str(link)
+    return run
+
+
+# ---- the name
+
+@pytest.mark.unprivileged
+def test_version_is_parsed_as_that_of_bpftrace(peer, awl):
+    for flag in ("-V", "--version"):
+        r = peer(flag)
+        assert r.returncode == 0 and re.match(r"bpftrace v(\d+)\.(\d+)\.(\d+)\b", r.stdout), r
+    assert awl("--version").out.startswith("awl ")
+
+
+def test_info_has_the_rows_of_bpftrace(peer):
+    out = peer("--info").stdout
+    for heading in ("System", "Build", "Kernel helpers", "Kernel features", "Map types", "Probe types"):
+        assert re.search(rf"^{heading}$", out, re.M), out
+    assert "  probe_read: yes\n" in out and "  btf: yes\n" in out and "  tracepoint: yes\n" in out
+    assert all(re.match(r"  [\w .()]+: \S", line) for line in out.splitlines() if line.startswith("  ")), out
+
+
+@pytest.mark.unprivileged
+def test_help_has_its_name(peer):
+    r = peer("--help")
+    assert r.returncode == 0 and r.stdout.startswith("Usage: bpftrace ")
+
+
+# ---- flags
+
+def test_flags_without_a_meaning_are_taken(peer, tmp_path):
+    r = peer("-b", "--btf", "--usdt-file-activation", "--verify-llvm-ir", "--debuginfo", "/usr/lib/debug", "-k",
+             "-B", "none", "-q", "-e", "BEGIN { printf(\"ran\\n\"); exit(); }")
+    assert r.returncode == 0 and r.stdout.startswith("ran\n") and r.stderr == "", r
+
+
+@pytest.mark.unprivileged
+@pytest.mark.parametrize("flag, says", [("--emit-llvm", "no LLVM"), ("--emit-elf", "-d bpf"), ("--aot", "milliseconds"),
+                                        ("--test", "test: probes"), ("--bench", "--explain")])
+def test_flags_that_cannot_be_taken_say_what_to_do(peer, flag, says):
+    r = peer(flag, "x", "-e", "begin {}")
+    assert r.returncode == 1 and says in r.stderr, r
+
+
+@pytest.mark.unprivileged
+@pytest.mark.parametrize("args", [("-c", "true", "-p", "1"), ("-k", "--no-warnings"), ("-f", "xml"), ("-B", "some"),
+                                  ("--mode", "fast"), ("--nonsense",), ("-d", "nothing")])
+def test_wrong_command_lines_exit_1(peer, args):
+    r = peer(*args, "-e", "begin {}")
+    assert r.returncode == 1 and "awl:" in r.stderr and r.stdout == "", r
+
+
+@pytest.mark.unprivileged
+def test_debug_stage_old_and_new(peer):
+    for args in (("-d", "ast"), ("-d",), ("-dd",), ("-d", "codegen")):
+        r = peer(*args, "-e", "begin { exit(); }")
+        assert r.returncode == 0 and r.stdout, (args, r)
+
+
+@pytest.mark.unprivileged
+def test_mode_codegen_compiles_only(peer):
+    assert peer("--mode", "codegen", "-e", "begin { printf(\"x\"); }").stdout == ""
+    assert peer("--mode=codegen", "-e", "begin { $x = 1 + \"a\"; }").returncode == 1
+    assert "begin" in peer("--mode", "format", "-e", "begin{exit()}").stdout
+
+
+# ---- running
+
+def test_output_and_messages_are_split(peer):
+    r = peer("-e", "BEGIN { printf(\"out\\n\"); exit(); }")
+    assert r.stdout == "out\n\n\n" and r.stderr == "Attached 1 probe\n", r
+    r = peer("-e", "BEGIN { printf(\"%s\\n\", nothing); }")
+    assert r.returncode == 1 and r.stdout == "" and "error" in r.stderr, r
+
+
+def test_output_file_and_quiet(peer, tmp_path):
+    out = tmp_path / "out"
+    r = peer("-q", "-o", str(out), "-e", "BEGIN { printf(\"in the file\\n\"); exit(); }")
+    assert (r.stdout, r.stderr) == ("", "") and out.read_text().startswith("in the file\n"), r
+
+
+def test_exit_codes(peer):
+    assert peer("-e", "BEGIN { exit(7); }").returncode == 7
+    assert peer("-e", "BEGIN { exit(); }").returncode == 0
+    assert peer("-e", "BEGIN {").returncode == 1
+    assert peer("/nonexistent.bt").returncode == 1
+    assert peer("-p", "99999999", "-e", "interval:s:1 {}").returncode == 1
+
+
+def test_json_lines(peer):
+    r = peer("-f", "json", "-e", "BEGIN { @a[1] = 2; printf(\"p\\n\"); exit(); }")
+    lines = [json.loads(line) for line in r.stdout.splitlines()]
+    assert lines == [{"type": "attached_probes", "count": 1, "data": {"probes": 1}}, {"type": "printf", "data": "p\n"},
+                     {"type": "map", "data": {"@a": {"1": 2}}}] and r.stderr == "", r
+
+
+def test_wrappers_are_told_that_probes_are_attached(peer):
+    r = peer("-e", "BEGIN { exit(); }", __BPFTRACE_NOTIFY_PROBES_ATTACHED="1")
+    assert "__BPFTRACE_NOTIFY_PROBES_ATTACHED\n" in r.stdout
+    assert "NOTIFY" not in peer("-e", "BEGIN { exit(); }").stdout
+
+
+def test_command_is_ended_with_sigterm(peer, tmp_path):
+    """-c: when the script exits first, the program gets SIGTERM."""
+    said = tmp_path / "said"
+    r = peer("-e", "interval:ms:300 { exit(); }", "-c",
+             f"bash -c 'trap \"echo got TERM > {said}; exit\" TERM; while :; do sleep 0.05; done'")
+    end = time.monotonic() + 10
+    while not said.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert r.returncode == 0 and said.read_text() == "got TERM\n", r
+
+
+def test_run_ends_with_the_command_and_with_the_process(peer):
+    r = peer("-q", "-e", "tracepoint:syscalls:sys_enter_write { @[comm] = count(); }", "-c", "/bin/echo hello")
+    assert r.returncode == 0 and "hello\n" in r.stdout and "@[echo]: 1\n" in r.stdout, r
+    target = subprocess.Popen(["sleep", "0.5"])
+    try:
+        r = peer("-q", "-p", str(target.pid), "-e", "profile:hz:99 { @ = count(); }")
+    finally:
+        target.kill()
+        target.wait()
+    assert r.returncode == 0, r
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_run_in_good_order(peer, sig):
+    p = subprocess.Popen([peer.path, "-e", "BEGIN { @ = 1; } END { printf(\"end\\n\"); } interval:s:100 {}"],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert p.stderr.readline() == "Attached 3 probes\n"
+    p.send_signal(sig)
+    out, err = p.communicate(timeout=20)
+    assert p.returncode == 0 and out == "end\n\n\n@: 1\n" and err == "", (out, err)
+
+
+def test_dry_run_attaches_and_leaves(peer):
+    r = peer("--dry-run", "-e", "BEGIN { printf(\"no\\n\"); } interval:s:100 { printf(\"no\\n\"); }")
+    assert r.returncode == 0 and "no" not in r.stdout and "Attached 2 probes" in r.stderr, r
+
+
+def test_probe_filter_leaves_what_matches_and_begin(peer):
+    text = "BEGIN { printf(\"began\\n\"); exit(); } tracepoint:syscalls:sys_enter_get* { @ = count(); } interval:s:9 {}"
+    r = peer("--probe-filter", "getpid$", "-e", text)
+    assert r.returncode == 0 and r.stdout.startswith("began\n"), r
+    assert peer("-l", "--probe-filter", "sys_enter_getp?pid$", "-e", text).stdout.split() == [
+        "begin", "tracepoint:syscalls:sys_enter_getpid", "tracepoint:syscalls:sys_enter_getppid"]
+    r = peer("--probe-filter", "(", "-e", text)
+    assert r.returncode == 1 and "no regular expression" in r.stderr, r
+
+
+@pytest.mark.unprivileged
+def test_list_of_traceable_functions_is_read(peer, tmp_path):
+    r = peer("--traceable-functions", str(tmp_path / "missing"), "-l", "kprobe:*")
+    assert r.returncode == 1 and "cannot read the list of functions" in r.stderr, r
+
+
+# ---- --fmt
+
+@pytest.mark.unprivileged
+def test_fmt_replaces_a_file_whole(peer, tmp_path):
+    script = tmp_path / "s.bt"
+    script.write_text("begin{exit()}\n")
+    script.chmod(0o750)
+    link = tmp_path / "link.bt"
+    link.symlink_to(script)
+    r = peer("--fmt", "-o", str(link), str(script))
+    assert r.returncode == 0 and "exit();" in script.read_text() and link.is_symlink(), r
+    assert script.stat().st_mode & 0o777 == 0o750 and sorted(p.name for p in tmp_path.iterdir()) == [
+        "bpftrace", "link.bt", "s.bt"]
+    script.write_text("begin {")
+    assert peer("--fmt", "-o", str(script), str(script)).returncode == 1
+    assert script.read_text() == "begin {"  # a script with errors is left alone
+
+
+# ---- lists
+
+def test_full_list_is_complete_and_sorted_by_kind(awl):
+    lines = awl("-l").out.splitlines()
+    assert len(lines) == len(set(lines))
+    kinds = [line.split(":")[0] for line in lines]
+    assert {"tracepoint", "rawtracepoint", "software", "hardware", "iter"} <= set(kinds)
+    for kind in set(kinds):
+        own = [line for line in lines if line.split(":")[0] == kind]
+        assert own == sorted(own), kind
+        first = kinds.index(kind)
+        assert kinds[first:first + len(own)] == [kind] * len(own)
+    events = {f"tracepoint:{p.parent.parent.name}:{p.parent.name}"
+              for p in pathlib.Path("/sys/kernel/tracing/events").glob("*/*/format")
+              if p.parent.parent.name != "ftrace"}
+    assert not events or {line for line in lines if line.startswith("tracepoint:")} == events
+
+
+@pytest.mark.parametrize("pattern, has, not_has", [
+    ("*nanosleep*", "tracepoint:syscalls:sys_enter_nanosleep", "software:cpu:"),
+    ("t:sched:*_switch", "tracepoint:sched:sched_switch", "tracepoint:sched:sched_wakeup"),
+    ("tracepoint:*nanosleep", "tracepoint:syscalls:sys_exit_nanosleep", "tracepoint:syscalls:sys_enter_read"),
+    ("*:*:sys_enter_openat", "tracepoint:syscalls:sys_enter_openat", "tracepoint:syscalls:sys_enter_openat2"),
+    ("software:cpu,iter:task", "iter:task", "iter:tcp"),
+    ("*ware:*", "hardware:cycles:", "iter:task"),
+    ("rawtracepoint:sched_switch", "rawtracepoint:vmlinux:sched_switch", "tracepoint:sched:sched_switch"),
+    ("interval", "interval:hz:", "profile:hz:"),
+    ("self:*:*", "self:signal:SIGUSR1", "begin"),
+])
+def test_patterns(awl, pattern, has, not_has):
+    lines = awl("-l", pattern).out.splitlines()
+    assert has in lines and not_has not in lines, lines
+
+
+@pytest.mark.parametrize("probe, lines", [
+    ("tracepoint:sched:sched_switch", ["    pid_t prev_pid", "    char[16] next_comm"]),
+    ("rawtracepoint:sched_switch", ["    bool preempt", "    struct task_struct * prev"]),
+    ("iter:task_file", ["    struct task_struct * task", "    struct file * file"]),
+])
+def test_verbose_list_has_arguments(awl, probe, lines):
+    out = awl("-lv", probe).out.splitlines()
+    assert all(line in out for line in lines), out
+
+
+def test_types_of_the_kernel(awl):
+    assert awl("-l", "struct list_hea*").out == "struct list_head\n"
+    assert awl("-lv", "struct list_head").out == "struct list_head {\n\tstruct list_head *next;\n\tstruct list_head *prev;\n};\n"
+    out = awl("-lv", "enum pid_type").out
+    assert out.startswith("enum pid_type {\n\tPIDTYPE_PID = 0,\n") and out.endswith("};\n")
+    assert "union bpf_attr\n" in awl("-l", "union bpf_*").out
+    assert " : 1;\n" in awl("-lv", "struct task_struct").out  # bit-fields
+    r = awl("-l", "struct no_such_struct_*")
+    assert r.code == 1 and "no" in r.err
+
+
+def test_probes_of_a_script(awl, tmp_path):
+    script = tmp_path / "s.bt"
+    script.write_text("tracepoint:syscalls:sys_*r_nanosleep, tracepoint:syscalls:sys_exit_nanosleep { } interval:s:1 { }\n")
+    want = ["tracepoint:syscalls:sys_enter_nanosleep", "tracepoint:syscalls:sys_exit_nanosleep", "interval:s:1"]
+    assert awl("-l", str(script)).out.splitlines() == want
+    assert awl("-l", "-e", script.read_text()).out.splitlines() == want
+    out = awl("-lv", str(script)).out
+    assert "    struct __kernel_timespec * rqtp\n" in out and "interval:s:1\n" in out, out
+
+
+def test_what_cannot_be_listed_is_said(awl):
+    r = awl("-l", "uprobe:/nonexistent:*")
+    assert r.code == 1 and "/nonexistent" in r.err, r
+    r = awl("-l", "nonsense:*")
+    assert r.code == 1 and "no kind of probe" in r.err, r
+
+
+# ---- completion and editors
+
+@pytest.mark.unprivileged
+def test_completion_of_bash_has_options_and_their_words(awl, tmp_path):
+    file = tmp_path / "awl.bash"
+    file.write_text(awl("--completion", "bash").out)
+    probe = f"source {file}; COMP_WORDS=(awl %s); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE=\"awl %s\"; " \
+            "COMP_POINT=${#COMP_LINE}; _awl; echo ${COMPREPLY[@]}"
+
+    def complete(words):
+        return subprocess.run(["bash", "-c", probe % (words, words)], capture_output=True, text=True).stdout.split()
+
+    assert "--dry-run" in complete("--dry") and "--explain" not in complete("--dry")
+    assert complete("-f j") == ["json"] and complete("--format t") == ["text"]
+    assert complete("-B l") == ["line"]
+
+
+def test_completion_of_bash_asks_for_probes(awl, tmp_path):
+    file = tmp_path / "awl.bash"
+    file.write_text(awl("--completion", "bash").out)
+    line = "awl -l tracepoint:sched:sched_sw"
+    out = subprocess.run(["bash", "-c", f"source {file}; COMP_WORDBREAKS=' '; COMP_WORDS=({AWL} -l x); COMP_CWORD=2; "
+                          f"COMP_LINE='{line}'; COMP_POINT={len(line)}; _awl; echo ${{COMPREPLY[@]}}"],
+                         capture_output=True, text=True).stdout
+    assert "tracepoint:sched:sched_switch" in out.split()
+
+
+@pytest.mark.unprivileged
+def test_completion_of_the_other_shells(awl):
+    for shell in ("zsh", "fish"):
+        out = awl("--completion", shell).out
+        assert "dry-run" in out and "text json" in out
+    r = awl("--completion", "csh")
+    assert r.code == 1 and "bash, zsh and fish" in r.err
