@@ -297,7 +297,7 @@ static void lower_avg(struct gen *g, struct expr *e, const struct type *t, struc
 
 /* Raises the u64 at the slot to `rank`. Each failure of the compare-and-swap means that another
  * program raised it in between; after a few the loss is counted. */
-static void raise_rank(struct gen *g, struct val slot, ir_val rank)
+void builtin_raise_rank(struct gen *g, struct val slot, ir_val rank)
 {
 	struct ir *b = gen_ir(g);
 	ir_cell seen = ir_cell_new(b, "seen", false), tries = ir_cell_new(b, "tries", false);
@@ -339,7 +339,7 @@ static void lower_extreme(struct gen *g, struct expr *e, const struct type *t, s
 		rank = ir_bin(b, IR_XOR, rank, ir_const(b, INT64_MIN));
 	if (t->agg.agg == &agg_min)
 		rank = ir_bini(b, IR_XOR, rank, -1);
-	raise_rank(g, slot, rank);
+	builtin_raise_rank(g, slot, rank);
 	ir_store(b, 8, slot.v, slot.off + 8, ir_const(b, 1));
 }
 

@@ -20,7 +20,7 @@ extern const struct builtin builtins_agg[], builtins_hist[], builtins_print[], b
 extern const struct builtin builtins_ctl[], builtins_proc[], builtins_time[], builtins_string[];
 extern const struct builtin builtins_buf[], builtins_stack[], builtins_sym[], builtins_net[];
 extern const struct builtin builtins_meta[], builtins_errno[], builtins_task[], builtins_match[];
-extern const struct builtin builtins_reach[], builtins_report[];
+extern const struct builtin builtins_reach[], builtins_report[], builtins_tseries[];
 
 /* Every family ends with it. */
 #define BUILTIN_END          \
@@ -62,6 +62,9 @@ struct val builtin_view_u64(struct gen *g, struct expr *e, struct val want, ir_v
 ir_val builtin_pid_tgid(struct gen *g);
 /* The address that an argument stands for (pointer, integer, array in memory) and its space. */
 ir_val builtin_pointer(struct gen *g, struct expr *arg, enum space *space);
+
+/* Raises the u64 at the slot, atomically (agg.c). */
+void builtin_raise_rank(struct gen *g, struct val slot, ir_val rank);
 
 /* A loop: i from 0 while i < n (n bounded by `max`), in a cell. */
 struct builtin_loop {

@@ -366,8 +366,9 @@ const struct builtin builtins_reach[] = {
 		.doc = "The address of a kernel variable that each CPU has its own of.\n\n"
 		       "Without a CPU, that of the current one. 0 when there is no such CPU. The "
 		       "kernel must know the\n"
-		       "names of variables (CONFIG_KALLSYMS_ALL): "
-		       "percpu_kaddr(\"runqueues\", 0).\n",
+		       "names of variables (CONFIG_KALLSYMS_ALL).\n\n"
+		       "    begin { printf(\"%x\\n\", percpu_kaddr(\"runqueues\", 0)); exit(); "
+		       "}\n",
 		.examples = NULL, /* kernels without CONFIG_KALLSYMS_ALL have no such symbol */
 		.min_args = 1,
 		.max_args = 2,
@@ -380,7 +381,7 @@ const struct builtin builtins_reach[] = {
 		.proto = "void write_user(void *dst, any src [, const int length])",
 		.doc = "Writes into the memory of the current process.\n\n"
 		       "src is a value, or a pointer to it, and then length is how many bytes.\n\n"
-		       "    uprobe:./prog:check { write_user(arg0, (uint32)1); }\n",
+		       "    uprobe:libc:puts { write_user(arg0, (uint8)62); }\n",
 		.examples = NULL, /* kernels may refuse it */
 		.flags = BI_STMT | BI_EFFECT | BI_UNSAFE,
 		.min_args = 2,

@@ -270,3 +270,33 @@ def test_options_of_print_are_checked(awl):
     for text in ("print() has no option tpo", "did you mean top", "print(by=…)", "@h has no percentiles", "only with a map",
                  "printf() has no named arguments", "has no part 1"):
         assert text in r.err, text
+
+
+# ---- time series
+
+def test_tseries_keeps_a_number_for_each_interval(awl):
+    import json
+    r = awl("-q", "-f", "json", "-e", """interval:ms:20 { @n++; @last = tseries(@n, 100ms, 3); @sum[1] = tseries(1, 1h, 2, "sum");
+        @max[1] = tseries(@n, 1h, 1, "max"); @min[1] = tseries((int64)0 - @n, 1h, 1, "min"); @avg[1] = tseries(@n, 1h, 1, "avg");
+        if (@n == 20) { exit(); } }""")
+    data = {}
+    for line in r.lines:
+        record = json.loads(line)
+        if record["type"] == "tseries":
+            data.update(record["data"])
+    assert len(data["@last"]) == 3 and data["@last"][-1]["value"] == 20
+    assert [p["value"] for p in data["@last"]] == sorted(p["value"] for p in data["@last"])
+    # an hour may begin meanwhile
+    if len(data["@sum"]["1"]) == 1:
+        assert (data["@sum"]["1"][0]["value"], data["@max"]["1"][0]["value"], data["@min"]["1"][0]["value"], data["@avg"]["1"][0]["value"]) == \
+            (20, 20, -20, 10)
+
+
+def test_tseries_draws_a_graph(awl):
+    import re
+    r = awl("-q", "-e", "interval:ms:100 { @n++; @ = tseries(@n, 100ms, 4); if (@n == 6) { exit(); } }")
+    points = [line for line in r.lines if re.match(r"\d\d:\d\d:\d\d\.\d{3} \|", line)]
+    assert 3 <= len(points) <= 4 and points[-1].endswith("*| 6"), r
+    assert sum(len(line) == len(points[0]) - 2 for line in r.lines if line.endswith("v")) >= 2 or "v" + "_" * 53 + "v" in r.out
+    r = awl("-e", 'begin { @ = tseries(1, 0, 5000, "bla"); }')
+    assert r.code == 1 and all(t in r.err for t in ("an interval", "from 1 to 1000", '"avg", "sum"'))
