@@ -78,6 +78,18 @@ static int cmd_info(struct awl *awl, const struct cli *c)
 	return show(&b);
 }
 
+static int cmd_doctor(void)
+{
+	AWL_OPTS(awl_opts, o, .quiet = 1);
+	struct awl *awl = awl_new(&o);
+	struct buf b = BUF_INIT;
+	bool ok = doctor(awl, &b);
+	int shown = show(&b);
+
+	awl_free(awl);
+	return ok ? shown : EXIT_USAGE;
+}
+
 static void doc_one(void *arg, const char *kind, const char *name, const char *proto,
 		    const char *doc)
 {
@@ -195,7 +207,8 @@ static int run(struct awl *awl, const struct cli *c)
 static int cmd_script(struct awl *awl, const struct cli *c)
 {
 	AWL_OPTS(awl_compile_opts, o, .params = c->params, .dump = c->dump,
-		 .probe_filter = c->probe_filter);
+		 .probe_filter = c->probe_filter, .include_dirs = c->include_dirs,
+		 .includes = c->includes);
 	struct buf text = BUF_INIT;
 	const char *name;
 	int r;
@@ -346,6 +359,8 @@ int main(int argc, char **argv)
 		r = completion(&c);
 	else if (c.is_doc)
 		r = cmd_doc(&c);
+	else if (c.is_doctor)
+		r = cmd_doctor();
 	else if (c.help || (!c.expr && !c.file && !c.list && !c.info))
 		r = usage(&c);
 	else if (!can_read(c.traceable))

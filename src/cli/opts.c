@@ -29,8 +29,6 @@ static const struct {
 	{"--btf", OPT_NONE, false},
 	{"--verify-llvm-ir", OPT_NONE, false},
 	{"--usdt-file-activation", OPT_NONE, false},
-	{"-I", OPT_NONE, true},
-	{"--include", OPT_NONE, true},
 };
 
 static bool complain(const char *fmt, const char *what)
@@ -128,6 +126,21 @@ static void set_features(struct cli *c, struct arena *a, const char *v)
 	c->features = names.v;
 }
 
+/* One more at the end of a NULL-terminated list. */
+static void append(struct arena *a, const char ***list, const char *v)
+{
+	size_t n = 0;
+	const char **longer;
+
+	while (*list && (*list)[n])
+		n++;
+	longer = arena_array_of(a, const char *, n + 2);
+	for (size_t i = 0; i < n; i++)
+		longer[i] = (*list)[i];
+	longer[n] = v;
+	*list = longer;
+}
+
 static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
 {
 	switch (id) {
@@ -185,6 +198,12 @@ static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
 		break;
 	case OPT_MODE:
 		return set_mode(c, v);
+	case OPT_INCLUDE_DIR:
+		append(a, &c->include_dirs, v);
+		break;
+	case OPT_INCLUDE:
+		append(a, &c->includes, v);
+		break;
 	case OPT_PROBE_FILTER:
 		c->probe_filter = v;
 		break;
@@ -368,6 +387,10 @@ bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv)
 		c->doc = argc > 2 ? argv[2] : NULL;
 		return true;
 	}
+	if (argc == 2 && strcmp(argv[1], "doctor") == 0) {
+		c->is_doctor = true;
+		return true;
+	}
 	for (; w.i < argc; w.i++) {
 		const char *word = argv[w.i];
 
@@ -391,7 +414,8 @@ void opts_help(struct buf *out, bool peer)
 		   "       %s [options] -e 'PROGRAM' [parameters]\n"
 		   "       %s -l [PATTERN | FILE | -e 'PROGRAM']\n",
 		   peer ? "bpftrace" : "awl", peer ? "bpftrace" : "awl", peer ? "bpftrace" : "awl");
-	buf_adds(out, "       awl doc [NAME]\n\n"
+	buf_adds(out, "       awl doc [NAME]\n"
+		      "       awl doctor\n\n"
 		      "Traces a running Linux system with programs in the bpftrace "
 		      "language.\n\nOptions:\n");
 	for (size_t i = 0; i < opt_nrows; i++) {

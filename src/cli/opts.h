@@ -31,9 +31,10 @@ struct cli {
 	enum awl_buffering buffering;
 	unsigned dump;
 	const char **features; /* of --no-feature, NULL-terminated */
+	const char **include_dirs, **includes; /* -I, --include; NULL-terminated, or NULL */
 	const char **params;   /* behind the script, NULL-terminated */
 	const char *doc;       /* `awl doc NAME` */
-	bool is_doc;
+	bool is_doc, is_doctor;
 };
 
 /* Fills `c`; storage lives in `a`. False after a message on standard error: leave with EXIT_USAGE.
@@ -54,6 +55,8 @@ extern const size_t opt_nrows;
 bool complete_script(const char *shell, struct buf *out);
 /* peer.c: --info in the form of bpftrace, and what -V says. */
 void peer_info(struct awl *awl, struct buf *out);
+/* awl doctor (doctor.c): the findings; false when nothing can be traced at all. */
+bool doctor(struct awl *awl, struct buf *out);
 void peer_version(struct buf *out);
 /* replace.c: puts text in the place of a file in one step, keeping its mode. 0 or -errno. */
 int replace_file(const char *path, const char *text, size_t n);
