@@ -73,6 +73,8 @@ struct awl_compile_opts {
 	const char *const *params; /* $1, $2 …: NULL-terminated; NULL: none */
 	unsigned dump;             /* AWL_DUMP_…: texts for awl_dump_text() */
 	const char *probe_filter;  /* extended regular expression: only probes whose full name it matches, and begin and end; NULL */
+	const char *const *include_dirs; /* where headers of #include are looked for first: NULL-terminated; NULL */
+	const char *const *includes;     /* C headers that are read in front of the script: NULL-terminated; NULL */
 };
 
 enum { AWL_DUMP_AST = 1, AWL_DUMP_TYPES = 2, AWL_DUMP_IR = 4, AWL_DUMP_BPF = 8 };

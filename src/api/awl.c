@@ -169,6 +169,8 @@ int awl_compile(struct awl *awl, const char *name, const char *text,
 		.child = awl->child,
 		.unsafe = awl->opts.unsafe,
 		.filter = filter,
+		.include_dirs = o.include_dirs,
+		.includes = o.includes,
 		.dump = o.dump,
 		.dump_to = o.dump ? &awl->dump : NULL,
 	};

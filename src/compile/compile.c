@@ -57,6 +57,8 @@ static bool pass_sema(struct compilation *c)
 		.families = builtin_families,
 		.providers = providers,
 		.params = c->in->params,
+		.include_dirs = c->in->include_dirs,
+		.includes = c->in->includes,
 		.pid = c->in->pid,
 		.child = c->in->child,
 		.unsafe = c->in->unsafe,

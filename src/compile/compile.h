@@ -16,6 +16,7 @@ struct compile_in {
 	const char *name;            /* of the script: "opensnoop.bt", "stdin", "-e" */
 	struct str text;
 	struct params params;
+	const char *const *include_dirs, *const *includes; /* -I, --include: NULL-terminated, or NULL */
 	int pid, child;
 	bool unsafe;
 	unsigned dump;               /* enum dump_stage */

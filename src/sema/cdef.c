@@ -1,253 +1,212 @@
-/* The C section: `#define NAME 42` and `#define NAME "text"` become constants, `#include` is
- * accepted and ignored (types come from the kernel's BTF), and of `#if … #else … #endif` the branch
- * that a kernel with BTF takes is read.
+/* The C section: what is in front of a script's probes, and the headers it includes.
  *
- * Values may be literals, names of earlier constants, and the operators ( ) ~ - + * << >> | & of
- * those, evaluated from left to right with C's precedence by a small recursive parser. Macros with
- * parameters and definitions that are no constants are left alone: a use of them is an unknown
- * name. */
-#include "sema/sema_priv.h"
+ *   #define N 42         a constant, evaluated when it is first used
+ *   #define F(x) …       a macro of the script, when its body is an expression of the language
+ *   struct, union, enum, typedef   types of the script; they hide the kernel's of the same name
+ *   #include <…>         the same out of headers; there only types are taken that the kernel's BTF
+ *                        does not have, unless the header is the script's own ("…", -I, --include)
+ *
+ * BPFTRACE_HAVE_BTF is defined: scripts that include kernel headers only without BTF leave them. */
+#include "sema/cpp.h"
+#include "lang/lang.h"
 
-struct text {
-	struct sema *s;
-	struct str t;
-	unsigned depth;
-	bool bad;
-};
+/* ---- constants ------------------------------------------------------------------------------- */
 
-static void skip_space(struct text *x)
+static bool string_literal(struct str t, struct constant *k)
 {
-	while (x->t.n && (x->t.p[0] == ' ' || x->t.p[0] == '\t'))
-		x->t = (struct str){x->t.p + 1, x->t.n - 1};
-}
-
-static bool take(struct text *x, const char *op)
-{
-	size_t n = strlen(op);
-
-	skip_space(x);
-	if (x->t.n < n || memcmp(x->t.p, op, n) != 0)
+	if (t.n < 2 || t.p[0] != '"' || t.p[t.n - 1] != '"' || memchr(t.p + 1, '"', t.n - 2) ||
+	    memchr(t.p, '\\', t.n))
 		return false;
-	x->t = (struct str){x->t.p + n, x->t.n - n};
+	k->is_str = true;
+	k->text = (struct str){t.p + 1, t.n - 2};
 	return true;
 }
 
-static bool is_word(char c)
+static bool evaluate(struct sema *s, struct cmacro *m)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_';
+	struct buf b = BUF_INIT;
+	struct cvalue v = {1, false};
+	struct str t;
+	bool ok;
+
+	cpp_expand(s->cpp, m->name, &b);
+	t = str_trim((struct str){buf_cstr(&b), b.n});
+	ok = string_literal((struct str){arena_strndup(s->a, t.p, t.n), t.n}, &m->constant) ||
+	     !m->body.n || cexpr_value(s, t, false, &v);
+	buf_release(&b);
+	m->constant.name = m->name;
+	m->constant.value = v.value;
+	m->constant.negative = !v.is_unsigned && (int64_t)v.value < 0;
+	return ok;
 }
 
-static struct str take_word(struct text *x)
+const struct constant *sema_c_constant(struct sema *s, struct str name)
 {
-	struct str w;
-	size_t n = 0;
+	struct cmacro *m = strmap_get(&s->cpp->macros, name);
 
-	skip_space(x);
-	while (n < x->t.n && is_word(x->t.p[n]))
-		n++;
-	w = (struct str){x->t.p, n};
-	x->t = (struct str){x->t.p + n, x->t.n - n};
-	return w;
-}
-
-static uint64_t eval(struct text *x, int prec);
-
-static uint64_t eval_word(struct text *x)
-{
-	struct str w = take_word(x);
-	const struct constant *c;
-	unsigned long long v;
-
-	while (w.n > 1 && w.p[0] >= '0' && w.p[0] <= '9' && strchr("uUlL", w.p[w.n - 1]))
-		w.n--;
-	if (w.n && str_to_u64(w, &v))
-		return v;
-	c = strmap_get(&x->s->constants, w);
-	x->bad |= !c || c->is_str;
-	return c ? c->value : 0;
-}
-
-static uint64_t eval_unary(struct text *x)
-{
-	uint64_t v;
-
-	if (++x->depth > 100) {
-		x->bad = true;
-		return 0;
+	if (!m || m->fn)
+		return NULL;
+	if (m->state == CONST_UNKNOWN) {
+		m->state = CONST_BUSY;
+		m->state = evaluate(s, m) ? CONST_YES : CONST_NO;
 	}
-	if (take(x, "(")) {
-		v = eval(x, 0);
-		x->bad |= !take(x, ")");
-	} else if (take(x, "-")) {
-		v = -eval_unary(x);
-	} else if (take(x, "~")) {
-		v = ~eval_unary(x);
-	} else {
-		v = eval_word(x);
-	}
-	x->depth--;
-	return v;
+	return m->state == CONST_YES ? &m->constant : NULL;
 }
 
-static const struct {
-	const char *text;
-	int prec;
-	enum binary_op op;
-} ops[] = {
-	{"<<", 4, BIN_SHL}, {">>", 4, BIN_SHR}, {"|", 1, BIN_OR},  {"^", 2, BIN_XOR},
-	{"&", 3, BIN_AND},  {"+", 5, BIN_ADD},  {"-", 5, BIN_SUB}, {"*", 6, BIN_MUL},
-};
-
-static uint64_t apply(enum binary_op op, uint64_t l, uint64_t r)
+void sema_nearest_c(struct sema *s, struct nearest *n)
 {
-	switch (op) {
-	case BIN_SHL:
-		return r < 64 ? l << r : 0;
-	case BIN_SHR:
-		return r < 64 ? l >> r : 0;
-	case BIN_OR:
-		return l | r;
-	case BIN_XOR:
-		return l ^ r;
-	case BIN_AND:
-		return l & r;
-	case BIN_ADD:
-		return l + r;
-	case BIN_SUB:
-		return l - r;
-	default:
-		return l * r;
-	}
+	STRMAP_EACH (it, &s->cpp->macros)
+		if (it->value)
+			nearest_try(n, it->key);
 }
 
-static uint64_t eval(struct text *x, int prec)
-{
-	uint64_t l = eval_unary(x);
-
-	for (size_t i = 0; i < ARRAY_SIZE(ops) && !x->bad;) {
-		if (ops[i].prec <= prec || !take(x, ops[i].text)) {
-			i++;
-			continue;
-		}
-		l = apply(ops[i].op, l, eval(x, ops[i].prec));
-		i = 0;
-	}
-	return l;
-}
-
-static void add_constant(struct sema *s, struct constant c)
-{
-	struct constant *k = arena_memdup(s->a, &c, sizeof(c));
-
-	strmap_put(&s->constants, k->name, k);
-}
-
-/* Behind `#define`. */
-static void define(struct sema *s, struct text x)
-{
-	struct constant c = {.name = take_word(&x)};
-	struct str rest = x.t;
-
-	if (!c.name.n || (rest.n && rest.p[0] == '('))
-		return;
-	rest = str_trim(rest);
-	if (rest.n >= 2 && rest.p[0] == '"' && rest.p[rest.n - 1] == '"' &&
-	    !memchr(rest.p, '\\', rest.n)) {
-		c.is_str = true;
-		c.text = (struct str){rest.p + 1, rest.n - 2};
-		add_constant(s, c);
-		return;
-	}
-	x.t = rest;
-	c.value = rest.n ? eval(&x, 0) : 1;
-	skip_space(&x);
-	if (!x.bad && (!x.t.n || str_starts(x.t, STR("//")) || str_starts(x.t, STR("/*"))))
-		add_constant(s, c);
-}
-
-/* ---- conditionals: a stack of at most 64 levels as bits -----------------------------------------
+/* ---- macros that are expressions --------------------------------------------------------------
  */
 
-struct nest {
-	uint64_t taken, active; /* bit 0 is the innermost */
-	unsigned depth;
-};
-
-static bool is_active(const struct nest *n)
+/* `macro NAME(a, b) { BODY }`, when the language can read that. */
+static const char *as_script(struct sema *s, const struct cmacro *m)
 {
-	uint64_t all = n->depth >= 64 ? UINT64_MAX : (UINT64_C(1) << n->depth) - 1;
+	struct buf b = BUF_INIT;
+	const char *text;
 
-	return (n->active & all) == all;
+	buf_printf(&b, "macro %.*s(", STR_ARG(m->name));
+	for (unsigned i = 0; i < m->nparams; i++)
+		buf_printf(&b, "%s%.*s", i ? ", " : "", STR_ARG(m->params[i]));
+	buf_printf(&b, ") { %.*s }", STR_ARG(m->body));
+	text = arena_strndup(s->a, buf_cstr(&b), b.n);
+	buf_release(&b);
+	return text;
 }
 
-static bool is_defined(struct sema *s, struct str name)
+static const struct macro_decl *parse_macro(struct sema *s, struct diag *d, const char *name,
+					    const char *text)
 {
-	return str_is(name, "BPFTRACE_HAVE_BTF") || strmap_get(&s->constants, name);
+	uint32_t file = diag_add_source(d, name, str_of(text));
+	struct script *script = lang_parse(s->a, d, file);
+
+	return script->macros.n == 1 && !script->probes.n ? &script->macros.v[0] : NULL;
 }
 
-static void open_level(struct nest *n, bool yes)
+const struct macro_decl *sema_c_macro(struct sema *s, struct str name, bool call)
 {
-	n->depth++;
-	n->active = n->active << 1 | yes;
-	n->taken = n->taken << 1 | yes;
+	struct cmacro *m = strmap_get(&s->cpp->macros, name);
+	struct diag *probe;
+	const char *text, *from;
+
+	if (!m || m->failed || m->fn != call || !m->body.n || (!call && sema_c_constant(s, name)))
+		return NULL;
+	text = as_script(s, m);
+	from = arena_printf(s->a, "#define %.*s", STR_ARG(name));
+	probe = diag_new(s->a);
+	m->failed = !parse_macro(s, probe, from, text) || diag_errors(probe);
+	return m->failed ? NULL : parse_macro(s, s->in->diag, from, text);
 }
 
-static bool condition(struct sema *s, struct text x)
-{
-	uint64_t v;
-	bool not = take(&x, "!");
-	struct text before = x;
+/* ---- the whole section ------------------------------------------------------------------------
+ */
 
-	if (str_is(take_word(&x), "defined")) {
-		take(&x, "(");
-		return is_defined(s, take_word(&x)) != not ;
+void cpp_missing(struct cpp *c, struct str name)
+{
+	struct diag_msg *m = sema_report(c->s, E_IMPORT, c->at, "there is no header %.*s",
+					 STR_ARG(name));
+
+	diag_help(
+		m,
+		"headers in \"…\" are looked for beside the script, and in the directories of -I");
+}
+
+static void predefine(struct cpp *c)
+{
+	static const char *const texts[] = {
+		"BPFTRACE_HAVE_BTF 1",
+		"__linux__ 1",
+		"__unix__ 1",
+		"__LP64__ 1",
+		"__STDC__ 1",
+		"__GNUC__ 12",
+		"__GNUC_MINOR__ 2",
+		"__STDC_VERSION__ 201112L",
+		"__CHAR_BIT__ 8",
+		"__SIZEOF_LONG__ 8",
+		"__SIZEOF_POINTER__ 8",
+		"__ORDER_LITTLE_ENDIAN__ 1234",
+		"__ORDER_BIG_ENDIAN__ 4321",
+		"__BYTE_ORDER__ 1234",
+		"__SIZE_TYPE__ unsigned long",
+		"__PTRDIFF_TYPE__ long",
+		"__WCHAR_TYPE__ int",
+		"__extension__ ",
+		"__inline static",
+		"__inline__ static",
+		"__attribute(x) __attribute__(x)",
+#if defined(__x86_64__)
+		"__x86_64__ 1",
+#elif defined(__aarch64__)
+		"__aarch64__ 1",
+#endif
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		cpp_define(c, texts[i]);
+}
+
+/* Moves what was read so far, with macros replaced, into the arena. */
+static struct str take_text(struct cpp *c)
+{
+	struct buf b = BUF_INIT;
+	struct str t;
+
+	cpp_expand(c, (struct str){buf_cstr(c->out), c->out->n}, &b);
+	t = (struct str){arena_strndup(c->s->a, buf_cstr(&b), b.n), b.n};
+	buf_release(&b);
+	buf_reset(c->out);
+	return t;
+}
+
+static void include_all(struct cpp *c)
+{
+	for (const char *const *f = c->s->in->includes; f && *f; f++) {
+		if (!cpp_file(c, *f, true))
+			diag_help(sema_report(c->s, E_IMPORT, NO_SPAN, "cannot read the header %s",
+					      *f),
+				  "--include takes the path of a file");
+		sema_declarations(c->s, NO_SPAN, take_text(c), true);
 	}
-	v = eval(&before, 0);
-	return !before.bad && (v != 0) != not ;
 }
 
-static void directive(struct sema *s, struct nest *n, struct str line)
+/* `#include "x"` and -I: the script's own; other headers only add what BTF does not know. */
+static bool is_own_include(const struct c_def *d)
 {
-	struct text x = {s, line, 0, false};
-	struct str word;
+	return d->text.n && memchr(d->text.p, '"', d->text.n);
+}
 
-	take(&x, "#");
-	word = take_word(&x);
-	if (str_is(word, "ifdef") || str_is(word, "ifndef")) {
-		open_level(n, is_defined(s, take_word(&x)) == str_is(word, "ifdef"));
-	} else if (str_is(word, "if")) {
-		open_level(n, condition(s, x));
-	} else if (str_is(word, "else") && n->depth) {
-		n->active = (n->active & ~UINT64_C(1)) | !(n->taken & 1);
-	} else if (str_is(word, "endif") && n->depth) {
-		n->depth--;
-		n->active >>= 1;
-		n->taken >>= 1;
-	} else if (str_is(word, "define") && is_active(n)) {
-		define(s, x);
-	} else if (str_is(word, "undef") && is_active(n)) {
-		strmap_put(&s->constants, take_word(&x), NULL);
-	}
+static void one(struct cpp *c, const struct c_def *d)
+{
+	c->at = d->span;
+	c->path = diag_source_name(c->s->in->diag, d->span.file);
+	cpp_run(c, d->text);
+	if (!c->out->n)
+		return;
+	if (d->kind == C_PREPROCESSOR)
+		sema_declarations(c->s, d->span, take_text(c),
+				  is_own_include(d) || c->s->in->include_dirs);
+	else
+		sema_ctype(c->s, d->span, take_text(c));
 }
 
 void sema_cdefs(struct sema *s)
 {
-	struct nest n = {0};
+	struct buf out = BUF_INIT;
 
-	VEC_EACH (struct c_def, d, &s->in->script->c_defs) {
-		if (d->kind == C_PREPROCESSOR)
-			directive(s, &n, d->text);
-		else if (is_active(&n))
-			sema_ctype(s, d);
-	}
-}
-
-/* A number of C, or the name of a constant. */
-bool sema_c_number(struct sema *s, struct str word, uint64_t *value)
-{
-	struct text x = {s, word, 0, false};
-
-	*value = eval_word(&x);
-	return !x.bad && !x.t.n;
+	s->cpp = arena_new_of(s->a, struct cpp);
+	s->cpp->s = s;
+	s->cpp->out = &out;
+	strmap_init(&s->cpp->macros, s->a);
+	strmap_init(&s->cpp->once, s->a);
+	predefine(s->cpp);
+	include_all(s->cpp);
+	VEC_EACH (struct c_def, d, &s->in->script->c_defs)
+		one(s->cpp, d);
+	buf_release(&out);
+	s->cpp->out = NULL;
 }

@@ -7,7 +7,7 @@
  * of their type, __attribute__((packed)) respected) and hide the kernel's types of the same name.
  * Pointers to functions are void *. Definitions may be in any order: names are declared before use.
  */
-#include "sema/sema_priv.h"
+#include "sema/cpp.h"
 
 #define DEPTH_MAX 16
 
@@ -17,6 +17,9 @@ struct cparse {
 	struct str t;
 	unsigned depth;
 	bool bad;
+	bool silent;      /* a header: nothing is reported */
+	bool own;         /* … of the script: its types hide the kernel's */
+	uint32_t aligned; /* by the last attributes */
 };
 
 struct members {
@@ -98,7 +101,7 @@ static bool fail(struct cparse *c, const char *what)
 {
 	struct diag_msg *m;
 
-	if (!c->bad) {
+	if (!c->bad && !c->silent) {
 		m = sema_report(c->s, E_SYNTAX, c->span,
 				"this C definition is not understood: expected %s at \"%.*s\"",
 				what, (int)MIN(c->t.n, 20), c->t.p);
@@ -123,11 +126,29 @@ static void skip_balanced(struct cparse *c)
 	} while (depth);
 }
 
+/* Behind `aligned`: (16), or nothing, which is the most that any type wants. */
+static uint32_t alignment(struct cparse *c, struct str t)
+{
+	const char *end = t.n ? memchr(t.p, ')', t.n) : NULL;
+	struct cvalue v;
+
+	while (t.n && (t.p[0] == '_' || t.p[0] == ' '))
+		t = (struct str){t.p + 1, t.n - 1};
+	if (!end || t.p[0] != '(')
+		return 16;
+	t = (struct str){t.p + 1, (size_t)(end - t.p) - 1};
+	if (!cexpr_value(c->s, t, false, &v) || !v.value || v.value > 4096 ||
+	    (v.value & (v.value - 1)))
+		return 1;
+	return (uint32_t)v.value;
+}
+
 /* __attribute__((packed)) and others; true when packed was among them. */
 static bool take_attributes(struct cparse *c)
 {
 	bool packed = false;
 
+	c->aligned = 1;
 	while (take_word(c, "__attribute__") || take_word(c, "__packed")) {
 		struct str before = c->t;
 
@@ -136,29 +157,42 @@ static bool take_attributes(struct cparse *c)
 		if (!c->t.n || c->t.p[0] != '(')
 			continue;
 		skip_balanced(c);
-		for (const char *p = before.p; p + 6 <= c->t.p; p++)
+		for (const char *p = before.p; p + 7 <= c->t.p; p++) {
 			packed |= memcmp(p, "packed", 6) == 0;
+			if (memcmp(p, "aligned", 7) == 0)
+				c->aligned = alignment(c, (struct str){p + 7, c->t.p - p - 7});
+		}
 	}
 	return packed;
 }
 
+/* A constant expression: up to what ends it in a declaration. */
 static uint64_t number(struct cparse *c)
 {
-	uint64_t v = 0;
-	struct str w = peek_word(c);
+	struct cvalue v = {0, false};
+	unsigned depth = 0;
+	size_t n = 0;
 
-	if (!w.n || !sema_c_number(c->s, w, &v))
+	skip_space(c);
+	while (n < c->t.n && (depth || !strchr(",;:]}", c->t.p[n]))) {
+		if (c->t.p[n] == ')' && !depth)
+			break;
+		depth += c->t.p[n] == '(';
+		depth -= c->t.p[n] == ')';
+		n++;
+	}
+	if (!cexpr_value(c->s, (struct str){c->t.p, n}, false, &v))
 		fail(c, "a number");
-	advance(c, w.n);
-	return v;
+	advance(c, n);
+	return v.value;
 }
 
 /* ---- layout
  * --------------------------------------------------------------------------------------- */
 
-static void place(struct cparse *c, struct members *m, struct member f)
+static void place(struct cparse *c, struct members *m, struct member f, uint32_t wanted)
 {
-	uint32_t align = m->packed ? 1 : MAX(f.type->align, 1);
+	uint32_t align = MAX(m->packed ? 1 : MAX(f.type->align, 1), wanted);
 	uint64_t at = m->is_union ? 0 : ALIGN_UP(m->bits, align * 8);
 
 	f.offset = at / 8;
@@ -205,8 +239,10 @@ static const struct type *parse_enum(struct cparse *c);
 
 static bool is_qualifier(struct str w)
 {
-	static const char *const words[] = {"const", "volatile", "__user",
-					    "__rcu", "__percpu", "extern"};
+	static const char *const words[] = {
+		"const",        "volatile", "__user",       "__rcu",    "__percpu",
+		"__kernel",     "__const",  "__volatile__", "restrict", "__restrict",
+		"__restrict__", "_Atomic",  "__iomem",      "__bitwise"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (str_is(w, words[i]))
@@ -216,8 +252,8 @@ static bool is_qualifier(struct str w)
 
 static bool is_integer_word(struct str w)
 {
-	static const char *const words[] = {"unsigned", "signed", "long", "short",
-					    "int",      "char",   "_Bool"};
+	static const char *const words[] = {"unsigned", "signed", "long",  "short",
+					    "int",      "char",   "_Bool", "__signed__"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (str_is(w, words[i]))
@@ -308,21 +344,27 @@ static void declarator(struct cparse *c, struct members *m, const struct type *b
 {
 	struct member f = {0};
 	const struct type *t = pointers(c, base);
+	uint64_t count;
 
-	if (take(c, '(')) { /* int (*callback)(…) */
-		while (take(c, '*'))
-			;
+	if (take(c, '(')) { /* int (*callback[2])(…) */
+		while (take(c, '*') || is_qualifier(peek_word(c)))
+			advance(c, is_qualifier(peek_word(c)) ? peek_word(c).n : 0);
 		f.name = peek_word(c);
 		advance(c, f.name.n);
+		count = take(c, '[') ? number(c) : 0;
+		if (count && (!take(c, ']') || count > 4096))
+			fail(c, "]");
 		if (!take(c, ')'))
 			fail(c, ")");
 		skip_balanced(c);
 		t = type_ptr(c->s->types, &type_void, SPACE_KERNEL);
+		t = count && !c->bad ? type_array(c->s->types, t, count) : t;
 	} else {
 		f.name = peek_word(c);
 		advance(c, f.name.n);
 	}
 	f.type = arrays(c, t);
+	take_attributes(c);
 	if (take(c, ':'))
 		place_bits(c, m, f, number(c));
 	else if (!f.name.n && f.type->kind != TYPE_STRUCT)
@@ -331,7 +373,7 @@ static void declarator(struct cparse *c, struct members *m, const struct type *b
 					       !type_complete(c->s->types, f.type)))
 		fail(c, "a type whose size is known");
 	else
-		place(c, m, f);
+		place(c, m, f, c->aligned);
 	take_attributes(c);
 }
 
@@ -363,6 +405,32 @@ static bool packed_ahead(struct cparse c)
 	return take_attributes(&c);
 }
 
+/* A header of the system does not replace what the kernel says of itself. */
+static const struct type *known_type(struct cparse *c, enum type_lookup tag, struct str name)
+{
+	const struct type *t;
+
+	if (c->own || !name.n)
+		return NULL;
+	t = type_lookup(c->s->types, tag, name);
+	return t || tag != LOOKUP_PLAIN ? t : type_builtin(c->s->types, name);
+}
+
+static void skip_body(struct cparse *c)
+{
+	unsigned depth = 0;
+
+	do {
+		skip_space(c);
+		if (!c->t.n)
+			return;
+		depth += c->t.p[0] == '{';
+		depth -= c->t.p[0] == '}';
+		advance(c, 1);
+	} while (depth);
+	take_attributes(c);
+}
+
 static const struct type *parse_aggregate(struct cparse *c, bool is_union)
 {
 	struct members m = {.is_union = is_union, .align = 1};
@@ -372,6 +440,12 @@ static const struct type *parse_aggregate(struct cparse *c, bool is_union)
 	m.packed = take_attributes(c);
 	name = peek_word(c);
 	advance(c, name.n);
+	skip_space(c);
+	t = known_type(c, is_union ? LOOKUP_UNION : LOOKUP_STRUCT, name);
+	if (t && c->t.n && c->t.p[0] == '{' && t->size) {
+		skip_body(c);
+		return t;
+	}
 	if (!take(c, '{')) {
 		t = name.n ? type_lookup(c->s->types, is_union ? LOOKUP_UNION : LOOKUP_STRUCT, name)
 			   : NULL;
@@ -388,6 +462,7 @@ static const struct type *parse_aggregate(struct cparse *c, bool is_union)
 		   : NULL;
 	fields(c, &m);
 	take_attributes(c);
+	m.align = MAX(m.align, c->aligned);
 	c->depth--;
 	if (c->bad)
 		return NULL;
@@ -402,13 +477,7 @@ static const struct type *parse_aggregate(struct cparse *c, bool is_union)
 
 static int64_t enum_value(struct cparse *c, int64_t next)
 {
-	bool negative;
-
-	if (!take(c, '='))
-		return next;
-	negative = take(c, '-');
-	next = (int64_t)number(c);
-	return negative ? -next : next;
+	return take(c, '=') ? (int64_t)number(c) : next;
 }
 
 static const struct type *parse_enum(struct cparse *c)
@@ -445,11 +514,105 @@ static const struct type *parse_enum(struct cparse *c)
 			     min < 0, values.v, values.n);
 }
 
-void sema_ctype(struct sema *s, const struct c_def *d)
-{
-	struct cparse c = {.s = s, .span = d->span, .t = d->text};
+/* ---- declarations
+ * ------------------------------------------------------------------------------------- */
 
-	parse_base(&c);
+/* `typedef struct x { … } x, *px;` behind the word. */
+static void typedefs(struct cparse *c)
+{
+	const struct type *base = parse_base(c), *t;
+	struct str name;
+
+	do {
+		if (!base)
+			return;
+		t = pointers(c, base);
+		if (take(c, '(')) { /* a pointer to functions, or a function */
+			while (take(c, '*'))
+				;
+			t = type_ptr(c->s->types, &type_void, SPACE_KERNEL);
+		}
+		name = peek_word(c);
+		advance(c, name.n);
+		if (take(c, ')'))
+			skip_balanced(c);
+		t = arrays(c, t);
+		take_attributes(c);
+		if (!c->bad && name.n && (c->own || !known_type(c, LOOKUP_PLAIN, name)))
+			type_typedef(c->s->types, arena_strndup(c->s->a, name.p, name.n), t);
+	} while (!c->bad && take(c, ','));
+}
+
+/* Up to the `;` or the closing brace of what begins here. */
+static void skip_declaration(struct cparse *c)
+{
+	unsigned depth = 0;
+
+	while (c->t.n) {
+		char ch = c->t.p[0];
+
+		skip_space(c);
+		if (!c->t.n)
+			return;
+		ch = c->t.p[0];
+		advance(c, 1);
+		depth += ch == '{' || ch == '(';
+		depth -= (ch == '}' || ch == ')') && depth;
+		if (depth == 0 && (ch == ';' || ch == '}'))
+			break;
+	}
+	take(c, ';');
+}
+
+static bool starts_type(struct cparse *c)
+{
+	struct str w = peek_word(c);
+
+	return str_is(w, "struct") || str_is(w, "union") || str_is(w, "enum");
+}
+
+/* One of a header; what follows it is found whether it was understood or not. */
+static void declaration(struct cparse *c)
+{
+	struct cparse ahead = *c;
+
+	if (take_word(&ahead, "typedef"))
+		typedefs(&ahead);
+	else if (starts_type(c))
+		parse_base(&ahead);
+	skip_declaration(c);
+}
+
+void sema_declarations(struct sema *s, struct span at, struct str text, bool own)
+{
+	struct cparse c = {.s = s, .span = at, .t = text, .silent = true, .own = own};
+
+	while (skip_space(&c), c.t.n)
+		declaration(&c);
+}
+
+const struct type *sema_c_type(struct sema *s, struct str text)
+{
+	struct cparse c = {.s = s, .t = text, .silent = true};
+	struct str w = peek_word(&c);
+	const struct type *t;
+
+	if (!w.n || (w.p[0] >= '0' && w.p[0] <= '9') || memchr(text.p, '{', text.n))
+		return NULL;
+	t = parse_base(&c);
+	t = t && !c.bad ? pointers(&c, t) : NULL;
+	skip_space(&c);
+	return c.t.n ? NULL : t;
+}
+
+void sema_ctype(struct sema *s, struct span at, struct str text)
+{
+	struct cparse c = {.s = s, .span = at, .t = text, .own = true};
+
+	if (take_word(&c, "typedef"))
+		typedefs(&c);
+	else
+		parse_base(&c);
 	take(&c, ';');
 	skip_space(&c);
 	if (!c.bad && c.t.n)

@@ -387,7 +387,9 @@ static void stmt(struct sema *s, struct stmt *st)
 		stmt_return(s, st);
 		break;
 	case STMT_IMPORT:
-		sema_report(s, E_UNSUPPORTED, st->span, "import is not supported yet");
+		diag_help(sema_report(s, E_ORDER, st->span,
+				      "import is not possible inside of a block"),
+			  "move it in front of the probes");
 		break;
 	}
 }

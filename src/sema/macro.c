@@ -282,6 +282,23 @@ static void expand_call(struct expander *x, struct expr *e, const struct macro_d
 	e->block = body;
 }
 
+/* A macro of the C section becomes one of the script when it is first used. */
+static const struct overload *from_c(struct sema *s, const struct expr *e)
+{
+	const struct macro_decl *d;
+	struct overload *o;
+
+	if (sema_builtin(s, call_name(e)))
+		return NULL;
+	d = sema_c_macro(s, call_name(e), e->kind == EXPR_CALL);
+	if (!d)
+		return NULL;
+	o = arena_new_of(s->a, struct overload);
+	o->decl = d;
+	strmap_put(&s->macros, d->name, o);
+	return o;
+}
+
 static void expand_expr(void *arg, struct expr *e)
 {
 	struct expander *x = arg;
@@ -293,6 +310,8 @@ static void expand_expr(void *arg, struct expr *e)
 	if (e->kind != EXPR_CALL && e->kind != EXPR_IDENT)
 		return;
 	o = strmap_get(&x->s->macros, call_name(e));
+	if (!o)
+		o = from_c(x->s, e);
 	if (!o)
 		return;
 	args = call_args(e, &n);
@@ -314,8 +333,6 @@ void sema_macros_expand(struct sema *s, struct probe_decl *decl)
 {
 	struct expander x = {s, NULL};
 
-	if (!s->macros.n)
-		return;
 	ast_walk_expr(decl->pred, expand_expr, &x);
 	ast_walk_block(decl->body, expand_expr, &x);
 }
@@ -324,6 +341,5 @@ void sema_macros_expand_block(struct sema *s, struct block *b)
 {
 	struct expander x = {s, NULL};
 
-	if (s->macros.n)
-		ast_walk_block(b, expand_expr, &x);
+	ast_walk_block(b, expand_expr, &x);
 }

@@ -119,7 +119,7 @@ static void be_constant(struct sema *s, struct expr *e, uint64_t value, const st
 static bool try_constant(struct sema *s, struct expr *e)
 {
 	struct str name = e->ident.name;
-	const struct constant *c = strmap_get(&s->constants, name);
+	const struct constant *c = sema_c_constant(s, name);
 	const struct type *t = NULL;
 	uint64_t v;
 
@@ -131,7 +131,7 @@ static bool try_constant(struct sema *s, struct expr *e)
 		return true;
 	}
 	if (c)
-		be_constant(s, e, c->value, NULL);
+		be_constant(s, e, c->value, c->negative ? type_int(s->types, 8, true) : NULL);
 	else if (type_enumerator(s->types, name, &v, &t))
 		be_constant(s, e, v, t);
 	else if (sema_well_known(name, &v))
@@ -153,8 +153,7 @@ static void report_name(struct sema *s, struct expr *e)
 	sema_nearest_builtin(s, &n);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		nearest_try(&n, str_of(names[i]));
-	STRMAP_EACH (it, &s->constants)
-		nearest_try(&n, it->key);
+	sema_nearest_c(s, &n);
 	sema_nearest_constant(&n);
 	if (nearest_found(&n))
 		diag_suggest(m, e->span, arena_strndup(s->a, n.best.p, n.best.n));

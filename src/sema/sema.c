@@ -128,7 +128,7 @@ static void add_builtin(struct sema *s, const struct builtin *b)
 
 static void make_tables(struct sema *s)
 {
-	struct strmap *const maps[] = {&s->builtins, &s->maps, &s->constants, &s->macros,
+	struct strmap *const maps[] = {&s->builtins, &s->maps, &s->macros,
 				       &s->map_decls, &s->fns};
 
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
@@ -365,7 +365,7 @@ bool sema_run(const struct sema_in *in, struct plan **out)
 	s->resolving = true;
 	if (!in->config->script_applied) {
 		config_from_script(in->config, s->a, in->diag, in->script);
-		config_from_env(in->config, s->a);
+		config_from_env(in->config, s->a, in->diag);
 	}
 	make_tables(s);
 	make_plan(s);

@@ -99,6 +99,8 @@ struct sema_in {
 	const struct builtin *const *families;     /* arrays ended by name == NULL; NULL-terminated */
 	const struct provider *const *providers;   /* NULL-terminated */
 	struct params params;
+	const char *const *include_dirs;           /* -I: NULL-terminated, or NULL */
+	const char *const *includes;               /* --include: headers in front of the script; or NULL */
 	int pid;                  /* -p or the child of -c: filter; 0: none */
 	int child;                /* pid of -c's child, 0: none (cpid) */
 	bool unsafe;

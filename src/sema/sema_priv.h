@@ -61,7 +61,10 @@ struct constant { /* #define NAME 42, #define NAME "text" */
 	bool is_str;
 	struct str text;
 	uint64_t value;
+	bool negative;
 };
+
+struct cpp;
 
 struct sema {
 	const struct sema_in *in;
@@ -79,7 +82,8 @@ struct sema {
 	bool addresses;        /* there is a & */
 	bool dropped;          /* a declaration has no program: its assignments are not seen */
 	struct expr *agg_call; /* the call that may be an aggregation */
-	struct strmap builtins, maps, constants, macros, map_decls, fns;
+	struct cpp *cpp;
+	struct strmap builtins, maps, macros, map_decls, fns;
 	struct fn_info *fn; /* whose body is being checked; NULL: the probe's own */
 	VEC(struct fn_info *) fn_infos;
 	VEC(struct probe *) probes;
@@ -109,8 +113,15 @@ void sema_call_fn(struct sema *s, struct expr *e, const struct fn_decl *d);
 void sema_returns(struct sema *s, struct expr *e);
 void sema_return_nothing(struct sema *s, struct span at);
 void sema_cdefs(struct sema *s);
-bool sema_c_number(struct sema *s, struct str word, uint64_t *value);
-void sema_ctype(struct sema *s, const struct c_def *d);
+/* A #define that is a number or a text; NULL: none. */
+const struct constant *sema_c_constant(struct sema *s, struct str name);
+void sema_nearest_c(struct sema *s, struct nearest *n);
+/* A #define with (call) or without parameters that is an expression of the language; NULL: none. */
+const struct macro_decl *sema_c_macro(struct sema *s, struct str name, bool call);
+void sema_ctype(struct sema *s, struct span at, struct str text);
+/* All declarations of a header that can be understood; `own` ones hide the kernel's. */
+void sema_declarations(struct sema *s, struct span at, struct str text, bool own);
+const struct type *sema_c_type(struct sema *s, struct str text); /* "unsigned int"; NULL: no type */
 void sema_param(struct sema *s, struct expr *e);
 bool sema_param_str(struct sema *s, struct expr *call);
 struct str sema_param_text(struct sema *s, unsigned n, bool *missing);
