@@ -174,23 +174,47 @@ bool config_set(struct config *c, struct arena *a, struct str name, struct str v
 	return r && row_set(r, c, a, value);
 }
 
-void config_from_env(struct config *c, struct arena *a)
+/* The environment's names before the settings got theirs. */
+static const char *env_old_name(const char *name)
+{
+	static const char *const old[][2] = {{"max_strlen", "BPFTRACE_STRLEN"},
+					     {"max_map_keys", "BPFTRACE_MAP_KEYS_MAX"},
+					     {"max_cat_bytes", "BPFTRACE_CAT_BYTES_MAX"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(old); i++)
+		if (strcmp(old[i][0], name) == 0)
+			return old[i][1];
+	return NULL;
+}
+
+static void set_from_env(struct config *c, struct arena *a, struct diag *d, const struct row *r,
+			 const char *name)
+{
+	const char *v = name ? getenv(name) : NULL;
+
+	if (!v || r->kind == ROW_RENAMED || row_set(r, c, a, str_of(v)))
+		return;
+	diag_help(diag_report(d, E_CONFIG, NO_SPAN,
+			      "the environment has %s=%s: not a value of this setting", name, v),
+		  "correct it, or unset %s", name);
+}
+
+void config_from_env(struct config *c, struct arena *a, struct diag *d)
 {
 	static const char *const prefixes[] = {"BPFTRACE_", "AWL_"}; /* the later wins */
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		set_from_env(c, a, d, &rows[i], env_old_name(rows[i].name));
 		for (size_t p = 0; p < ARRAY_SIZE(prefixes); p++) {
 			char name[64];
-			const char *v;
 
 			snprintf(name, sizeof(name), "%s%s", prefixes[p], rows[i].name);
 			for (char *s = name; *s; s++)
 				if (*s >= 'a' && *s <= 'z')
 					*s -= 'a' - 'A';
-			v = getenv(name);
-			if (v)
-				row_set(&rows[i], c, a, str_of(v));
+			set_from_env(c, a, d, &rows[i], name);
 		}
+	}
 }
 
 /* ---- the config block ------------------------------------------------------------------------ */

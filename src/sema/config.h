@@ -32,7 +32,7 @@ void config_init(struct config *c, struct arena *a);
 /* Applies a setting; `value` as text. False with `why` set to a static text when the name or the value
  * is wrong. Names are case-insensitive. */
 bool config_set(struct config *c, struct arena *a, struct str name, struct str value, const char **why);
-void config_from_env(struct config *c, struct arena *a);
+void config_from_env(struct config *c, struct arena *a, struct diag *d);
 /* Applies the script's config block, reporting bad settings. sema_run does it, followed by the
  * environment, unless it was done before. */
 void config_from_script(struct config *c, struct arena *a, struct diag *d, const struct script *script);

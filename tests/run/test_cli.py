@@ -192,6 +192,11 @@ def test_environment_settings(awl):
         assert r.code == 0 and any(line.startswith("sixty-three") and len(line) <= 18 for line in r.lines), r
 
 
+def test_wrong_environment_setting_is_an_error(awl):
+    r = awl("-e", "begin { exit(); }", env={"BPFTRACE_MAX_MAP_KEYS": "plenty"})
+    assert r.code == 1 and "BPFTRACE_MAX_MAP_KEYS=plenty" in r.err and "E0009" in r.err, r
+
+
 def test_called_as_bpftrace(tmp_path):
     link = tmp_path / "bpftrace"
     os.symlink(AWL, link)
