@@ -5,14 +5,17 @@
  * the turns at run time. So loops whose number of turns is small and known are left to the
  * verifier, all others have a may_goto where the kernel knows it:
  *
- *           i = from + opaque
+ *           i = from
  *   head:   may_goto out            (kernels that have it)
+ *           i = i + unknown zero
  *           br i < end, body, out
  *   body:   …
  *   next:   i = i + 1; jmp head
  *
- * Even then the verifier walks on as long as it knows every value exactly. So what the loop changes
- * is made unknown to it first, by adding a zero that it must load from memory.
+ * Even then the verifier walks on as long as it knows every value exactly, and a condition in the
+ * body teaches it one: behind `if $x == 0 { … }` it follows $x from 0 through all later turns. So
+ * what the loop changes is made unknown to it at the start of each turn, by adding a zero that it
+ * had to load from memory.
  */
 #include "gen/gen_impl.h"
 
@@ -104,16 +107,24 @@ static void forget_block(struct forget *f, struct block *b)
 		ast_walk_expr(b->value, forget_visit, f);
 }
 
-/* A zero that the verifier does not know, after adding it to all that `body` changes. */
-static ir_val forget(struct gen *g, struct block *body)
+/* A zero that the verifier does not know; 0: none is needed. */
+static ir_val unknown_zero(struct gen *g)
 {
-	struct forget f = {g, 0, ++g->nloops};
-
 	if (!has_may_goto(g))
-		return ir_const(&g->b, 0);
-	f.zero = ir_load(&g->b, 8, gen_zeroes(g, 8), 0, IR_MEM_VOLATILE);
+		return 0;
+	return ir_load(&g->b, 8, gen_zeroes(g, 8), 0, IR_MEM_VOLATILE);
+}
+
+/* Adds it to all that `body` and the condition (or NULL) change. */
+static void forget(struct gen *g, struct expr *cond, struct block *body, ir_val zero)
+{
+	struct forget f = {g, zero, ++g->nloops};
+
+	if (!zero)
+		return;
+	if (cond)
+		ast_walk_expr(cond, forget_visit, &f);
 	forget_block(&f, body);
-	return f.zero;
 }
 
 /* ---- loops of the script
@@ -137,10 +148,11 @@ void loop_while(struct gen *g, struct stmt *s)
 	struct ir_block *head = ir_block_new(b, "while"), *body = ir_block_new(b, NULL);
 	struct ir_block *out = ir_block_new(b, NULL);
 
-	forget(g, s->repeat.body);
+	ir_val zero = unknown_zero(g);
 	ir_jmp(b, head);
 	ir_at(b, head);
 	guard(g, out);
+	forget(g, s->repeat.cond, s->repeat.body, zero);
 	struct gen_mark mark = gen_mark(g);
 	gen_branch(g, s->repeat.cond, body, out, IR_LIKELY_YES);
 	gen_release(g, mark);
@@ -181,10 +193,8 @@ void loop_range(struct gen *g, struct stmt *s)
 	struct ir_block *next = ir_block_new(b, NULL), *out = ir_block_new(b, NULL);
 	ir_cell i = ir_cell_new(b, "i", false), end = 0;
 
-	ir_val from = gen_scalar(g, s->loop.from);
-	if (!is_small(s))
-		from = ir_bin(b, IR_ADD, from, forget(g, s->loop.body));
-	ir_set(b, i, from);
+	ir_set(b, i, gen_scalar(g, s->loop.from));
+	ir_val zero = is_small(s) ? 0 : unknown_zero(g);
 	if (!s->loop.to->folded) {
 		end = ir_cell_new(b, "end", false);
 		ir_set(b, end, gen_scalar(g, s->loop.to));
@@ -193,6 +203,9 @@ void loop_range(struct gen *g, struct stmt *s)
 	ir_at(b, head);
 	if (!is_small(s))
 		guard(g, out);
+	if (zero)
+		ir_set(b, i, ir_bin(b, IR_ADD, ir_get(b, i), zero));
+	forget(g, NULL, s->loop.body, zero);
 	ir_val limit = end ? ir_get(b, end) : ir_const(b, (int64_t)s->loop.to->value);
 	ir_br(b, ir_bin(b, IR_SLT, ir_get(b, i), limit), body, out, IR_LIKELY_YES);
 	ir_at(b, body);
