@@ -1,0 +1,24 @@
+"""Random programs: accepted by the verifier, and printing what the language says. See tests/random."""
+import os
+import subprocess
+
+BUILD = os.environ.get("BUILD", "build")
+RUNNER = os.path.join(BUILD, "tests", "random", "random_programs")
+
+
+def run(*args):
+    r = subprocess.run([RUNNER, *args], capture_output=True, text=True, errors="replace", timeout=300)
+    assert r.returncode == 0, r.stdout[-4000:] + r.stderr[-2000:]
+    return r.stdout
+
+
+def test_they_print_what_the_language_says():
+    assert "0 failed" in run("--from", "1000000", "--count", "150")
+
+
+def test_what_the_compiler_accepts_the_verifier_accepts():
+    assert "0 failed" in run("--load", "--from", "1000000", "--count", "40")
+
+
+def test_the_same_seed_is_the_same_program():
+    assert run("--print", "--from", "5", "--count", "1") == run("--print", "--from", "5", "--count", "1")

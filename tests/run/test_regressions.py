@@ -1,0 +1,31 @@
+"""Scripts that once were wrong: each is the shortest that shows the defect."""
+
+
+def lines(awl, script):
+    r = awl("-q", "-e", script)
+    assert r.code == 0, r
+    return r.lines
+
+
+def test_a_bool_stays_a_bool_when_it_is_counted_up(awl):
+    script = 'begin { @z = 1; let $b: bool = @z; $b++; let $c: bool = @z - 1; $c--; printf("%d %d\\n", $b, $c); exit(); }'
+    assert lines(awl, script)[0] == "1 1"
+
+
+def test_large_temporaries_in_the_body_of_a_map_loop(awl):
+    text = "a text of more than thirty-two bytes in all"
+    script = ('begin { @m[1] = 2; $n = 0; for ($kv : @m) { $n += $kv.1 * strcontains("%s", "more") + strlen("%s"); } '
+              'printf("%%d\\n", $n); exit(); }' % (text, text))
+    assert lines(awl, script)[0] == str(2 + len(text))
+
+
+def test_a_loop_that_tests_what_it_counts_is_walked_by_the_verifier(awl):
+    # behind the test the verifier knew $i exactly and followed it through a million instructions
+    script = ('begin { @z = 1; $w = 1; $i = @z; $d = @z - 1; $s = 0; while $w > 0 { $w--; $i -= $d; if $d { $i++; } '
+              '$s += (--$i ?: 5) & 63; } printf("%d %d\\n", $s, $i); exit(); }')
+    assert lines(awl, script)[0] == "5 0"
+
+
+def test_a_condition_that_changes_what_it_tests(awl):
+    script = 'begin { @z = 5; $x = @z; $n = 0; while --$x > 0 { if $x == 2 { $n += 10; } $n++; } print($n); exit(); }'
+    assert lines(awl, script)[0] == "14"
