@@ -3,12 +3,13 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import time
 
 import pytest
-from conftest import AWL
+from conftest import AWL, ROOT
 
 ENV = dict(os.environ)
 
@@ -303,3 +304,40 @@ def test_completion_of_the_other_shells(awl):
         assert "dry-run" in out and "text json" in out
     r = awl("--completion", "csh")
     assert r.code == 1 and "bash, zsh and fish" in r.err
+
+
+@pytest.mark.unprivileged
+def test_syntax_files_of_editors_are_fresh():
+    r = subprocess.run([ROOT / "editors/gen", "--check", AWL], capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+
+
+@pytest.mark.unprivileged
+def test_grammar_names_the_parts_of_a_script():
+    grammar = json.loads((ROOT / "editors/vscode/syntaxes/awl.tmLanguage.json").read_text())
+
+    def scope(text):
+        for p in grammar["patterns"]:
+            if re.match(p.get("match") or p["begin"], text):
+                return p["name"]
+
+    assert scope("tracepoint:sched:sched_switch { }") == "entity.name.function.probe.awl"
+    assert scope("while (1)") == "keyword.control.awl" and scope("sizeof(int)") == "keyword.other.awl"
+    assert scope("printf(") == "support.function.awl" and scope("comm ==") == "support.function.awl"
+    assert scope("@start[tid]") == "variable.other.map.awl" and scope("$x") == "variable.other.awl"
+    assert scope("// t") == "comment.line.double-slash.awl" and scope("100ms") == "constant.numeric.awl"
+    assert scope('"text"') == "string.quoted.double.awl" and scope("<<= 2") == "keyword.operator.awl"
+
+
+@pytest.mark.unprivileged
+def test_vim_highlights(tmp_path):
+    vim = shutil.which("vim")
+    if not vim or "+syntax" not in subprocess.run([vim, "--version"], capture_output=True, text=True).stdout:
+        pytest.skip("no vim with syntax highlighting")
+    script, out = tmp_path / "s.bt", tmp_path / "out"
+    script.write_text("interval:s:1 { @[comm] = count(); } // note\n")
+    ask = "".join(f"call add(g:o, synIDattr(synID(1, {col}, 1), 'name')) | " for col in (1, 16, 18, 26, 39))
+    subprocess.run([vim, "-e", "-s", "-u", "NONE", "-i", "NONE", "-n", "-c", "syntax on", "-c",
+                    f"source {ROOT}/editors/vim/syntax/awl.vim", "-c", "let g:o = []", "-c",
+                    ask + f"call writefile(g:o, '{out}')", "-c", "qa!", str(script)], stdin=subprocess.DEVNULL, timeout=30)
+    assert out.read_text().split() == ["awlProbe", "awlMap", "awlFunction", "awlFunction", "awlComment"]
