@@ -357,10 +357,8 @@ static void rest_are_params(struct cli *c, struct arena *a, struct words *w)
 {
 	VEC(const char *) params = {0};
 
-	for (; w->i < w->n; w->i++) {
-		if (strcmp(w->v[w->i], "--"))
-			vec_push(a, &params, w->v[w->i]);
-	}
+	for (; w->i < w->n; w->i++)
+		vec_push(a, &params, w->v[w->i]); /* with the `--` in front of named ones */
 	vec_push(a, &params, NULL);
 	c->params = params.v;
 }

@@ -359,8 +359,8 @@ bool sema_run(const struct sema_in *in, struct plan **out)
 	struct probe_decl *decls = in->script->probes.v;
 	size_t n = in->script->probes.n;
 
-	s->in = in;
 	s->a = in->arena;
+	s->in = in = sema_named_split(s, in);
 	s->types = in->types;
 	s->resolving = true;
 	if (!in->config->script_applied) {
@@ -380,6 +380,7 @@ bool sema_run(const struct sema_in *in, struct plan **out)
 		sema_resolve(s, &decls[i]);
 	s->resolving = false;
 	infer(s);
+	sema_named_check(s);
 	report_nothing(s);
 	sema_plan(s);
 	fill_plan(s);

@@ -155,6 +155,9 @@ struct map_sym *sema_arg_map(struct sema *s, struct expr *call, unsigned i);  /*
  * args[0] is an EXPR_MAP with its keys in both spellings (args[i] stays where it is, not to be evaluated
  * again). NULL after a report. */
 struct map_sym *sema_arg_map_key(struct sema *s, struct expr *call, unsigned i);
+/* Asks for a named parameter; `form` describes it in the list of those that there are. True when it was
+ * given, with `value` behind the `=`. */
+bool sema_option(struct sema *s, struct str name, const char *form, struct str *value, bool *has_value);
 /* BI_OUT_ARG: args[i] is a variable that gets a value of type `t`; reported when it is none. */
 void sema_arg_out(struct sema *s, struct expr *call, unsigned i, const struct type *t);
 /* For BI_LAZY_ARGS and nested expressions: types `e` as a value. */

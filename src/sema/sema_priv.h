@@ -67,6 +67,8 @@ struct constant { /* #define NAME 42, #define NAME "text" */
 struct cpp;
 
 struct sema {
+	VEC(const char *) named;   /* parameters behind `--`: "--name=value" */
+	struct option *options;    /* what getopt() asked for */
 	const struct sema_in *in;
 	struct arena *a;
 	struct types *types;
@@ -154,6 +156,9 @@ void sema_visit(struct sema *s, struct expr *e);      /* types it; may be void *
 void sema_visit_stmt(struct sema *s, struct expr *e); /* types it; its value is not wanted */
 void sema_condition(struct sema *s, struct expr *e, const char *what);
 void sema_binary(struct sema *s, struct expr *e);
+/* named.c */
+const struct sema_in *sema_named_split(struct sema *s, const struct sema_in *in);
+void sema_named_check(struct sema *s);
 bool sema_view_compare(struct sema *s, struct expr *e); /* viewcmp.c; true: e is typed, or was refused */
 const struct type *sema_binary_type(struct sema *s, enum binary_op op, struct expr *l,
 				    struct expr *r);

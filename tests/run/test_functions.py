@@ -300,3 +300,27 @@ def test_tseries_draws_a_graph(awl):
     assert sum(len(line) == len(points[0]) - 2 for line in r.lines if line.endswith("v")) >= 2 or "v" + "_" * 53 + "v" in r.out
     r = awl("-e", 'begin { @ = tseries(1, 0, 5000, "bla"); }')
     assert r.code == 1 and all(t in r.err for t in ("an interval", "from 1 to 1000", '"avg", "sum"'))
+
+
+# ---- named parameters
+
+OPTIONS = '''begin { print(getopt("all")); print(getopt("n", 5, "how many")); print(getopt("who", "me")); print(getopt("b", true));
+    printf("%d\\n", $#); }'''
+
+
+def test_getopt_reads_named_parameters(awl, tmp_path):
+    assert awl("-q", "-e", OPTIONS).lines[:5] == ["false", "5", "me", "true", "0"]
+    given = ["one", "--", "--all", "--n=-7", "--who=you", "--b=false", "two"]
+    assert awl("-q", "-e", OPTIONS, *given).lines[:5] == ["true", "-7", "you", "false", "2"]
+    script = tmp_path / "s.bt"
+    script.write_text(OPTIONS)
+    assert awl("-q", script, *given).lines[:5] == ["true", "-7", "you", "false", "2"]
+
+
+def test_getopt_says_what_parameters_there_are(awl):
+    r = awl("-e", OPTIONS, "--", "--nix")
+    assert r.code == 1 and "the script has no parameter --nix" in r.err
+    for form in ("--all", "--n=NUMBER (5): how many", '--who=TEXT ("me")', "--b[=true|false] (true)"):
+        assert form in r.err
+    assert "--n takes a number" in awl("-e", OPTIONS, "--", "--n=x").err
+    assert "--who needs a text" in awl("-e", OPTIONS, "--", "--who").err
