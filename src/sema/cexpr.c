@@ -89,6 +89,9 @@ static struct cvalue name(struct cexpr *x, struct str w)
 
 	if (x->pp)
 		return v;
+	for (size_t i = 0; i < x->s->cpp->nvalues; i++)
+		if (str_is(w, x->s->cpp->values[i].name))
+			return (struct cvalue){x->s->cpp->values[i].value, false};
 	c = sema_c_constant(x->s, w);
 	if (c && !c->is_str)
 		return (struct cvalue){c->value, !c->negative && c->value > INT64_MAX};

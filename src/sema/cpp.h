@@ -36,12 +36,14 @@ struct cpp {
 	struct strmap macros; /* struct cmacro; NULL: undefined again */
 	struct strmap once;   /* paths of headers with #pragma once */
 	VEC(struct cpp_level) nest;
-	size_t nest_base;     /* levels that belong to files around this one */
-	const char *path;     /* of the file being read; the script's at first */
-	bool own;             /* it is the script's own header */
+	size_t nest_base; /* levels that belong to files around this one */
+	const char *path; /* of the file being read; the script's at first */
+	bool own;         /* it is the script's own header */
 	unsigned depth, files;
-	struct buf *out;      /* declarations, macros not expanded yet */
-	struct span at;       /* the line of the script, for messages */
+	const struct enum_value *values; /* of the enum that is being read */
+	size_t nvalues;
+	struct buf *out; /* declarations, macros not expanded yet */
+	struct span at;  /* the line of the script, for messages */
 };
 
 void cpp_define(struct cpp *c, const char *text); /* "NAME value" */

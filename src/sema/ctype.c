@@ -500,7 +500,10 @@ static const struct type *parse_enum(struct cparse *c)
 			break;
 		}
 		advance(c, w.n);
+		c->s->cpp->values = values.v;
+		c->s->cpp->nvalues = values.n;
 		next = enum_value(c, next);
+		c->s->cpp->nvalues = 0;
 		min = MIN(min, next);
 		vec_push(c->s->a, &values,
 			 (struct enum_value){arena_strndup(c->s->a, w.p, w.n), (uint64_t)next});
