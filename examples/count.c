@@ -1,15 +1,14 @@
-/* libawl in sixty lines: which programs make most system calls? Compiles a script, attaches it, receives
- * what it prints by callback, and reads a map.
+/* libawl in sixty lines: which programs make most system calls? Compiles a script, attaches it,
+ * receives what it prints by callback, and reads a map.
  *
  *   cc count.c $(pkg-config --cflags --libs awl) -o count && sudo ./count */
 #include <awl/awl.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char script[] =
-	"tracepoint:raw_syscalls:sys_enter { @calls[comm] = count(); }"
-	"interval:s:1 { printf(\"one second has passed\\n\"); }"
-	"interval:s:3 { exit(); }";
+static const char script[] = "tracepoint:raw_syscalls:sys_enter { @calls[comm] = count(); }"
+			     "interval:s:1 { printf(\"one second has passed\\n\"); }"
+			     "interval:s:3 { exit(); }";
 
 static void on_message(void *arg, enum awl_level level, const char *text)
 {
@@ -24,8 +23,8 @@ static void on_record(void *arg, const char *type, const char *text, size_t len)
 }
 
 /* Entries come in ascending order of their values, as print() shows them. */
-static int on_entry(void *arg, const char *key, const char *value, const void *key_bytes, size_t key_len,
-		    const void *value_bytes, size_t value_len)
+static int on_entry(void *arg, const char *key, const char *value, const void *key_bytes,
+		    size_t key_len, const void *value_bytes, size_t value_len)
 {
 	printf("%-16s %s\n", key, value);
 	return 0;

@@ -2,8 +2,8 @@
  *
  *   httpd [seconds] [requests a second]      ends by itself; prints its pid and port first
  *
- * One process serves (a thread for each connection), a second one sends requests. Some answers read a file,
- * some compute, one in fifty is slow: so that latencies have a shape. */
+ * One process serves (a thread for each connection), a second one sends requests. Some answers read
+ * a file, some compute, one in fifty is slow: so that latencies have a shape. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -18,7 +18,8 @@
 
 #define NOINLINE __attribute__((noinline, noclone, externally_visible))
 
-static const char *const paths[] = {"/", "/about", "/search?q=bpf", "/static/logo.png", "/api/orders", "/slow"};
+static const char *const paths[] = {"/",           "/about", "/search?q=bpf", "/static/logo.png",
+				    "/api/orders", "/slow"};
 
 int prepare_answer(const char *path, char *out, size_t size);
 int read_static(const char *path, char *out, size_t size);
@@ -60,7 +61,8 @@ static void *serve(void *arg)
 		if (sscanf(request, "GET %255s", path) != 1)
 			break;
 		n = prepare_answer(path, body, sizeof(body));
-		n = snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%.*s", n, n, body);
+		n = snprintf(answer, sizeof(answer),
+			     "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%.*s", n, n, body);
 		if (write(fd, answer, (size_t)n) < 0)
 			break;
 	}
@@ -70,11 +72,13 @@ static void *serve(void *arg)
 
 static int listen_on_loopback(unsigned short *port)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(addr);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (bind(fd, (struct sockaddr *)&addr, len) < 0 || listen(fd, 64) < 0 || getsockname(fd, (struct sockaddr *)&addr, &len) < 0) {
+	if (bind(fd, (struct sockaddr *)&addr, len) < 0 || listen(fd, 64) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&addr, &len) < 0) {
 		perror("httpd: cannot listen");
 		exit(1);
 	}
@@ -84,7 +88,9 @@ static int listen_on_loopback(unsigned short *port)
 
 static int connect_to(unsigned short port)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				   .sin_port = htons(port)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	return connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -1 : fd;
@@ -98,7 +104,8 @@ static void load(unsigned short port, int rate, int seconds)
 
 	for (unsigned i = 0; fd >= 0 && time(NULL) < end; i++) {
 		const char *path = paths[i % 50 == 49 ? 5 : i % 5];
-		int n = snprintf(buf, sizeof(buf), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+		int n = snprintf(buf, sizeof(buf), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+				 path);
 
 		if (write(fd, buf, (size_t)n) < 0 || read(fd, buf, sizeof(buf)) <= 0)
 			break;

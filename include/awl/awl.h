@@ -8,13 +8,14 @@
  *   awl_map_each(awl, "@", visit, NULL);
  *   awl_free(awl);
  *
- * A session compiles and runs one script. Its functions are called from one thread at a time, except
- * awl_stop(), which may be called from any thread and from signal handlers. Functions that can fail return
- * 0 or a negative errno and leave a message for people in awl_error(). Nothing is printed by the library
- * except the script's own output, to the descriptor in the options (unless a callback takes it).
+ * A session compiles and runs one script. Its functions are called from one thread at a time,
+ * except awl_stop(), which may be called from any thread and from signal handlers. Functions that
+ * can fail return 0 or a negative errno and leave a message for people in awl_error(). Nothing is
+ * printed by the library except the script's own output, to the descriptor in the options (unless a
+ * callback takes it).
  *
- * Option structs begin with their own size and may grow: zero-initialise them and set `size`, or use
- * AWL_OPTS. New members are added at the end; zero means the default.
+ * Option structs begin with their own size and may grow: zero-initialise them and set `size`, or
+ * use AWL_OPTS. New members are added at the end; zero means the default.
  */
 #ifndef AWL_AWL_H
 #define AWL_AWL_H
@@ -26,8 +27,8 @@
 extern "C" {
 #endif
 
-#define AWL_VERSION "0.1.0"
-#define AWL_API __attribute__((visibility("default")))
+#define AWL_VERSION            "0.1.0"
+#define AWL_API                __attribute__((visibility("default")))
 #define AWL_OPTS(T, name, ...) struct T name = {.size = sizeof(struct T), ##__VA_ARGS__}
 
 struct awl;
@@ -38,25 +39,28 @@ enum awl_buffering { AWL_BUF_LINE, AWL_BUF_NONE, AWL_BUF_FULL };
 
 struct awl_opts {
 	size_t size;
-	int json;               /* records as JSON lines instead of text */
-	int out_fd;             /* where the script's output goes; 0 means standard output (1) */
+	int json;   /* records as JSON lines instead of text */
+	int out_fd; /* where the script's output goes; 0 means standard output (1) */
 	enum awl_buffering buffering;
-	int unsafe;             /* allow system(), signal() and their like */
-	int quiet;              /* no "Attached N probes" */
+	int unsafe; /* allow system(), signal() and their like */
+	int quiet;  /* no "Attached N probes" */
 	int verbose;
-	int handle_signals;     /* SIGINT and SIGTERM end awl_run(); a second one ends the process */
-	int pid;                /* trace this process only, leave when it ends; 0: all */
-	const char *command;    /* start this (words, no shell), trace it, leave when it ends; NULL */
-	/* A message for people: warnings, losses, "Attached 2 probes". `text` has no newline at its end. */
+	int handle_signals;  /* SIGINT and SIGTERM end awl_run(); a second one ends the process */
+	int pid;             /* trace this process only, leave when it ends; 0: all */
+	const char *command; /* start this (words, no shell), trace it, leave when it ends; NULL */
+	/* A message for people: warnings, losses, "Attached 2 probes". `text` has no newline at its
+	 * end. */
 	void (*message)(void *arg, enum awl_level level, const char *text);
-	/* One record of the script's output instead of writing it: `type` is "printf", "map", "hist", …; `text` is
-	 * what would have been written (a JSON line with `json`), not NUL-terminated, valid during the call. */
+	/* One record of the script's output instead of writing it: `type` is "printf", "map",
+	 * "hist", …; `text` is what would have been written (a JSON line with `json`), not
+	 * NUL-terminated, valid during the call. */
 	void (*record)(void *arg, const char *type, const char *text, size_t len);
-	void *arg;              /* given to the two */
+	void *arg;                            /* given to the two */
 	const char *const *disabled_features; /* names as in awl_info(), NULL-terminated; NULL */
-	int color;              /* diagnostics with ANSI colours */
-	int json_diagnostics;   /* awl_error() after awl_compile() is JSON, one object a line */
-	const char *traceable_functions; /* file: kernel functions open to kprobes, "name [module]" a line; NULL: asked of the kernel */
+	int color;                            /* diagnostics with ANSI colours */
+	int json_diagnostics; /* awl_error() after awl_compile() is JSON, one object a line */
+	const char *traceable_functions; /* file: kernel functions open to kprobes, "name [module]"
+					    a line; NULL: asked of the kernel */
 };
 
 /* A session. NULL options are all defaults. Never NULL; errors come from the functions below. */
@@ -64,7 +68,8 @@ AWL_API struct awl *awl_new(const struct awl_opts *opts);
 /* Detaches what is attached, drops what was not read, frees. NULL is fine. */
 AWL_API void awl_free(struct awl *awl);
 
-/* The last error, or for awl_compile() all diagnostics of the script (also warnings when it succeeded, else
+/* The last error, or for awl_compile() all diagnostics of the script (also warnings when it
+ * succeeded, else
  * ""). Valid until the next call on the session. */
 AWL_API const char *awl_error(const struct awl *awl);
 
@@ -72,63 +77,80 @@ struct awl_compile_opts {
 	size_t size;
 	const char *const *params; /* $1, $2 …: NULL-terminated; NULL: none */
 	unsigned dump;             /* AWL_DUMP_…: texts for awl_dump_text() */
-	const char *probe_filter;  /* extended regular expression: only probes whose full name it matches, and begin and end; NULL */
-	const char *const *include_dirs; /* where headers of #include are looked for first: NULL-terminated; NULL */
-	const char *const *includes;     /* C headers that are read in front of the script: NULL-terminated; NULL */
+	const char *probe_filter;  /* extended regular expression: only probes whose full name it
+				      matches, and begin and end; NULL */
+	const char *const *include_dirs; /* where headers of #include are looked for first:
+					    NULL-terminated; NULL */
+	const char *const *includes;     /* C headers that are read in front of the script:
+					    NULL-terminated; NULL */
 };
 
 enum { AWL_DUMP_AST = 1, AWL_DUMP_TYPES = 2, AWL_DUMP_IR = 4, AWL_DUMP_BPF = 8 };
 
 /* Compiles `text`; `name` appears in diagnostics. -EINVAL: the script is wrong. Neither is kept. */
-AWL_API int awl_compile(struct awl *awl, const char *name, const char *text, const struct awl_compile_opts *opts);
+AWL_API int awl_compile(struct awl *awl, const char *name, const char *text,
+			const struct awl_compile_opts *opts);
 /* What was asked for with `dump`, also after an error. */
 AWL_API const char *awl_dump_text(const struct awl *awl);
 /* Number of places that the script's probes will be attached to. */
 AWL_API size_t awl_probe_count(const struct awl *awl);
-/* Where each probe lands and what a hit costs: one line of text for each place, without attaching. */
+/* Where each probe lands and what a hit costs: one line of text for each place, without attaching.
+ */
 AWL_API int awl_explain(struct awl *awl, void (*line)(void *arg, const char *text), void *arg);
 
 /* Loads the programs into the kernel and attaches them; `begin` has run when it returns. */
 AWL_API int awl_attach(struct awl *awl);
-/* Delivers what there is, waiting at most `timeout_ms` (-1: for ever) for the first. The number of records, or
- * -1 when the run is over: the script called exit(), the traced process ended, or awl_stop() was called. */
+/* Delivers what there is, waiting at most `timeout_ms` (-1: for ever) for the first. The number of
+ * records, or -1 when the run is over: the script called exit(), the traced process ended, or
+ * awl_stop() was called. */
 AWL_API int awl_poll(struct awl *awl, int timeout_ms);
 /* awl_poll() until the run is over, then awl_finish(). */
 AWL_API int awl_run(struct awl *awl);
 AWL_API void awl_stop(struct awl *awl);
-/* Detaches, delivers what is left, runs `end`, prints the maps, tells of losses. The script's exit code. */
+/* Detaches, delivers what is left, runs `end`, prints the maps, tells of losses. The script's exit
+ * code. */
 AWL_API int awl_finish(struct awl *awl);
 /* Not 0 when the script is of a kind that ends by itself (only begin, end, iter). */
 AWL_API int awl_ends_by_itself(const struct awl *awl);
 
-/* One entry of a map, merged over CPUs, as print() would show it, in its order. Bytes are as in the kernel
- * (aggregations: merged). Not 0 from `visit` ends the walk and is returned. */
-typedef int (*awl_map_fn)(void *arg, const char *key, const char *value, const void *key_bytes, size_t key_len,
-			  const void *value_bytes, size_t value_len);
+/* One entry of a map, merged over CPUs, as print() would show it, in its order. Bytes are as in the
+ * kernel (aggregations: merged). Not 0 from `visit` ends the walk and is returned. */
+typedef int (*awl_map_fn)(void *arg, const char *key, const char *value, const void *key_bytes,
+			  size_t key_len, const void *value_bytes, size_t value_len);
 AWL_API int awl_map_each(struct awl *awl, const char *name, awl_map_fn visit, void *arg);
 
 enum awl_loss {
-	AWL_LOST_RING, AWL_LOST_MAP, AWL_LOST_STACK, AWL_LOST_SCRATCH, AWL_LOST_FAULT, AWL_LOST_CONTEND
+	AWL_LOST_RING,
+	AWL_LOST_MAP,
+	AWL_LOST_STACK,
+	AWL_LOST_SCRATCH,
+	AWL_LOST_FAULT,
+	AWL_LOST_CONTEND
 };
 /* Events of a cause that happened and are not in the output. */
 AWL_API uint64_t awl_lost(const struct awl *awl, enum awl_loss cause);
 
-/* ---- without a script -------------------------------------------------------------------------------- */
+/* ---- without a script
+ * -------------------------------------------------------------------------------- */
 
-/* Probes that match (`tracepoint:sched:*`, several between commas; "" lists all kinds of the kernel), one call
- * for each; `detail` has argument lines with `verbose` in the options, or is NULL. "struct NAME", "union NAME"
- * and "enum NAME" (`*` in NAME) list types of the kernel, whole with `verbose`. */
+/* Probes that match (`tracepoint:sched:*`, several between commas; "" lists all kinds of the
+ * kernel), one call for each; `detail` has argument lines with `verbose` in the options, or is
+ * NULL. "struct NAME", "union NAME" and "enum NAME" (`*` in NAME) list types of the kernel, whole
+ * with `verbose`. */
 typedef int (*awl_list_fn)(void *arg, const char *probe, const char *detail);
 AWL_API int awl_list(struct awl *awl, const char *pattern, awl_list_fn fn, void *arg);
-/* The places that the compiled script's probes will be attached to, by full name; `detail` as above. */
+/* The places that the compiled script's probes will be attached to, by full name; `detail` as
+ * above. */
 AWL_API int awl_list_script(struct awl *awl, awl_list_fn fn, void *arg);
 /* The formatted script, to be released with free(); NULL after an error. */
 AWL_API char *awl_format(struct awl *awl, const char *name, const char *text);
 /* The documentation of builtins and probes: all (`name` NULL) or one. -ENOENT: there is none. */
-typedef void (*awl_doc_fn)(void *arg, const char *kind, const char *name, const char *proto, const char *doc);
+typedef void (*awl_doc_fn)(void *arg, const char *kind, const char *name, const char *proto,
+			   const char *doc);
 AWL_API int awl_doc(const char *name, awl_doc_fn fn, void *arg);
 /* What this kernel has: name, text, 1 or 0. */
-AWL_API int awl_info(struct awl *awl, void (*fn)(void *arg, const char *name, const char *text, int has), void *arg);
+AWL_API int awl_info(struct awl *awl,
+		     void (*fn)(void *arg, const char *name, const char *text, int has), void *arg);
 
 #ifdef __cplusplus
 }

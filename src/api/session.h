@@ -25,7 +25,7 @@ int child_spawn(const char *command, int *pid, int *go, struct err *e);
 void child_release(struct awl *awl); /* ends a child that was not let go, closes the descriptor */
 
 int session_fail(struct awl *awl, const struct err *e); /* keeps the message; returns -e->code */
-int session_no_program(struct awl *awl);                 /* -EINVAL: nothing was compiled */
+int session_no_program(struct awl *awl);                /* -EINVAL: nothing was compiled */
 /* Names missing capabilities as an error. */
 int session_check_caps(struct awl *awl, struct err *e);
 

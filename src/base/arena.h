@@ -21,7 +21,7 @@ char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 char *arena_vprintf(struct arena *a, const char *fmt, va_list ap);
 
-#define arena_new_of(a, T)       ((T *)arena_alloc((a), sizeof(T)))
-#define arena_array_of(a, T, n)  ((T *)arena_alloc((a), sizeof(T) * (size_t)(n)))
+#define arena_new_of(a, T)      ((T *)arena_alloc((a), sizeof(T)))
+#define arena_array_of(a, T, n) ((T *)arena_alloc((a), sizeof(T) * (size_t)(n)))
 
 #endif

@@ -16,9 +16,9 @@
 #include "base/strmap.h"
 #include "base/vec.h"
 
-#define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_UP(x, a)  (((x) + (a)-1) / (a) * (a))
-#define MIN(a, b)       ((a) < (b) ? (a) : (b))
-#define MAX(a, b)       ((a) > (b) ? (a) : (b))
+#define ARRAY_SIZE(a)  (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_UP(x, a) (((x) + (a)-1) / (a) * (a))
+#define MIN(a, b)      ((a) < (b) ? (a) : (b))
+#define MAX(a, b)      ((a) > (b) ? (a) : (b))
 
 #endif

@@ -12,11 +12,15 @@ struct buf {
 	size_t n, cap;
 };
 
-#define BUF_INIT {NULL, 0, 0}
+#define BUF_INIT           \
+	{                  \
+		NULL, 0, 0 \
+	}
 
 void buf_release(struct buf *b); /* frees, leaves an empty buffer */
 void buf_reset(struct buf *b);   /* length 0, memory kept */
-char *buf_reserve(struct buf *b, size_t more); /* room for `more` bytes at p + n; returns that place */
+char *buf_reserve(struct buf *b,
+		  size_t more); /* room for `more` bytes at p + n; returns that place */
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_addc(struct buf *b, char c);
 void buf_adds(struct buf *b, const char *z);

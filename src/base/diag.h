@@ -56,11 +56,13 @@ void diag_line_col(const struct diag *d, struct span s, unsigned *line, unsigned
 
 /* Reports a message of `code` at `s`. Severity comes from diag.def. At the same span the same code
  * is reported once. */
-struct diag_msg *diag_report(struct diag *d, enum diag_code code, struct span s, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+struct diag_msg *diag_report(struct diag *d, enum diag_code code, struct span s, const char *fmt,
+			     ...) __attribute__((format(printf, 4, 5)));
 /* Refinements; each accepts a NULL message and ignores it. */
-void diag_primary(struct diag_msg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* text behind the carets */
-void diag_label(struct diag_msg *m, struct span s, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void diag_primary(struct diag_msg *m, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3))); /* text behind the carets */
+void diag_label(struct diag_msg *m, struct span s, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 void diag_note(struct diag_msg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void diag_help(struct diag_msg *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "did you mean X?" with the edit that would do it. */

@@ -3,7 +3,8 @@
  * negative errno; the innermost failing function says what it did to what, callers may wrap.
  *
  *   if (fd < 0)
- *           return err_set(e, errno, "open %s", path);       // "open /x: No such file or directory"
+ *           return err_set(e, errno, "open %s", path);       // "open /x: No such file or
+ * directory"
  *   ...
  *   if ((r = f(…, e)) < 0)
  *           return err_wrap(e, "attach %s", name);           // "attach …: open /x: No such …"
@@ -13,9 +14,9 @@
 #define AWL_BASE_ERR_H
 
 struct err {
-	int code;        /* positive errno, 0 when there is no error */
-	char what[512];  /* action, object and cause */
-	char hint[256];  /* what to do about it, or "" */
+	int code;       /* positive errno, 0 when there is no error */
+	char what[512]; /* action, object and cause */
+	char hint[256]; /* what to do about it, or "" */
 };
 
 /* All return -code (negative), so that they can be returned directly. `e` may be NULL. */

@@ -20,7 +20,8 @@ extern const struct builtin builtins_agg[], builtins_hist[], builtins_print[], b
 extern const struct builtin builtins_ctl[], builtins_proc[], builtins_time[], builtins_string[];
 extern const struct builtin builtins_buf[], builtins_stack[], builtins_sym[], builtins_net[];
 extern const struct builtin builtins_meta[], builtins_errno[], builtins_task[], builtins_match[];
-extern const struct builtin builtins_reach[], builtins_report[], builtins_tseries[], builtins_getopt[];
+extern const struct builtin builtins_reach[], builtins_report[], builtins_tseries[],
+	builtins_getopt[];
 
 /* Every family ends with it. */
 #define BUILTIN_END          \

@@ -36,8 +36,8 @@ static void check_zero(struct sema *s, struct expr *e)
 	sema_event(s, e, &kind_zero, NULL, 0);
 }
 
-/* True when the same probe prints the map before: what is removed is then what was printed, and what
- * came in between is kept for the next time. */
+/* True when the same probe prints the map before: what is removed is then what was printed, and
+ * what came in between is kept for the next time. */
 static bool follows_print(struct gen *g, const struct event_def *def)
 {
 	const struct plan *p = gen_plan(g);
@@ -47,8 +47,7 @@ static bool follows_print(struct gen *g, const struct event_def *def)
 		const struct event_def *d = p->events[i];
 
 		if (d->map == def->map && strcmp(d->kind->name, "map") == 0 &&
-		    d->span.file == in.file && d->span.off >= in.off &&
-		    d->span.off < def->span.off)
+		    d->span.file == in.file && d->span.off >= in.off && d->span.off < def->span.off)
 			return true;
 	}
 	return false;
@@ -236,7 +235,8 @@ const struct builtin builtins_mapctl[] = {
 		.name = "delete",
 		.proto = "bool delete(map @m, key) | delete(@m[key]) | delete(@scalar)",
 		.doc = "Removes one entry; true when it was there.\n\n"
-		       "    tracepoint:sched:sched_process_fork { @start[args.child_pid] = nsecs; }\n"
+		       "    tracepoint:sched:sched_process_fork { @start[args.child_pid] = nsecs; "
+		       "}\n"
 		       "    tracepoint:sched:sched_process_exit { delete(@start, args.pid); }\n",
 		.examples = EXAMPLES("begin { @start[tid] = nsecs; delete(@start, tid); exit(); }",
 				     "begin { @[1, comm] = 1; delete(@[1, comm]); exit(); }",
@@ -272,9 +272,10 @@ const struct builtin builtins_mapctl[] = {
 		       "    tracepoint:syscalls:sys_exit_read {\n"
 		       "        if (find(@start, tid, $t)) { @ns = hist(nsecs - $t); }\n"
 		       "    }\n",
-		.examples = EXAMPLES("begin { @[1] = 5; if (find(@, 1, $x)) { print($x); } exit(); }",
-				     "begin { @[1, comm] = comm; if (find(@, (1, comm), $x)) { "
-				     "print($x); } exit(); }"),
+		.examples = EXAMPLES(
+			"begin { @[1] = 5; if (find(@, 1, $x)) { print($x); } exit(); }",
+			"begin { @[1, comm] = comm; if (find(@, (1, comm), $x)) { "
+			"print($x); } exit(); }"),
 		.flags = BI_EFFECT | BI_MAP_ARG | BI_OUT_ARG,
 		.min_args = 3,
 		.max_args = 3,

@@ -281,7 +281,8 @@ const struct builtin builtins_meta[] = {
 		.name = "is_err",
 		.proto = "bool is_err(void *p)",
 		.doc = "Tells whether a kernel function gave an error in place of a pointer.\n\n"
-		       "    fexit:do_filp_open { if (is_err(retval)) { @[strerror(-(int64)retval)] = "
+		       "    fexit:do_filp_open { if (is_err(retval)) { @[strerror(-(int64)retval)] "
+		       "= "
 		       "count(); } }\n",
 		.examples = EXAMPLES("begin { print(is_err(0)); exit(); }"),
 		.min_args = 1,
@@ -295,7 +296,8 @@ const struct builtin builtins_meta[] = {
 		.doc = "Tells whether the kernel has a function of that name in its BTF; a "
 		       "constant.\n\n"
 		       "    begin { print(kfunc_exist(\"bpf_task_from_pid\")); exit(); }\n",
-		.examples = EXAMPLES("begin { print(kfunc_exist(\"bpf_task_from_pid\")); exit(); }"),
+		.examples = EXAMPLES(
+			"begin { print(kfunc_exist(\"bpf_task_from_pid\")); exit(); }"),
 		.flags = BI_CONST,
 		.min_args = 1,
 		.max_args = 1,
@@ -308,8 +310,8 @@ const struct builtin builtins_meta[] = {
 		       "constant.\n\n"
 		       "    interval:s:1 { if (kfunc_allowed(\"bpf_task_from_pid\")) { "
 		       "print(comm(1)); } exit(); }\n",
-		.examples =
-			EXAMPLES("begin { print(kfunc_allowed(\"bpf_task_from_pid\")); exit(); }"),
+		.examples = EXAMPLES(
+			"begin { print(kfunc_allowed(\"bpf_task_from_pid\")); exit(); }"),
 		.flags = BI_CONST,
 		.min_args = 1,
 		.max_args = 1,

@@ -202,8 +202,7 @@ static void opt_by(struct sema *s, const struct record_field *f, const struct ma
 	o->by = PRINT_BY_KEY;
 	o->part = part;
 	if (!is_word(part ? v->index.e : v, "key")) {
-		diag_help(sema_report(s, E_ARG_TYPE, v->span,
-				      "print(by=…) takes what to sort by"),
+		diag_help(sema_report(s, E_ARG_TYPE, v->span, "print(by=…) takes what to sort by"),
 			  "value, key, or one part of the key: key[0]");
 		return;
 	}
@@ -313,8 +312,8 @@ static void check_print(struct sema *s, struct expr *e)
 	if (!builtin_known(e, 0))
 		return;
 	if (builtin_nargs(e) > 1 || call_named(e))
-		diag_help(sema_report(s, E_ARG_COUNT, call_named(e) ? call_named(e)->span
-								    : builtin_arg(e, 1)->span,
+		diag_help(sema_report(s, E_ARG_COUNT,
+				      call_named(e) ? call_named(e)->span : builtin_arg(e, 1)->span,
 				      "print() takes entries and divisor only with a map"),
 			  "write print(@map, top, div)");
 	t = a->type;
@@ -498,7 +497,8 @@ const struct builtin builtins_print[] = {
 	},
 	{
 		.name = "print",
-		.proto = "void print(any value) | print(map @m [, int top [, int div]] [, option=…])",
+		.proto = "void print(any value) | print(map @m [, int top [, int div]] [, "
+			 "option=…])",
 		.doc = "Prints a map or a value.\n\n"
 		       "A map is printed when the event is handled, sorted; `top` keeps the "
 		       "largest entries (0: all) and\n"
@@ -516,12 +516,13 @@ const struct builtin builtins_print[] = {
 		       "    interval:s:1 { print(@reads, 10); clear(@reads); }\n"
 		       "    interval:s:9 { print(@reads, top=10, desc=true); exit(); }\n"
 		       "    begin { print((pid, comm)); }\n",
-		.examples = EXAMPLES("begin { @[pid] = count(); print(@, 5, 2); exit(); }",
-				     "begin { print((pid, comm)); print(\"text\"); exit(); }",
-				     "begin { @x[1] = 2; print(@x[1]); exit(); }",
-				     "begin { @x[1, 2] = 2; print(@x, top=5, by=key[1], desc=true); "
-				     "exit(); }",
-				     "begin { @ = hist(5); print(@, percentiles=(50, 99)); exit(); }"),
+		.examples = EXAMPLES(
+			"begin { @[pid] = count(); print(@, 5, 2); exit(); }",
+			"begin { print((pid, comm)); print(\"text\"); exit(); }",
+			"begin { @x[1] = 2; print(@x[1]); exit(); }",
+			"begin { @x[1, 2] = 2; print(@x, top=5, by=key[1], desc=true); "
+			"exit(); }",
+			"begin { @ = hist(5); print(@, percentiles=(50, 99)); exit(); }"),
 		.flags = BI_STMT | BI_EFFECT | BI_MAP_ARG | BI_NAMED,
 		.min_args = 1,
 		.max_args = 3,

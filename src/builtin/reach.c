@@ -178,7 +178,8 @@ static void check_percpu_kaddr(struct sema *s, struct expr *e)
 				      "are not to be had"),
 			  "they are in /proc/kallsyms of kernels with CONFIG_KALLSYMS_ALL, and for "
 			  "root");
-	else if (!kernel_kaddr(sema_kernel(s), arena_strndup(sema_arena(s), name.p, name.n), &p->addr))
+	else if (!kernel_kaddr(sema_kernel(s), arena_strndup(sema_arena(s), name.p, name.n),
+			       &p->addr))
 		diag_help(sema_report(s, E_NAME, builtin_arg(e, 0)->span,
 				      "the kernel has no symbol %.*s", STR_ARG(name)),
 			  "per-CPU variables are those of `grep %.*s /proc/kallsyms`",

@@ -30,10 +30,10 @@ struct cli {
 	const char *output;
 	enum awl_buffering buffering;
 	unsigned dump;
-	const char **features; /* of --no-feature, NULL-terminated */
+	const char **features;                 /* of --no-feature, NULL-terminated */
 	const char **include_dirs, **includes; /* -I, --include; NULL-terminated, or NULL */
-	const char **params;   /* behind the script, NULL-terminated */
-	const char *doc;       /* `awl doc NAME` */
+	const char **params;                   /* behind the script, NULL-terminated */
+	const char *doc;                       /* `awl doc NAME` */
 	bool is_doc, is_doctor;
 };
 

@@ -139,8 +139,8 @@ static void add_maps(struct assembly *a)
 						  : NO_MAP;
 }
 
-/* Aggregations that are sums of 64-bit words, in maps that keep their keys and that no program looks
- * at, are cleared by remembering what they were: see runtime/baseline.c. */
+/* Aggregations that are sums of 64-bit words, in maps that keep their keys and that no program
+ * looks at, are cleared by remembering what they were: see runtime/baseline.c. */
 static void choose_clearing(struct assembly *a)
 {
 	for (size_t i = 0; i < a->plan->nmaps; i++) {

@@ -4,9 +4,10 @@
 
 #include "compile/compile.h"
 
-/* Generates and emits every probe of the plan and describes the maps. NULL after reported errors. */
-struct program *assemble(const struct compile_in *in, struct arena *a, struct diag *d, struct types *ts,
-			 struct plan *plan);
+/* Generates and emits every probe of the plan and describes the maps. NULL after reported errors.
+ */
+struct program *assemble(const struct compile_in *in, struct arena *a, struct diag *d,
+			 struct types *ts, struct plan *plan);
 /* -d types: maps, variables' types and probes as text. */
 void plan_dump(const struct plan *plan, struct arena *a, struct buf *out);
 

@@ -13,22 +13,25 @@ struct setting {
 
 struct compile_in {
 	struct kernel *kernel;
-	const char *name;            /* of the script: "opensnoop.bt", "stdin", "-e" */
+	const char *name; /* of the script: "opensnoop.bt", "stdin", "-e" */
 	struct str text;
 	struct params params;
-	const char *const *include_dirs, *const *includes; /* -I, --include: NULL-terminated, or NULL */
+	const char *const *include_dirs,
+		*const *includes; /* -I, --include: NULL-terminated, or NULL */
 	int pid, child;
 	bool unsafe;
-	unsigned dump;               /* enum dump_stage */
+	unsigned dump; /* enum dump_stage */
 	struct buf *dump_to;
-	const regex_t *filter;       /* of full probe names; NULL: all */
-	bool format_only;            /* --fmt: parse and format into dump_to */
-	const struct setting *settings; size_t nsettings; /* config from the command line */
+	const regex_t *filter; /* of full probe names; NULL: all */
+	bool format_only;      /* --fmt: parse and format into dump_to */
+	const struct setting *settings;
+	size_t nsettings; /* config from the command line */
 };
 
-/* Compiles. The diag (owned by the program, or returned alone in *diag after errors) has all messages.
- * NULL when there were errors; then *arena holds the diag and is freed by the caller. */
-struct program *compile_script(const struct compile_in *in, struct diag **diag, struct arena **arena);
+/* Compiles. The diag (owned by the program, or returned alone in *diag after errors) has all
+ * messages. NULL when there were errors; then *arena holds the diag and is freed by the caller. */
+struct program *compile_script(const struct compile_in *in, struct diag **diag,
+			       struct arena **arena);
 void program_free(struct program *p);
 
 #endif

@@ -1,5 +1,5 @@
-/* The compiled program: everything the runtime needs, nothing of the compiler. It owns an arena with all
- * that it points to, except rows of builtins and providers (static data). */
+/* The compiled program: everything the runtime needs, nothing of the compiler. It owns an arena
+ * with all that it points to, except rows of builtins and providers (static data). */
 #ifndef AWL_COMPILE_PROGRAM_H
 #define AWL_COMPILE_PROGRAM_H
 
@@ -9,24 +9,24 @@
 #include "sema/provider.h"
 
 struct program_map {
-	const char *name;            /* "@start", "" of the anonymous map is "@"; internal ones ".ring" … */
-	bool user;                   /* a map of the script: printed at the end */
+	const char *name; /* "@start", "" of the anonymous map is "@"; internal ones ".ring" … */
+	bool user;        /* a map of the script: printed at the end */
 	bool mmapable;
 	struct map_spec spec;
-	const struct type *key;      /* NULL: no key (scalar) */
+	const struct type *key; /* NULL: no key (scalar) */
 	uint32_t nkeys;
 	const struct type *value;
-	bool scalar;                 /* one value behind key 0 (u32) */
-	bool percpu;                 /* values are one slot for each possible CPU, each rounded up to 8 bytes */
-	uint32_t set_off;            /* scalar without aggregation: u64 in the value, not 0 once assigned */
-	uint32_t lost_off;           /* globals: u64 of insertions that found the map full; user maps */
-	bool subtract;               /* clear() and zero() may be done by subtraction: nothing but printing
-	                              * looks at it, and its slots are sums */
+	bool scalar; /* one value behind key 0 (u32) */
+	bool percpu; /* values are one slot for each possible CPU, each rounded up to 8 bytes */
+	uint32_t set_off;  /* scalar without aggregation: u64 in the value, not 0 once assigned */
+	uint32_t lost_off; /* globals: u64 of insertions that found the map full; user maps */
+	bool subtract;     /* clear() and zero() may be done by subtraction: nothing but printing
+			    * looks at it, and its slots are sums */
 };
 
 struct program_prog {
-	const char *name;            /* for the kernel: 15 characters */
-	const char *title;           /* as in the script, for messages */
+	const char *name;  /* for the kernel: 15 characters */
+	const char *title; /* as in the script, for messages */
 	const struct provider *prov;
 	struct attach_target *targets;
 	size_t ntargets;
@@ -37,19 +37,25 @@ struct program_prog {
 
 struct program {
 	struct arena *arena;
-	struct diag *diag;           /* sources, for the places of rejections and messages */
+	struct diag *diag; /* sources, for the places of rejections and messages */
 	struct config config;
 	struct types *types;
-	struct program_map *maps; size_t nmaps;
+	struct program_map *maps;
+	size_t nmaps;
 	uint32_t ring, globals, scratch, stacks; /* indices into maps, or NO_MAP */
-	struct program_prog *progs; size_t nprogs;
-	struct event_def **events; size_t nevents;
-	const char **target_names; size_t ntargets;  /* by id: the value of `probe` */
-	const char **strings; size_t nstrings;
-	uint32_t lost_off;           /* globals: u64[LOST_COUNT] */
-	uint32_t exit_off;           /* globals: u64, not 0 once exit() has run: programs stop at their start */
-	uint32_t start_off;          /* globals: u64 boot time of the start, for `elapsed` */
-	bool only_once;              /* only begin/end/iter probes: leave when they are done */
+	struct program_prog *progs;
+	size_t nprogs;
+	struct event_def **events;
+	size_t nevents;
+	const char **target_names;
+	size_t ntargets; /* by id: the value of `probe` */
+	const char **strings;
+	size_t nstrings;
+	uint32_t lost_off;  /* globals: u64[LOST_COUNT] */
+	uint32_t exit_off;  /* globals: u64, not 0 once exit() has run: programs stop at their start
+			     */
+	uint32_t start_off; /* globals: u64 boot time of the start, for `elapsed` */
+	bool only_once;     /* only begin/end/iter probes: leave when they are done */
 };
 
 #endif

@@ -190,7 +190,8 @@ void ir_may_goto(struct ir *b, struct ir_block *out, struct ir_block *next);
 struct ir_isa {
 	unsigned cpu; /* 3 or 4 (4: sdiv, movsx, ldsx, bswap, gotol) */
 	bool may_goto;
-	bool plain_atomics; /* the only atomic operation is an add that does not tell what was there */
+	bool plain_atomics; /* the only atomic operation is an add that does not tell what was there
+			     */
 	uint64_t random_ra; /* not 0: registers are chosen at random from this seed (tests) */
 };
 

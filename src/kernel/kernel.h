@@ -14,12 +14,13 @@
 struct btf; /* libbpf */
 struct kernel;
 
-struct kernel_paths { /* NULL: the running kernel's */
-	const char *btf;          /* file with raw BTF */
-	const char *tracefs;      /* directory with events/ */
-	const char *kallsyms;     /* file */
-	const char *features;     /* file with one feature name a line that is there; the others are not */
-	const char *functions;    /* file in the form of available_filter_functions */
+struct kernel_paths {         /* NULL: the running kernel's */
+	const char *btf;      /* file with raw BTF */
+	const char *tracefs;  /* directory with events/ */
+	const char *kallsyms; /* file */
+	const char
+		*features; /* file with one feature name a line that is there; the others are not */
+	const char *functions; /* file in the form of available_filter_functions */
 };
 
 struct kernel *kernel_new(const struct kernel_paths *paths);
@@ -35,9 +36,9 @@ enum feature {
 	FEATURE_COUNT
 };
 
-bool kernel_has(struct kernel *k, enum feature f); /* tries once, then remembers */
-const char *feature_name(enum feature f);          /* "UPROBE_MULTI" */
-const char *feature_text(enum feature f);          /* "uprobe multi links" */
+bool kernel_has(struct kernel *k, enum feature f);             /* tries once, then remembers */
+const char *feature_name(enum feature f);                      /* "UPROBE_MULTI" */
+const char *feature_text(enum feature f);                      /* "uprobe multi links" */
 void kernel_force(struct kernel *k, enum feature f, bool has); /* --no-feature */
 
 /* ---- BTF (libbpf) -------------------------------------------------------------------------- */
@@ -48,8 +49,8 @@ struct btf *kernel_btf(struct kernel *k, struct err *e);
 uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned btf_kind);
 /* The enum that has an enumerator of this name, and its value; 0 when there is none. */
 uint32_t kernel_btf_enumerator(struct kernel *k, struct str name, uint64_t *value);
-/* Types of a kind (BTF_KIND_STRUCT, _UNION, _ENUM) whose names match, sorted: fn gets "struct NAME" or, with
- * `whole`, the definition in C. */
+/* Types of a kind (BTF_KIND_STRUCT, _UNION, _ENUM) whose names match, sorted: fn gets "struct NAME"
+ * or, with `whole`, the definition in C. */
 int kernel_btf_types(struct kernel *k, unsigned btf_kind, struct str pattern, bool whole,
 		     int (*fn)(void *arg, const char *text), void *arg, struct err *e);
 
@@ -63,12 +64,12 @@ enum tp_loc { TP_PLAIN, TP_DATA_LOC, TP_REL_LOC };
 
 struct tp_field {
 	const char *name;
-	const char *ctype;       /* as written, without the name: "const char *", "char[16]" */
-	uint32_t offset, size;   /* bytes in the record */
-	uint32_t count;          /* of an array, otherwise 0 */
+	const char *ctype;     /* as written, without the name: "const char *", "char[16]" */
+	uint32_t offset, size; /* bytes in the record */
+	uint32_t count;        /* of an array, otherwise 0 */
 	bool is_signed;
-	bool is_common;          /* common_type … */
-	enum tp_loc loc;         /* __data_loc / __rel_loc: the field is u32 (len << 16 | offset) */
+	bool is_common;  /* common_type … */
+	enum tp_loc loc; /* __data_loc / __rel_loc: the field is u32 (len << 16 | offset) */
 };
 
 struct tp_format {
@@ -83,17 +84,19 @@ int kernel_tp_format(struct kernel *k, struct arena *a, const char *category, co
 /* Parses the text of a format file; -EBADMSG when it is malformed. Sets id and fields only. */
 int tp_format_parse(struct arena *a, struct str text, struct tp_format *out, struct err *e);
 /* Calls fn for each event, sorted by category and name, until it returns non-zero. */
-int kernel_tp_each(struct kernel *k, int (*fn)(void *arg, const char *category, const char *name), void *arg,
-		   struct err *e);
+int kernel_tp_each(struct kernel *k, int (*fn)(void *arg, const char *category, const char *name),
+		   void *arg, struct err *e);
 bool kernel_tp_exists(struct kernel *k, const char *category, const char *name);
 /* Raw tracepoints, from BTF's btf_trace_* typedefs, sorted. */
-int kernel_rawtp_each(struct kernel *k, int (*fn)(void *arg, const char *name), void *arg, struct err *e);
+int kernel_rawtp_each(struct kernel *k, int (*fn)(void *arg, const char *name), void *arg,
+		      struct err *e);
 /* BTF iterators: "task" from bpf_iter_task functions, sorted. */
-int kernel_iter_each(struct kernel *k, int (*fn)(void *arg, const char *name), void *arg, struct err *e);
-/* Functions that kprobes may be put on: available_filter_functions where readable, else kallsyms text
- * symbols. `module` is NULL for the kernel itself. */
-int kernel_func_each(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name), void *arg,
+int kernel_iter_each(struct kernel *k, int (*fn)(void *arg, const char *name), void *arg,
 		     struct err *e);
+/* Functions that kprobes may be put on: available_filter_functions where readable, else kallsyms
+ * text symbols. `module` is NULL for the kernel itself. */
+int kernel_func_each(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name),
+		     void *arg, struct err *e);
 
 /* System call names of this architecture, for syscalls:* events: number or -1; NULL. */
 int kernel_syscall_nr(const char *name);
@@ -101,9 +104,10 @@ const char *kernel_syscall_name(int nr);
 
 /* ---- symbols ------------------------------------------------------------------------------- */
 
-/* Nearest symbol at or below `addr`; "" module means vmlinux. False when there is none (or addresses
- * are hidden). Strings belong to `k`. */
-bool kernel_ksym(struct kernel *k, uint64_t addr, const char **name, const char **module, uint64_t *offset);
+/* Nearest symbol at or below `addr`; "" module means vmlinux. False when there is none (or
+ * addresses are hidden). Strings belong to `k`. */
+bool kernel_ksym(struct kernel *k, uint64_t addr, const char **name, const char **module,
+		 uint64_t *offset);
 bool kernel_kaddr(struct kernel *k, const char *name, uint64_t *addr);
 
 /* ---- bpf(2) -------------------------------------------------------------------------------- */
@@ -116,13 +120,14 @@ struct map_spec {
 	uint32_t key_size, value_size, max_entries, flags;
 };
 int bpf_map_make(const struct map_spec *spec, struct err *e);
-int bpf_map_get(int fd, const void *key, void *value);              /* 0 or -errno */
+int bpf_map_get(int fd, const void *key, void *value); /* 0 or -errno */
 int bpf_map_set(int fd, const void *key, const void *value, uint64_t flags);
 int bpf_map_del(int fd, const void *key);
 int bpf_map_take(int fd, const void *key, void *value); /* reads and deletes at once */
-int bpf_map_next(int fd, const void *key, void *next);              /* key may be NULL; -ENOENT at the end */
+int bpf_map_next(int fd, const void *key, void *next);  /* key may be NULL; -ENOENT at the end */
 /* Reads a batch; -ENOENT with *count > 0 at the end. `remove`: looks up and deletes. */
-int bpf_map_batch(int fd, void *in, void *out, void *keys, void *values, uint32_t *count, bool remove);
+int bpf_map_batch(int fd, void *in, void *out, void *keys, void *values, uint32_t *count,
+		  bool remove);
 
 struct prog_load {
 	const char *name;
@@ -132,58 +137,68 @@ struct prog_load {
 	const struct bpf_insn *insns;
 	uint32_t ninsns;
 	const char *license;
-	int btf_fd;                          /* 0: none */
-	const struct bpf_func_info *func_info; uint32_t nfunc_info;
-	const struct bpf_line_info *line_info; uint32_t nline_info;
-	uint32_t flags;                      /* BPF_F_SLEEPABLE … */
-	char *log; uint32_t log_size, log_level;
+	int btf_fd; /* 0: none */
+	const struct bpf_func_info *func_info;
+	uint32_t nfunc_info;
+	const struct bpf_line_info *line_info;
+	uint32_t nline_info;
+	uint32_t flags; /* BPF_F_SLEEPABLE … */
+	char *log;
+	uint32_t log_size, log_level;
 };
-int bpf_prog_load_raw(const struct prog_load *p);                    /* fd or -errno */
-int bpf_link_make(int prog_fd, int target_fd, uint32_t attach_type, uint64_t cookie, struct err *e); /* perf event or iterator */
-int bpf_raw_tp_open(const char *name, int prog_fd, uint64_t cookie, struct err *e); /* name NULL: BTF-typed */
+int bpf_prog_load_raw(const struct prog_load *p); /* fd or -errno */
+int bpf_link_make(int prog_fd, int target_fd, uint32_t attach_type, uint64_t cookie,
+		  struct err *e); /* perf event or iterator */
+int bpf_raw_tp_open(const char *name, int prog_fd, uint64_t cookie,
+		    struct err *e); /* name NULL: BTF-typed */
 
 struct uprobe_multi {
-	const char *path; /* opened by the kernel */
+	const char *path;                                    /* opened by the kernel */
 	const uint64_t *offsets, *ref_ctr_offsets, *cookies; /* the last two may be NULL */
 	uint32_t count;
 	bool is_return, session;
-	int pid;          /* 0: all */
+	int pid; /* 0: all */
 };
 int bpf_uprobe_multi_open(int prog_fd, const struct uprobe_multi *u, struct err *e);
 
 struct kprobe_multi {
-	const char *const *names; const uint64_t *addrs; const uint64_t *cookies;
+	const char *const *names;
+	const uint64_t *addrs;
+	const uint64_t *cookies;
 	uint32_t count;
 	bool is_return, session;
 };
 int bpf_kprobe_multi_open(int prog_fd, const struct kprobe_multi *u, struct err *e);
 int bpf_iter_open(int link_fd, struct err *e);
-int bpf_test_run(int prog_fd, const void *ctx, uint32_t ctx_size, int32_t *retval, struct err *e); /* raw_tp programs, on this CPU */
+int bpf_test_run(int prog_fd, const void *ctx, uint32_t ctx_size, int32_t *retval,
+		 struct err *e); /* raw_tp programs, on this CPU */
 int bpf_load_btf(const void *data, uint32_t size, char *log, uint32_t log_size);
 
 /* ---- perf events --------------------------------------------------------------------------- */
 
-int perf_open(struct perf_event_attr *attr, int pid, int cpu, struct err *e); /* close-on-exec; fd or -errno */
-int perf_attach(int event_fd, int prog_fd, uint64_t cookie, struct err *e); /* a link when there are, else ioctl: link fd or 0 */
+int perf_open(struct perf_event_attr *attr, int pid, int cpu,
+	      struct err *e); /* close-on-exec; fd or -errno */
+int perf_attach(int event_fd, int prog_fd, uint64_t cookie,
+		struct err *e); /* a link when there are, else ioctl: link fd or 0 */
 int perf_pmu_type(const char *pmu, struct err *e); /* /sys/bus/event_source/devices/PMU/type */
 int perf_uprobe_retprobe_bit(void);
 int perf_kprobe_retprobe_bit(void);
 
 /* ---- processors, processes, users, cgroups -------------------------------------------------- */
 
-int cpu_possible(void);                           /* number of possible CPUs */
-int cpu_online(int *cpus, int max);               /* fills ids; returns how many */
-uint64_t clock_offset_boot(void);                 /* CLOCK_REALTIME - CLOCK_BOOTTIME, ns */
+int cpu_possible(void);             /* number of possible CPUs */
+int cpu_online(int *cpus, int max); /* fills ids; returns how many */
+uint64_t clock_offset_boot(void);   /* CLOCK_REALTIME - CLOCK_BOOTTIME, ns */
 bool proc_alive(int pid);
 int proc_ppid(int pid);
 bool proc_comm(int pid, char comm[16]);
-bool user_name(uint32_t uid, char *buf, size_t size);  /* /etc/passwd, cached */
+bool user_name(uint32_t uid, char *buf, size_t size); /* /etc/passwd, cached */
 /* Path of a cgroup v2 below its mount by id, "" for the root; false when unknown. */
 bool cgroup_path(struct kernel *k, uint64_t id, char *buf, size_t size);
 int cgroup_id(const char *path, uint64_t *id, struct err *e);
 
-/* Names the capabilities of `need` (CAP_BPF …) that this process lacks, comma separated in `missing`;
- * true when none is. CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON. */
+/* Names the capabilities of `need` (CAP_BPF …) that this process lacks, comma separated in
+ * `missing`; true when none is. CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON. */
 bool caps_check(const int *need, size_t n, char *missing, size_t size);
 
 #endif

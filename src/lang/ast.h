@@ -23,8 +23,8 @@ enum type_suffix_kind { SUFFIX_PTR, SUFFIX_ARRAY };
 
 struct type_suffix {
 	enum type_suffix_kind kind;
-	bool open;            /* `[]` */
-	uint64_t count;       /* of SUFFIX_ARRAY */
+	bool open;      /* `[]` */
+	uint64_t count; /* of SUFFIX_ARRAY */
 };
 
 enum type_tag { TAG_NONE, TAG_STRUCT, TAG_UNION, TAG_ENUM, TAG_TYPEOF };
@@ -33,7 +33,7 @@ struct type_name {
 	struct span span;
 	enum type_tag tag;
 	struct str name;
-	struct expr *of;            /* TAG_TYPEOF of an expression; NULL when of_type is set */
+	struct expr *of; /* TAG_TYPEOF of an expression; NULL when of_type is set */
 	struct type_name *of_type;
 	struct type_suffix *suffixes;
 	size_t nsuffixes;
@@ -42,17 +42,17 @@ struct type_name {
 /* ---- expressions -------------------------------------------------------------------------- */
 
 enum expr_kind {
-	EXPR_INT,      /* 42, 0x1f, 1e6, 100ms (nanoseconds) */
-	EXPR_STR,      /* "text", unescaped */
-	EXPR_BOOL,     /* true, false */
-	EXPR_VAR,      /* $x */
-	EXPR_PARAM,    /* $1, $2 … */
-	EXPR_NPARAMS,  /* $# */
-	EXPR_MAP,      /* @m, @m[a, b] */
-	EXPR_IDENT,    /* pid, args, arg0, AF_INET, a macro parameter */
-	EXPR_CALL,     /* f(a, b) */
-	EXPR_UNARY,    /* - ! ~ * & (& of $x or @m only) */
-	EXPR_INCDEC,   /* ++x x++ --x x-- */
+	EXPR_INT,     /* 42, 0x1f, 1e6, 100ms (nanoseconds) */
+	EXPR_STR,     /* "text", unescaped */
+	EXPR_BOOL,    /* true, false */
+	EXPR_VAR,     /* $x */
+	EXPR_PARAM,   /* $1, $2 … */
+	EXPR_NPARAMS, /* $# */
+	EXPR_MAP,     /* @m, @m[a, b] */
+	EXPR_IDENT,   /* pid, args, arg0, AF_INET, a macro parameter */
+	EXPR_CALL,    /* f(a, b) */
+	EXPR_UNARY,   /* - ! ~ * & (& of $x or @m only) */
+	EXPR_INCDEC,  /* ++x x++ --x x-- */
 	EXPR_BINARY,
 	EXPR_TERNARY,  /* c ? a : b ; c ?: b has a == NULL */
 	EXPR_FIELD,    /* e.name, e->name */
@@ -73,8 +73,24 @@ enum expr_kind {
 enum unary_op { UN_NEG, UN_NOT, UN_BNOT, UN_DEREF, UN_ADDR };
 
 enum binary_op { /* ORDER BINARY_OP: lang/ast.c has spellings and precedences in this order */
-	BIN_LOR, BIN_LAND, BIN_OR, BIN_XOR, BIN_AND, BIN_EQ, BIN_NE, BIN_LT, BIN_LE, BIN_GT, BIN_GE,
-	BIN_SHL, BIN_SHR, BIN_ADD, BIN_SUB, BIN_MUL, BIN_DIV, BIN_MOD
+		 BIN_LOR,
+		 BIN_LAND,
+		 BIN_OR,
+		 BIN_XOR,
+		 BIN_AND,
+		 BIN_EQ,
+		 BIN_NE,
+		 BIN_LT,
+		 BIN_LE,
+		 BIN_GT,
+		 BIN_GE,
+		 BIN_SHL,
+		 BIN_SHR,
+		 BIN_ADD,
+		 BIN_SUB,
+		 BIN_MUL,
+		 BIN_DIV,
+		 BIN_MOD
 };
 
 const char *binary_op_text(enum binary_op op); /* "+" */
@@ -93,102 +109,103 @@ struct expr {
 	struct span span;
 	const struct type *type; /* sema: */
 	void *sem;               /* sema: symbol, field, builtin … by kind; see sema/sema.h */
-	bool parens;             /* written in parentheses, which belong to the span (but of literals) */
-	uint16_t height;         /* levels of the tree from here down, bounded by the parser */
+	bool parens;     /* written in parentheses, which belong to the span (but of literals) */
+	uint16_t height; /* levels of the tree from here down, bounded by the parser */
 	/* sema: constant value when `folded` (integers, bools, enums, pointers) */
 	bool folded;
 	uint64_t value;
 	union {
-		struct {                     /* EXPR_INT; the value is in `value` and folded is true */
-			bool is_unsigned;    /* exceeds INT64_MAX */
-			bool duration;       /* written with a unit */
+		struct {                  /* EXPR_INT; the value is in `value` and folded is true */
+			bool is_unsigned; /* exceeds INT64_MAX */
+			bool duration;    /* written with a unit */
 		} num;
-		struct str str;              /* EXPR_STR */
-		struct {                     /* EXPR_VAR, EXPR_IDENT: name without `$` */
+		struct str str; /* EXPR_STR */
+		struct {        /* EXPR_VAR, EXPR_IDENT: name without `$` */
 			struct str name;
 		} ident;
-		unsigned param;              /* EXPR_PARAM: 1-based */
-		struct {                     /* EXPR_MAP: name without `@`, "" for the anonymous map */
+		unsigned param; /* EXPR_PARAM: 1-based */
+		struct {        /* EXPR_MAP: name without `@`, "" for the anonymous map */
 			struct str name;
-			struct expr **keys;  /* as written between the brackets; nkeys == 0: no brackets */
+			struct expr **
+				keys; /* as written between the brackets; nkeys == 0: no brackets */
 			size_t nkeys;
 		} map;
-		struct {                     /* EXPR_CALL */
+		struct { /* EXPR_CALL */
 			struct str name;
 			struct span name_span;
 			struct expr **args;
 			size_t nargs;
 		} call;
-		struct {                     /* EXPR_UNARY */
+		struct { /* EXPR_UNARY */
 			enum unary_op op;
 			struct expr *e;
 		} un;
-		struct {                     /* EXPR_INCDEC */
+		struct { /* EXPR_INCDEC */
 			bool prefix, dec;
-			struct expr *e;      /* EXPR_VAR or EXPR_MAP */
+			struct expr *e; /* EXPR_VAR or EXPR_MAP */
 		} incdec;
-		struct {                     /* EXPR_BINARY */
+		struct { /* EXPR_BINARY */
 			enum binary_op op;
 			struct span op_span;
 			struct expr *l, *r;
 		} bin;
-		struct {                     /* EXPR_TERNARY */
+		struct { /* EXPR_TERNARY */
 			struct expr *cond, *yes, *no;
 		} tern;
-		struct {                     /* EXPR_FIELD, EXPR_ELEM */
+		struct { /* EXPR_FIELD, EXPR_ELEM */
 			struct expr *e;
-			struct str name;     /* EXPR_FIELD */
+			struct str name; /* EXPR_FIELD */
 			struct span name_span;
-			unsigned elem;       /* EXPR_ELEM */
+			unsigned elem; /* EXPR_ELEM */
 			bool arrow;
 		} field;
-		struct {                     /* EXPR_INDEX */
+		struct { /* EXPR_INDEX */
 			struct expr *e, *index;
 		} index;
-		struct {                     /* EXPR_CAST */
+		struct { /* EXPR_CAST */
 			struct type_name *to;
 			struct expr *e;
 		} cast;
-		struct {                     /* EXPR_TUPLE */
+		struct { /* EXPR_TUPLE */
 			struct expr **items;
 			size_t n;
 		} tuple;
-		struct {                     /* EXPR_RECORD */
+		struct { /* EXPR_RECORD */
 			struct record_field *fields;
 			size_t n;
-			bool named;          /* no value: the named arguments of a call, its last */
+			bool named; /* no value: the named arguments of a call, its last */
 		} record;
-		struct {                     /* EXPR_SIZEOF, EXPR_OFFSETOF, EXPR_TYPEINFO, EXPR_TYPE */
+		struct { /* EXPR_SIZEOF, EXPR_OFFSETOF, EXPR_TYPEINFO, EXPR_TYPE */
 			struct type_name *of_type; /* one of the two is set */
 			struct expr *of;
-			struct str *path;    /* EXPR_OFFSETOF: member names */
+			struct str *path; /* EXPR_OFFSETOF: member names */
 			size_t npath;
 		} meta;
-		struct expr *sub;            /* EXPR_COMPTIME */
-		struct {                     /* EXPR_IF */
+		struct expr *sub; /* EXPR_COMPTIME */
+		struct {          /* EXPR_IF */
 			struct expr *cond;
 			struct block *yes;
-			struct expr *no;     /* NULL, EXPR_BLOCK or EXPR_IF */
+			struct expr *no; /* NULL, EXPR_BLOCK or EXPR_IF */
 		} cond;
-		struct block *block;         /* EXPR_BLOCK */
+		struct block *block; /* EXPR_BLOCK */
 	};
 };
 
 /* ---- statements --------------------------------------------------------------------------- */
 
 enum stmt_kind {
-	STMT_EXPR,     /* call, ++, an `if`, a block */
-	STMT_LET,      /* let $x [: type] [= e] */
-	STMT_ASSIGN,   /* lhs = e, lhs op= e; lhs is EXPR_VAR or EXPR_MAP */
-	STMT_DISCARD,  /* _ = e */
-	STMT_FOR_MAP,  /* for $kv : @m { } */
-	STMT_FOR_RANGE,/* for $i : a..b { } */
+	STMT_EXPR,      /* call, ++, an `if`, a block */
+	STMT_LET,       /* let $x [: type] [= e] */
+	STMT_ASSIGN,    /* lhs = e, lhs op= e; lhs is EXPR_VAR or EXPR_MAP */
+	STMT_DISCARD,   /* _ = e */
+	STMT_FOR_MAP,   /* for $kv : @m { } */
+	STMT_FOR_RANGE, /* for $i : a..b { } */
 	STMT_WHILE,
-	STMT_UNROLL,   /* unroll N { } or unroll(N) { } */
+	STMT_UNROLL, /* unroll N { } or unroll(N) { } */
 	STMT_BREAK,
 	STMT_CONTINUE,
-	STMT_RETURN,   /* return [e] */
-	STMT_IMPORT,   /* import "x"; inside a block */
+	STMT_RETURN, /* return [e] */
+	STMT_IMPORT, /* import "x"; inside a block */
 };
 
 struct stmt {
@@ -196,34 +213,34 @@ struct stmt {
 	struct span span;
 	void *sem; /* sema: */
 	union {
-		struct expr *expr;                       /* STMT_EXPR, STMT_DISCARD, STMT_RETURN (or NULL) */
-		struct {                                 /* STMT_LET */
+		struct expr *expr; /* STMT_EXPR, STMT_DISCARD, STMT_RETURN (or NULL) */
+		struct {           /* STMT_LET */
 			struct str name;
 			struct span name_span;
-			struct type_name *type;          /* or NULL */
-			struct expr *value;              /* or NULL */
-			void *var;                       /* sema: */
+			struct type_name *type; /* or NULL */
+			struct expr *value;     /* or NULL */
+			void *var;              /* sema: */
 		} let;
-		struct {                                 /* STMT_ASSIGN */
+		struct { /* STMT_ASSIGN */
 			struct expr *lhs, *value;
-			bool compound;                   /* op= */
+			bool compound; /* op= */
 			enum binary_op op;
 			struct span op_span;
 		} assign;
-		struct {                                 /* STMT_FOR_MAP, STMT_FOR_RANGE */
+		struct { /* STMT_FOR_MAP, STMT_FOR_RANGE */
 			struct str var;
 			struct span var_span;
-			struct expr *map;                /* EXPR_MAP without keys */
+			struct expr *map; /* EXPR_MAP without keys */
 			struct expr *from, *to;
 			struct block *body;
-			bool parens;                     /* for (…), for the formatter */
-			void *sym;                       /* sema: */
+			bool parens; /* for (…), for the formatter */
+			void *sym;   /* sema: */
 		} loop;
-		struct {                                 /* STMT_WHILE, STMT_UNROLL */
+		struct { /* STMT_WHILE, STMT_UNROLL */
 			struct expr *cond;
 			struct block *body;
 		} repeat;
-		struct str import;                       /* STMT_IMPORT */
+		struct str import; /* STMT_IMPORT */
 	};
 };
 
@@ -240,9 +257,9 @@ struct block {
  * `\` escapes resolved in the parts; `quoted` tells which parts had any. */
 struct attach_point {
 	struct span span;
-	struct str label;        /* `name=` in front, or empty */
-	struct str text;         /* all of it as written, without the label */
-	struct str *parts;       /* "uprobe", "/bin/bash", "readline" */
+	struct str label;  /* `name=` in front, or empty */
+	struct str text;   /* all of it as written, without the label */
+	struct str *parts; /* "uprobe", "/bin/bash", "readline" */
 	struct span *part_spans;
 	bool *quoted;
 	size_t nparts;
@@ -252,7 +269,7 @@ struct probe_decl {
 	struct span span;
 	struct attach_point *aps;
 	size_t naps;
-	struct expr *pred;       /* or NULL */
+	struct expr *pred; /* or NULL */
 	struct block *body;
 };
 
@@ -343,7 +360,8 @@ struct script {
 	VEC(struct fn_decl) fns;
 	VEC(struct probe_decl) probes;
 	VEC(struct comment) comments;
-	/* order of the items below config, for the formatter: index into one of the vectors above */
+	/* order of the items below config, for the formatter: index into one of the vectors above
+	 */
 	VEC(struct script_item) items;
 };
 

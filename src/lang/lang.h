@@ -24,7 +24,8 @@ void lang_format(const struct script *s, const struct diag *d, struct buf *out);
 
 /* The dump of the tree (-d ast): one node a line, indented, with types once sema has run
  * (`type_text` may be NULL). */
-void lang_dump(const struct script *s, const char *(*type_text)(struct arena *, const struct type *),
-	       struct arena *a, struct buf *out);
+void lang_dump(const struct script *s,
+	       const char *(*type_text)(struct arena *, const struct type *), struct arena *a,
+	       struct buf *out);
 
 #endif

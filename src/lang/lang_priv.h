@@ -1,7 +1,7 @@
 /* What the files of src/lang share; others include lang/lang.h only.
  *
- * The parser asks the lexer for one token at a time, because what a text means depends on the place:
- * attach points and C definitions are raw text, everything in braces is tokens.
+ * The parser asks the lexer for one token at a time, because what a text means depends on the
+ * place: attach points and C definitions are raw text, everything in braces is tokens.
  *
  *   text   … prev │ tok │ …
  *                 ▲     ▲
@@ -65,12 +65,12 @@ enum keyword {
 
 struct token {
 	enum token_kind kind;
-	enum keyword kw;    /* of T_IDENT */
+	enum keyword kw; /* of T_IDENT */
 	uint32_t off, len;
-	bool line_start;    /* the first of its line */
-	bool duration;      /* of T_INT */
-	uint64_t value;     /* of T_INT, T_PARAM */
-	struct str str;     /* name without sigil; contents of T_STRING */
+	bool line_start; /* the first of its line */
+	bool duration;   /* of T_INT */
+	uint64_t value;  /* of T_INT, T_PARAM */
+	struct str str;  /* name without sigil; contents of T_STRING */
 };
 
 struct parser {
@@ -79,16 +79,16 @@ struct parser {
 	struct script *script;
 	uint32_t file;
 	struct str text;
-	uint32_t pos;       /* where the next token is read */
-	uint32_t prev_end;  /* end of the token before `tok` */
+	uint32_t pos;      /* where the next token is read */
+	uint32_t prev_end; /* end of the token before `tok` */
 	struct token tok;
 	struct token fail_tok; /* `tok` when the failed state began */
 	bool failed;
-	bool unwind;        /* a block is not closed: all of them end here */
-	bool give_up;       /* nothing more is read */
-	bool in_pred;       /* `/` before `{` ends the expression */
+	bool unwind;  /* a block is not closed: all of them end here */
+	bool give_up; /* nothing more is read */
+	bool in_pred; /* `/` before `{` ends the expression */
 	unsigned depth;
-	unsigned tallest;   /* height of the tallest expression of the current block */
+	unsigned tallest; /* height of the tallest expression of the current block */
 	unsigned errors;
 	const struct macro_decl *macro; /* whose body is being read */
 };
@@ -107,8 +107,8 @@ bool is_ident_char(char c);
 struct span span_at(const struct parser *p, uint32_t from, uint32_t to);
 struct span tok_span(const struct parser *p);
 struct span span_since(const struct parser *p, uint32_t from); /* to the end of the last token */
-struct diag_msg *syntax_error(struct parser *p, enum diag_code code, struct span s,
-			      const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+struct diag_msg *syntax_error(struct parser *p, enum diag_code code, struct span s, const char *fmt,
+			      ...) __attribute__((format(printf, 4, 5)));
 void parse_fail(struct parser *p);
 void parse_resume(struct parser *p); /* ends the failed state at the token it began with */
 /* "expected `what`, found …" at the current token, and the failed state. */

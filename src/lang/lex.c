@@ -358,7 +358,8 @@ static void lex_string(struct parser *p)
 	p->pos = line_end(p, from);
 	m = syntax_error(p, E_STRING, span_at(p, from, p->pos), "string is not closed");
 	diag_primary(m, "no `\"` follows on this line");
-	/* Of a script's last line it swallowed what closes its blocks: that they are open says nothing. */
+	/* Of a script's last line it swallowed what closes its blocks: that they are open says
+	 * nothing. */
 	p->give_up |= p->pos + 1 >= p->text.n;
 	p->tok.kind = T_BAD;
 }

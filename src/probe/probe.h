@@ -32,10 +32,12 @@ bool probe_duration(struct str text, uint64_t unit, uint64_t *ns);
 /* nearest_try with a name that does not live long: it is copied when it is the best so far. */
 void probe_near(struct sema *s, struct nearest *near, const char *name);
 void probe_push(struct sema *s, struct attach_targets *out, struct attach_target t);
-/* Programs with several targets are told which of them fired by a cookie, where the kernel has cookies for
- * such links (`f`). Without, targets stay apart when the body asks for the probe's name … */
+/* Programs with several targets are told which of them fired by a cookie, where the kernel has
+ * cookies for such links (`f`). Without, targets stay apart when the body asks for the probe's name
+ * … */
 bool probe_needs_cookie(struct kernel *k, unsigned uses, enum feature f);
-bool probe_share_perf(struct kernel *k, unsigned uses, const struct attach_target *a, const struct attach_target *b);
+bool probe_share_perf(struct kernel *k, unsigned uses, const struct attach_target *a,
+		      const struct attach_target *b);
 /* … and are attached without one. */
 uint64_t probe_cookie(struct attach_env *env, const struct attach_target *t, enum feature f);
 /* No target matched: error, warning or silence as config.missing_probes says. The result is

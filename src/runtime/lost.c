@@ -56,7 +56,7 @@ static void report_maps(struct run *r)
 		if (n)
 			run_message(r, RUN_WARN,
 				    "Lost %" PRIu64 " update%s of %s: the map was full (%u keys); "
-						    "delete keys, or raise "
+				    "delete keys, or raise "
 				    "the setting max_map_keys",
 				    n, n == 1 ? "" : "s", m->name, m->spec.max_entries);
 	}

@@ -240,8 +240,7 @@ void map_rows_sort(struct types *ts, const struct program_map *m, struct map_row
 {
 	struct sort_ctx c = {.ts = ts, .m = m, .rows = rows, .o = o};
 
-	c.by_value = o && o->by != PRINT_USUAL ? o->by == PRINT_BY_VALUE
-					       : sorts_by_value(m->value);
+	c.by_value = o && o->by != PRINT_USUAL ? o->by == PRINT_BY_VALUE : sorts_by_value(m->value);
 
 	rows->order = must_realloc(rows->order, rows->n * sizeof(uint32_t));
 	for (size_t i = 0; i < rows->n; i++)

@@ -35,7 +35,7 @@ uint8_t *map_take(const struct program_map *m, int fd, const uint8_t *key);
 
 /* ---- baseline.c ----------------------------------------------------------------------------- */
 
-struct baseline { /* of one map; all zero: nothing was ever cleared */
+struct baseline {                /* of one map; all zero: nothing was ever cleared */
 	struct map_rows rows;    /* without an order */
 	uint8_t *keep;           /* shown also when nothing was added since */
 	uint32_t *slots, nslots; /* hash of the key to its index + 1 */
@@ -47,6 +47,7 @@ void baseline_release(struct baseline *b);
 void baseline_apply(const struct baseline *b, const struct program_map *m, struct map_rows *rows);
 bool baseline_keeps(const struct baseline *b);
 void baseline_printed(struct baseline *b, const struct map_rows *rows);
-int baseline_clear(struct baseline *b, const struct program_map *m, int fd, bool keep, bool printed);
+int baseline_clear(struct baseline *b, const struct program_map *m, int fd, bool keep,
+		   bool printed);
 
 #endif

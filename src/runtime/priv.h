@@ -14,7 +14,8 @@
  * the script asks for it, so the end of the process, however it comes, removes everything.
  *
  * Threads: all of this is one thread's, except closing links and reading iterators, which touch
- * descriptors only, and draining while begin and end programs run, when that thread waits. run_stop() and signal handlers set flags and write to `wake_fd`.
+ * descriptors only, and draining while begin and end programs run, when that thread waits.
+ * run_stop() and signal handlers set flags and write to `wake_fd`.
  */
 #ifndef AWL_RUNTIME_PRIV_H
 #define AWL_RUNTIME_PRIV_H
@@ -100,7 +101,7 @@ struct run {
 	size_t globals_size;
 	struct ring ring; /* size 0: none */
 	struct remember *remember;
-	struct fmt **formats; /* by event id, made at first use */
+	struct fmt **formats;       /* by event id, made at first use */
 	struct baseline *baselines; /* by map */
 	bool *cleared;              /* by map: clear() or zero() is called on it somewhere */
 	bool *zeroed;               /* by map: zero() was the last of the two */
@@ -183,11 +184,12 @@ struct remember *remember_new(const struct program *p);
 void remember_free(struct remember *m);
 void remember_start(struct run *r); /* before anything is attached */
 void remember_processes(struct run *r);
-int remember_fd(const struct run *r);   /* readable: remember_processes() has work; -1 */
+int remember_fd(const struct run *r); /* readable: remember_processes() has work; -1 */
 uint64_t remember_lost(const struct run *r);
 
 /* mapdump.c */
-void map_print(struct run *r, uint32_t map, const struct print_opts *o); /* NULL: all of it, as usual */
+void map_print(struct run *r, uint32_t map,
+	       const struct print_opts *o); /* NULL: all of it, as usual */
 void map_print_all(struct run *r);
 int map_clear(struct run *r, uint32_t map, bool keep_keys, bool printed);
 

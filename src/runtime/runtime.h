@@ -16,14 +16,14 @@ enum run_level { RUN_INFO, RUN_WARN, RUN_ERROR };
 
 struct run_opts {
 	struct kernel *kernel;
-	struct out *out;             /* script output */
-	int pid;                     /* -p: leave when it ends; 0 */
-	int child;                   /* of -c: resumed once attached, SIGTERM at the end; 0 */
-	int child_go;                /* descriptor: writing a byte lets the child exec; -1 */
-	bool quiet;                  /* -q: no "Attached N probes" */
+	struct out *out; /* script output */
+	int pid;         /* -p: leave when it ends; 0 */
+	int child;       /* of -c: resumed once attached, SIGTERM at the end; 0 */
+	int child_go;    /* descriptor: writing a byte lets the child exec; -1 */
+	bool quiet;      /* -q: no "Attached N probes" */
 	bool verbose;
-	bool dry_run;                /* stop after attaching */
-	bool handle_signals;         /* SIGINT, SIGTERM end the run; a second one ends the process */
+	bool dry_run;        /* stop after attaching */
+	bool handle_signals; /* SIGINT, SIGTERM end the run; a second one ends the process */
 	/* Messages of the environment: "Attached 1 probe", warnings, lost events. */
 	void (*message)(void *arg, enum run_level level, const char *text);
 	/* Delivered instead of printing when set (library users): rendered text of one record. */
@@ -34,16 +34,19 @@ struct run_opts {
 struct run *run_new(struct program *p, const struct run_opts *o);
 int run_load(struct run *r, struct err *e);
 int run_attach(struct run *r, struct err *e);
-/* Until exit(), a signal, the end of the traced process, or run_stop(). Returns the exit code, or -errno. */
+/* Until exit(), a signal, the end of the traced process, or run_stop(). Returns the exit code, or
+ * -errno. */
 int run_loop(struct run *r, struct err *e);
-int run_poll(struct run *r, int timeout_ms);   /* one turn, for library users: events handled, or -1 when done */
-void run_stop(struct run *r);                  /* async-signal-safe */
-int run_finish(struct run *r, struct err *e);  /* detach … print maps; exit code */
-void run_free(struct run *r);                  /* NULL is fine; detaches when needed */
+int run_poll(struct run *r,
+	     int timeout_ms); /* one turn, for library users: events handled, or -1 when done */
+void run_stop(struct run *r); /* async-signal-safe */
+int run_finish(struct run *r, struct err *e); /* detach … print maps; exit code */
+void run_free(struct run *r);                 /* NULL is fine; detaches when needed */
 
-/* Reads a map, merged over CPUs, sorted as print() sorts: visit(key text, value text, key bytes, value bytes). */
-typedef int (*run_map_fn)(void *arg, const char *key, const char *value, const void *kbytes, size_t klen,
-			  const void *vbytes, size_t vlen);
+/* Reads a map, merged over CPUs, sorted as print() sorts: visit(key text, value text, key bytes,
+ * value bytes). */
+typedef int (*run_map_fn)(void *arg, const char *key, const char *value, const void *kbytes,
+			  size_t klen, const void *vbytes, size_t vlen);
 int run_map_each(struct run *r, const char *name, run_map_fn fn, void *arg, struct err *e);
 uint64_t run_lost(struct run *r, enum lost cause);
 

@@ -10,14 +10,14 @@
 enum missing_probes { MISSING_ERROR, MISSING_WARN, MISSING_IGNORE };
 
 struct config {
-	uint64_t max_strlen;        /* 1024: capacity of str() without a length */
-	uint64_t max_map_keys;      /* 4096 */
-	uint64_t max_probes;        /* 1024 programs */
-	uint64_t max_bpf_progs;     /* 1024 */
-	uint64_t max_cat_bytes;     /* 10240 */
-	uint64_t on_stack_limit;    /* 32: objects above it go to scratch memory */
-	uint64_t perf_rb_pages;     /* 0: chosen by memory; pages of the ring buffer */
-	uint64_t log_size;          /* bytes of the verifier's log */
+	uint64_t max_strlen;     /* 1024: capacity of str() without a length */
+	uint64_t max_map_keys;   /* 4096 */
+	uint64_t max_probes;     /* 1024 programs */
+	uint64_t max_bpf_progs;  /* 1024 */
+	uint64_t max_cat_bytes;  /* 10240 */
+	uint64_t on_stack_limit; /* 32: objects above it go to scratch memory */
+	uint64_t perf_rb_pages;  /* 0: chosen by memory; pages of the ring buffer */
+	uint64_t log_size;       /* bytes of the verifier's log */
 	enum missing_probes missing_probes;
 	enum stack_mode stack_mode;
 	bool print_maps_on_exit;
@@ -29,12 +29,14 @@ struct config {
 };
 
 void config_init(struct config *c, struct arena *a);
-/* Applies a setting; `value` as text. False with `why` set to a static text when the name or the value
- * is wrong. Names are case-insensitive. */
-bool config_set(struct config *c, struct arena *a, struct str name, struct str value, const char **why);
+/* Applies a setting; `value` as text. False with `why` set to a static text when the name or the
+ * value is wrong. Names are case-insensitive. */
+bool config_set(struct config *c, struct arena *a, struct str name, struct str value,
+		const char **why);
 void config_from_env(struct config *c, struct arena *a, struct diag *d);
 /* Applies the script's config block, reporting bad settings. sema_run does it, followed by the
  * environment, unless it was done before. */
-void config_from_script(struct config *c, struct arena *a, struct diag *d, const struct script *script);
+void config_from_script(struct config *c, struct arena *a, struct diag *d,
+			const struct script *script);
 
 #endif

@@ -5,12 +5,14 @@
  *
  *      0        4
  *     +--------+-----------------------------------------------+
- *     | u32 id | fields at natural alignment, from offset 4 on |   the ring's own header has the length
+ *     | u32 id | fields at natural alignment, from offset 4 on |   the ring's own header has the
+ * length
  *     +--------+-----------------------------------------------+
  *
- * `id` indexes program.events. A control event (print, clear, exit …) that finds the ring full is not
- * lost: its counter in the globals (pending_off) is raised, and the runtime runs it when it has drained
- * the ring; control events therefore have no fields. Everything else that is lost is counted.
+ * `id` indexes program.events. A control event (print, clear, exit …) that finds the ring full is
+ * not lost: its counter in the globals (pending_off) is raised, and the runtime runs it when it has
+ * drained the ring; control events therefore have no fields. Everything else that is lost is
+ * counted.
  */
 #ifndef AWL_SEMA_EVENT_H
 #define AWL_SEMA_EVENT_H
@@ -33,20 +35,20 @@ struct event_field {
 };
 
 struct event_kind {
-	const char *name;    /* "printf": also the JSON record's type */
-	bool control;        /* never lost, no fields */
-	/* Carries out the event. `rec` is the whole record (`len` >= def->size), or NULL for a pending
-	 * control event. */
+	const char *name; /* "printf": also the JSON record's type */
+	bool control;     /* never lost, no fields */
+	/* Carries out the event. `rec` is the whole record (`len` >= def->size), or NULL for a
+	 * pending control event. */
 	void (*handle)(struct host *h, const struct event_def *def, const void *rec, size_t len);
-	bool clears;         /* clear() and zero() of def->map */
+	bool clears; /* clear() and zero() of def->map */
 };
 
 /* How print() shows a map. */
 struct print_opts {
-	int64_t top, div;            /* 0: all; 1: as it is */
+	int64_t top, div; /* 0: all; 1: as it is */
 	enum { PRINT_USUAL, PRINT_BY_VALUE, PRINT_BY_KEY } by;
-	bool desc;                   /* the greatest first */
-	bool part;                   /* by one member of the key, number `key` */
+	bool desc; /* the greatest first */
+	bool part; /* by one member of the key, number `key` */
 	uint32_t key;
 	uint8_t percentiles[8];
 	uint32_t npercentiles;
@@ -57,35 +59,37 @@ struct event_def {
 	const struct event_kind *kind;
 	struct event_field *fields;
 	uint32_t nfields;
-	uint32_t size;               /* of the record, multiple of 8 */
-	const char *text;            /* format string, time format, separator … or NULL */
-	const struct format *format; /* parsed `text` of printf-like events */
-	uint32_t map;                /* index of a program map, NO_MAP */
-	int64_t num[4];              /* literals: exit code … */
+	uint32_t size;                  /* of the record, multiple of 8 */
+	const char *text;               /* format string, time format, separator … or NULL */
+	const struct format *format;    /* parsed `text` of printf-like events */
+	uint32_t map;                   /* index of a program map, NO_MAP */
+	int64_t num[4];                 /* literals: exit code … */
 	const struct print_opts *print; /* of print(@m) */
-	uint32_t pending_off;        /* control: offset of a u64 in the globals */
-	struct span span;            /* of the statement */
+	uint32_t pending_off;           /* control: offset of a u64 in the globals */
+	struct span span;               /* of the statement */
 };
 
-/* ---- printf formats --------------------------------------------------------------------------- */
+/* ---- printf formats ---------------------------------------------------------------------------
+ */
 
 /* One conversion of a parsed format. */
 struct conv {
-	struct str literal;          /* text before it */
-	char spec;                   /* d i u o x X c p s r; 0: only the literal (end of format) */
-	char variant;                /* 'x' of %rx, 'h' of %rh, 'g' of %gr; otherwise 0 */
+	struct str literal; /* text before it */
+	char spec;          /* d i u o x X c p s r; 0: only the literal (end of format) */
+	char variant;       /* 'x' of %rx, 'h' of %rh, 'g' of %gr; otherwise 0 */
 	bool minus, plus, space, alt, zero;
-	int width, prec;             /* -1: none */
-	uint8_t bytes;               /* 0: full width of the argument; 1 (hh), 2 (h), 4, 8 (l, ll, j, z, t) */
+	int width, prec; /* -1: none */
+	uint8_t bytes;   /* 0: full width of the argument; 1 (hh), 2 (h), 4, 8 (l, ll, j, z, t) */
 };
 
 struct format {
 	struct conv *convs;
-	size_t n;                    /* with the last, which has spec 0 */
+	size_t n; /* with the last, which has spec 0 */
 	size_t nargs;
 };
 
-/* ---- services of the runtime for handlers, views and aggregations -------------------------------- */
+/* ---- services of the runtime for handlers, views and aggregations
+ * -------------------------------- */
 
 /* What rendering a value may need. */
 struct render {
@@ -93,11 +97,11 @@ struct render {
 	struct symbolizer *syms;
 	struct types *types;
 	const struct config *config;
-	struct arena *arena;         /* of the run; for small things only */
+	struct arena *arena; /* of the run; for small things only */
 	bool json;
 	const char *const *probe_names; /* by target id */
 	size_t nprobe_names;
-	const char *const *strings;  /* program.strings: formats of strftime … by index */
+	const char *const *strings; /* program.strings: formats of strftime … by index */
 	size_t nstrings;
 	/* Appends a stack's frames as text, from the 16-byte stack value. */
 	void (*stack)(struct render *r, const struct type *t, const void *value, struct buf *out);
@@ -114,45 +118,52 @@ struct host {
 	/* One record whose data is already JSON / whose text is complete. */
 	void (*emit_value)(struct host *h, const char *type, struct str json_or_text);
 	/* Expands def->format with the record's fields. */
-	void (*format)(struct host *h, const struct event_def *def, const void *rec, struct buf *out);
+	void (*format)(struct host *h, const struct event_def *def, const void *rec,
+		       struct buf *out);
 	void (*print_map)(struct host *h, uint32_t map, const struct print_opts *o);
 	/* `printed`: what goes is what was last printed of it, no more. */
 	void (*clear_map)(struct host *h, uint32_t map, bool printed);
 	void (*zero_map)(struct host *h, uint32_t map, bool printed);
 	void (*exit)(struct host *h, int code);
 	/* errorf/warnf: text with the place in the script. */
-	void (*message)(struct host *h, const struct event_def *def, const char *severity, struct str text);
+	void (*message)(struct host *h, const struct event_def *def, const char *severity,
+			struct str text);
 	void (*unwatch)(struct host *h, uint64_t addr);
 	uint64_t (*global)(struct host *h, uint32_t off); /* a u64 of the globals as it is now */
 	void *run;
 };
 
-/* ---- aggregations -------------------------------------------------------------------------------- */
+/* ---- aggregations
+ * -------------------------------------------------------------------------------- */
 
 /* count(), hist() …: what is stored for each key on each CPU, and how it is put together and shown.
- * Rows live in builtin/agg.c and builtin/hist.c. Slots start as zero bytes; zero bytes mean "nothing yet". */
-enum agg_fold {              /* how a program reads it, from slots of u64s */
-	AGG_FOLD_NONE,       /* it cannot */
-	AGG_FOLD_SUM,        /* { value } */
-	AGG_FOLD_MIN,        /* { rank, set }: see builtin/agg.c */
-	AGG_FOLD_MAX,
-	AGG_FOLD_AVG,        /* { total, count } */
+ * Rows live in builtin/agg.c and builtin/hist.c. Slots start as zero bytes; zero bytes mean
+ * "nothing yet". */
+enum agg_fold {                /* how a program reads it, from slots of u64s */
+		AGG_FOLD_NONE, /* it cannot */
+		AGG_FOLD_SUM,  /* { value } */
+		AGG_FOLD_MIN,  /* { rank, set }: see builtin/agg.c */
+		AGG_FOLD_MAX,
+		AGG_FOLD_AVG, /* { total, count } */
 };
 
 struct agg {
 	const char *name;
-	const char *type_name;       /* "count_t" */
-	const char *json_type;       /* "map", "hist", "stats" */
+	const char *type_name; /* "count_t" */
+	const char *json_type; /* "map", "hist", "stats" */
 	enum agg_fold fold;
-	bool additive;               /* slots are u64s that are only added to */
-	bool multi_line;             /* the text starts on a line of its own */
+	bool additive;   /* slots are u64s that are only added to */
+	bool multi_line; /* the text starts on a line of its own */
 	uint32_t (*size)(const int64_t p[3]);
 	void (*merge)(const struct type *t, void *into, const void *slot);
 	bool (*empty)(const struct type *t, const void *merged);
-	int (*compare)(const struct type *t, const void *a, const void *b); /* order of print, ascending */
+	int (*compare)(const struct type *t, const void *a,
+		       const void *b); /* order of print, ascending */
 	/* `div` divides what is shown (1: as it is). JSON appends the data's value. */
-	void (*text)(struct render *r, const struct type *t, const void *merged, int64_t div, struct buf *out);
-	void (*json)(struct render *r, const struct type *t, const void *merged, int64_t div, struct buf *out);
+	void (*text)(struct render *r, const struct type *t, const void *merged, int64_t div,
+		     struct buf *out);
+	void (*json)(struct render *r, const struct type *t, const void *merged, int64_t div,
+		     struct buf *out);
 	/* The number that `p` percent of the values do not exceed, as the buckets have it; false:
 	 * there is none, or it is beyond the last bound. NULL for what has no buckets. */
 	bool (*percentile)(const struct type *t, const void *merged, unsigned p, int64_t *out);
@@ -160,17 +171,18 @@ struct agg {
 	bool (*number)(const struct type *t, const void *merged, int64_t *out);
 };
 
-/* ---- losses ---------------------------------------------------------------------------------------- */
+/* ---- losses
+ * ---------------------------------------------------------------------------------------- */
 
 /* Why something that happened is not in the output. Counters are u64 in the globals at
  * program.lost_off + 8 * cause; maps have one each besides (program_map.lost_off). */
 enum lost {
-	LOST_RING,     /* ring buffer full: an event */
-	LOST_MAP,      /* map full: a key could not be inserted; the sum of the maps' own counters */
-	LOST_STACK,    /* stack map full */
-	LOST_SCRATCH,  /* too many programs inside one another on one CPU */
-	LOST_FAULT,    /* memory of the target could not be read: the value is empty or 0 */
-	LOST_CONTEND,  /* a compare-and-swap did not succeed in its bounded tries */
+	LOST_RING,    /* ring buffer full: an event */
+	LOST_MAP,     /* map full: a key could not be inserted; the sum of the maps' own counters */
+	LOST_STACK,   /* stack map full */
+	LOST_SCRATCH, /* too many programs inside one another on one CPU */
+	LOST_FAULT,   /* memory of the target could not be read: the value is empty or 0 */
+	LOST_CONTEND, /* a compare-and-swap did not succeed in its bounded tries */
 	LOST_COUNT
 };
 

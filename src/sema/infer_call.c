@@ -30,8 +30,8 @@ static bool check_count(struct sema *s, const struct builtin *b, struct expr *e)
 
 	call_args(e, &n);
 	if (call_named(e) && !(b->flags & BI_NAMED)) {
-		m = sema_report(s, E_ARG_COUNT, call_named(e)->span,
-				"%s() has no named arguments", b->name);
+		m = sema_report(s, E_ARG_COUNT, call_named(e)->span, "%s() has no named arguments",
+				b->name);
 		diag_help(m, "%s", b->proto);
 		return false;
 	}

@@ -1,5 +1,5 @@
-/* The interface of probe providers. One file in src/probe for each; nothing else in awl asks what kind
- * of probe it has. */
+/* The interface of probe providers. One file in src/probe for each; nothing else in awl asks what
+ * kind of probe it has. */
 #ifndef AWL_SEMA_PROVIDER_H
 #define AWL_SEMA_PROVIDER_H
 
@@ -17,15 +17,15 @@ typedef uint32_t ir_val_t; /* an ir_val of ir/ir.h, which this header does not d
 
 /* One place that a probe is attached to. Plain data: it goes into the compiled program. */
 struct attach_target {
-	const char *name;        /* full name, "uprobe:/bin/bash:readline": the value of `probe` */
-	const char *module;      /* tracepoint category, path of a binary, kernel module … or NULL */
-	const char *symbol;      /* event, function … or NULL */
-	uint64_t addr;           /* file offset, address, sample period … by provider */
-	uint64_t ref_ctr;        /* file offset of a USDT semaphore, 0: none */
-	uint64_t id;             /* number of the target in the program: the attach cookie */
-	uint32_t a, b, c;        /* by provider: perf type and config, length and mode … */
-	int pid;                 /* 0: any */
-	void *data;              /* compile time only, the provider's own */
+	const char *name;   /* full name, "uprobe:/bin/bash:readline": the value of `probe` */
+	const char *module; /* tracepoint category, path of a binary, kernel module … or NULL */
+	const char *symbol; /* event, function … or NULL */
+	uint64_t addr;      /* file offset, address, sample period … by provider */
+	uint64_t ref_ctr;   /* file offset of a USDT semaphore, 0: none */
+	uint64_t id;        /* number of the target in the program: the attach cookie */
+	uint32_t a, b, c;   /* by provider: perf type and config, length and mode … */
+	int pid;            /* 0: any */
+	void *data;         /* compile time only, the provider's own */
 };
 
 struct attach_targets { /* a VEC in the compilation's arena */
@@ -35,18 +35,27 @@ struct attach_targets { /* a VEC in the compilation's arena */
 
 /* Names that a provider may give a meaning to. */
 enum probe_name {
-	NAME_ARGS,   /* args: a struct */
-	NAME_ARG,    /* argN */
+	NAME_ARGS, /* args: a struct */
+	NAME_ARG,  /* argN */
 	NAME_RETVAL,
 	NAME_CTX,
 	NAME_FUNC,
-	NAME_UREGS,  /* registers: reg("ax"), usermode */
+	NAME_UREGS, /* registers: reg("ax"), usermode */
 };
 
 /* What a body uses; found by a walk before the targets are grouped. */
 enum probe_uses {
-	USES_ARGS = 1, USES_ARGN = 2, USES_RETVAL = 4, USES_CTX = 8, USES_FUNC = 16, USES_PROBE = 32,
-	USES_KSTACK = 64, USES_USTACK = 128, USES_REGS = 256, USES_SIGNAL = 512, USES_KFUNC = 1024,
+	USES_ARGS = 1,
+	USES_ARGN = 2,
+	USES_RETVAL = 4,
+	USES_CTX = 8,
+	USES_FUNC = 16,
+	USES_PROBE = 32,
+	USES_KSTACK = 64,
+	USES_USTACK = 128,
+	USES_REGS = 256,
+	USES_SIGNAL = 512,
+	USES_KFUNC = 1024,
 };
 
 /* One program to be: a body, cloned, for one or several targets. */
@@ -56,37 +65,43 @@ struct probe {
 	const struct provider *prov;
 	const struct probe_decl *decl;
 	const struct attach_point *ap;
-	const char *name;                   /* as written, for messages */
+	const char *name; /* as written, for messages */
 	struct attach_target *targets;
 	size_t ntargets;
 	struct expr *pred;
 	struct block *body;
-	unsigned uses;                      /* enum probe_uses */
-	unsigned index;                     /* of the program */
-	enum bpf_prog_type prog_type;       /* set by prov->plan */
+	unsigned uses;                /* enum probe_uses */
+	unsigned index;               /* of the program */
+	enum bpf_prog_type prog_type; /* set by prov->plan */
 	uint32_t attach_type, attach_btf_id;
-	bool preemptible;                   /* two tasks may be inside on one CPU (uprobes) */
-	int pid_filter;                     /* the body starts with `if (tgid != this) return`; 0: none */
-	void *data;                         /* the provider's own */
-	void *sema;                         /* sema's own: variables, scopes */
-	struct fn_inst *fns;                /* functions that it calls, callees before callers */
+	bool preemptible;    /* two tasks may be inside on one CPU (uprobes) */
+	int pid_filter;      /* the body starts with `if (tgid != this) return`; 0: none */
+	void *data;          /* the provider's own */
+	void *sema;          /* sema's own: variables, scopes */
+	struct fn_inst *fns; /* functions that it calls, callees before callers */
 };
 
-/* ---- the run-time side ------------------------------------------------------------------------- */
+/* ---- the run-time side -------------------------------------------------------------------------
+ */
 
 /* Where a provider's attach puts what it opened. The runtime owns the descriptors afterwards. */
 struct attach_env {
 	struct kernel *kernel;
-	int pid;                 /* -p or the child of -c; 0: none */
+	int pid; /* -p or the child of -c; 0: none */
 	bool verbose;
 	void *run;
-	void (*own_fd)(struct attach_env *env, int fd, bool slow_close); /* closed at detach; slow ones in parallel threads */
-	void (*at_begin)(struct attach_env *env, int prog_fd);   /* test-run before the others are attached */
-	void (*at_end)(struct attach_env *env, int prog_fd);     /* test-run after they are detached */
-	void (*on_signal)(struct attach_env *env, int signo, int prog_fd); /* test-run when awl gets it */
-	void (*iterate)(struct attach_env *env, int link_fd);    /* read the iterator to its end, then leave */
+	void (*own_fd)(struct attach_env *env, int fd,
+		       bool slow_close); /* closed at detach; slow ones in parallel threads */
+	void (*at_begin)(struct attach_env *env,
+			 int prog_fd); /* test-run before the others are attached */
+	void (*at_end)(struct attach_env *env, int prog_fd); /* test-run after they are detached */
+	void (*on_signal)(struct attach_env *env, int signo,
+			  int prog_fd); /* test-run when awl gets it */
+	void (*iterate)(struct attach_env *env,
+			int link_fd); /* read the iterator to its end, then leave */
 	void (*pin_link)(struct attach_env *env, int link_fd, const char *path);
-	void (*warn)(struct attach_env *env, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+	void (*warn)(struct attach_env *env, const char *fmt, ...)
+		__attribute__((format(printf, 2, 3)));
 	void (*skipped)(struct attach_env *env, const struct attach_target *t, const char *why);
 };
 
@@ -103,46 +118,55 @@ struct attach_prog {
 typedef int (*list_fn)(void *arg, const char *probe, const char *detail);
 
 struct provider {
-	const char *name;                    /* "tracepoint" */
-	const char *const *aliases;          /* {"t", NULL} */
-	const char *form;                    /* "tracepoint:CATEGORY:EVENT", for messages and docs */
-	const char *doc;                     /* one paragraph, then an example */
-	enum space space;                    /* what args and arg0 point into unless typed */
-	bool listed;                         /* part of `-l` without a pattern */
-	bool timer;                          /* fires by itself, ends nothing: begin/end are not (auto-exit) */
-	bool args_btf;                       /* args come from the kernel's BTF and nowhere else */
-	bool once;                           /* begin, end, iter: when only such probes exist, awl leaves after them */
+	const char *name;           /* "tracepoint" */
+	const char *const *aliases; /* {"t", NULL} */
+	const char *form;           /* "tracepoint:CATEGORY:EVENT", for messages and docs */
+	const char *doc;            /* one paragraph, then an example */
+	enum space space;           /* what args and arg0 point into unless typed */
+	bool listed;                /* part of `-l` without a pattern */
+	bool timer;    /* fires by itself, ends nothing: begin/end are not (auto-exit) */
+	bool args_btf; /* args come from the kernel's BTF and nowhere else */
+	bool once;     /* begin, end, iter: when only such probes exist, awl leaves after them */
 
-	/* Checks the parts of an attach point (parts[0] is the provider's name), expands wildcards and
-	 * pushes targets. Reports to the diag with did-you-mean; no match is E_PROBE_NONE (or as
-	 * config.missing_probes says). False when an error was reported. */
+	/* Checks the parts of an attach point (parts[0] is the provider's name), expands wildcards
+	 * and pushes targets. Reports to the diag with did-you-mean; no match is E_PROBE_NONE (or
+	 * as config.missing_probes says). False when an error was reported. */
 	bool (*resolve)(struct sema *s, const struct attach_point *ap, struct attach_targets *out);
-	/* May both targets run one program on this kernel, given what the body uses? NULL: always. */
-	bool (*share)(struct kernel *k, unsigned uses, const struct attach_target *a, const struct attach_target *b);
+	/* May both targets run one program on this kernel, given what the body uses? NULL: always.
+	 */
+	bool (*share)(struct kernel *k, unsigned uses, const struct attach_target *a,
+		      const struct attach_target *b);
 	/* Chooses prog_type, attach_type, pid_filter, preemptible … once `uses` is known. */
 	void (*plan)(struct sema *s, struct probe *p);
 	/* The type of a name in this probe; NULL: it has none (a message names those that have). */
-	const struct type *(*name_type)(struct sema *s, struct probe *p, enum probe_name name, unsigned index);
+	const struct type *(*name_type)(struct sema *s, struct probe *p, enum probe_name name,
+					unsigned index);
 	/* Code for it. For NAME_ARGS the place of the struct (SPACE_CTX …). */
-	struct val (*name_load)(struct gen *g, struct probe *p, enum probe_name name, unsigned index);
-	/* Code at the program's very start, before pid filter and predicate: leaves by gen_return when the event is
-	 * none of the targets'. NULL: nothing to do. */
+	struct val (*name_load)(struct gen *g, struct probe *p, enum probe_name name,
+				unsigned index);
+	/* Code at the program's very start, before pid filter and predicate: leaves by gen_return
+	 * when the event is none of the targets'. NULL: nothing to do. */
 	void (*enter)(struct gen *g, struct probe *p);
-	/* The id of the target that fired, for `probe` in a program with several; NULL: the attach cookie. */
+	/* The id of the target that fired, for `probe` in a program with several; NULL: the attach
+	 * cookie. */
 	ir_val_t (*target_id)(struct gen *g, struct probe *p);
-	/* The return address, where the frame of the function that was entered is not built yet, so that a walk
-	 * by frame pointers misses its caller. NULL, or false: the walk finds it. */
+	/* The return address, where the frame of the function that was entered is not built yet, so
+	 * that a walk by frame pointers misses its caller. NULL, or false: the walk finds it. */
 	bool (*caller)(struct gen *g, struct probe *p, ir_val_t *out);
-	/* args.FIELD and ctx.FIELD where they are not plain memory. NULL, or VAL_NONE returned: by memory. */
+	/* args.FIELD and ctx.FIELD where they are not plain memory. NULL, or VAL_NONE returned: by
+	 * memory. */
 	struct val (*arg_field)(struct gen *g, struct probe *p, const struct member *m);
 
-	/* args.FIELD[index] of an array that is not plain memory, with a constant index. NULL, or VAL_NONE: by
-	 * arg_field. */
-	struct val (*arg_elem)(struct gen *g, struct probe *p, const struct member *m, uint64_t index);
+	/* args.FIELD[index] of an array that is not plain memory, with a constant index. NULL, or
+	 * VAL_NONE: by arg_field. */
+	struct val (*arg_elem)(struct gen *g, struct probe *p, const struct member *m,
+			       uint64_t index);
 
 	int (*attach)(struct attach_env *env, const struct attach_prog *p, struct err *e);
-	/* Lists what matches (parts as of an attach point, possibly with wildcards, fewer parts mean `*`). */
-	int (*list)(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose, list_fn fn, void *arg, struct err *e);
+	/* Lists what matches (parts as of an attach point, possibly with wildcards, fewer parts
+	 * mean `*`). */
+	int (*list)(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
+		    list_fn fn, void *arg, struct err *e);
 	/* For --explain: where the probe lands and what a hit costs, appended as lines of text. */
 	void (*explain)(struct kernel *k, const struct attach_target *t, struct buf *out);
 };

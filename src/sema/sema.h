@@ -1,14 +1,16 @@
 /* The face of src/sema: names, types, constants and the storage plan.
  *
  *   script → resolve attach points to targets → group targets into probes, clone bodies
- *          → rounds of inference over all bodies until no type changes → one last round that reports
+ *          → rounds of inference over all bodies until no type changes → one last round that
+ * reports
  *
  * Types of variables and maps only ever grow (a longer string, a wider integer), so the rounds end.
  * In all but the last round reports are dropped (sema_error returns NULL and diag_* ignore NULL).
  *
  * Where results are kept: expr->type, expr->folded/value for constants, and expr->sem:
- *   EXPR_VAR → struct var_sym      EXPR_MAP → struct map_sym    EXPR_IDENT/EXPR_CALL → struct call_sem
- *   EXPR_FIELD/EXPR_ELEM → struct member (in the arena)          STMT_LET.var, loop.sym → struct var_sym
+ *   EXPR_VAR → struct var_sym      EXPR_MAP → struct map_sym    EXPR_IDENT/EXPR_CALL → struct
+ * call_sem EXPR_FIELD/EXPR_ELEM → struct member (in the arena)          STMT_LET.var, loop.sym →
+ * struct var_sym
  */
 #ifndef AWL_SEMA_H
 #define AWL_SEMA_H
@@ -26,13 +28,13 @@
 struct var_sym {
 	struct str name;
 	struct span decl;
-	const struct type *type;     /* NULL: not known yet */
+	const struct type *type; /* NULL: not known yet */
 	bool declared, assigned, read;
-	bool fixed;                  /* declared with a type */
+	bool fixed; /* declared with a type */
 	struct probe *probe;
-	uint32_t cell;               /* gen: scalars */
-	bool has_home;               /* gen: aggregates */
-	uint64_t home[8];            /* gen: a struct val (see gen.c) */
+	uint32_t cell;    /* gen: scalars */
+	bool has_home;    /* gen: aggregates */
+	uint64_t home[8]; /* gen: a struct val (see gen.c) */
 };
 
 /* A function of the script (`fn`) as one probe uses it. */
@@ -41,24 +43,24 @@ struct fn_inst {
 	struct block *body;
 	struct var_sym *params[5];
 	size_t nparams;
-	const struct type *result;   /* scalar or void */
+	const struct type *result; /* scalar or void */
 	struct fn_inst *next;
-	void *code;                  /* gen: struct ir_fn */
+	void *code; /* gen: struct ir_fn */
 };
 
 enum map_storage {
-	MAP_HASH,        /* HASH, values updated in place */
-	MAP_PERCPU_HASH, /* aggregations with keys */
-	MAP_SCALAR,      /* ARRAY of one: { value; u64 set } addressed directly */
-	MAP_PERCPU_ARRAY,/* aggregations without keys */
+	MAP_HASH,         /* HASH, values updated in place */
+	MAP_PERCPU_HASH,  /* aggregations with keys */
+	MAP_SCALAR,       /* ARRAY of one: { value; u64 set } addressed directly */
+	MAP_PERCPU_ARRAY, /* aggregations without keys */
 };
 
 struct map_sym {
-	struct str name;             /* without @ */
-	struct span first;           /* first use, for messages */
-	bool keyed, scalar;          /* seen with / without a key */
-	const struct type *key;      /* NULL: scalar; several keys are a TYPE_TUPLE */
-	uint32_t nkeys;              /* as written: 1 even when the one key is a tuple variable */
+	struct str name;        /* without @ */
+	struct span first;      /* first use, for messages */
+	bool keyed, scalar;     /* seen with / without a key */
+	const struct type *key; /* NULL: scalar; several keys are a TYPE_TUPLE */
+	uint32_t nkeys;         /* as written: 1 even when the one key is a tuple variable */
 	const struct type *value;
 	bool read, written;
 	const struct map_decl *decl; /* or NULL */
@@ -66,21 +68,21 @@ struct map_sym {
 	enum map_storage storage;
 	enum bpf_map_type bpf_type;
 	uint32_t max_entries;
-	uint32_t index;              /* in the program */
-	uint32_t set_off;            /* MAP_SCALAR: offset of `set` in the value */
+	uint32_t index;   /* in the program */
+	uint32_t set_off; /* MAP_SCALAR: offset of `set` in the value */
 	uint32_t value_size;
-	uint32_t lost_off;           /* globals: u64 count of keys that did not fit */
-	bool looked_at;              /* gen: a program reads it, asks for keys, deletes, or walks over it */
+	uint32_t lost_off; /* globals: u64 count of keys that did not fit */
+	bool looked_at;    /* gen: a program reads it, asks for keys, deletes, or walks over it */
 };
 
 /* What expr->sem holds for names and calls. */
 struct call_sem {
 	const struct builtin *builtin; /* NULL: one of the below */
 	enum { CALL_BUILTIN, CALL_PROBE_NAME, CALL_CONSTANT, CALL_FN } kind;
-	enum probe_name name;          /* CALL_PROBE_NAME */
-	unsigned index;                /* of argN */
-	struct event_def *event;       /* of builtins that emit one */
-	void *data;                    /* the builtin's own, from check() to lower(); CALL_FN: struct fn_inst */
+	enum probe_name name;    /* CALL_PROBE_NAME */
+	unsigned index;          /* of argN */
+	struct event_def *event; /* of builtins that emit one */
+	void *data; /* the builtin's own, from check() to lower(); CALL_FN: struct fn_inst */
 	uint64_t num[4];
 };
 
@@ -96,38 +98,45 @@ struct sema_in {
 	struct types *types;
 	struct config *config;
 	const struct script *script;
-	const struct builtin *const *families;     /* arrays ended by name == NULL; NULL-terminated */
-	const struct provider *const *providers;   /* NULL-terminated */
+	const struct builtin *const *families;   /* arrays ended by name == NULL; NULL-terminated */
+	const struct provider *const *providers; /* NULL-terminated */
 	struct params params;
-	const char *const *include_dirs;           /* -I: NULL-terminated, or NULL */
-	const char *const *includes;               /* --include: headers in front of the script; or NULL */
-	int pid;                  /* -p or the child of -c: filter; 0: none */
-	int child;                /* pid of -c's child, 0: none (cpid) */
+	const char *const *include_dirs; /* -I: NULL-terminated, or NULL */
+	const char *const *includes;     /* --include: headers in front of the script; or NULL */
+	int pid;                         /* -p or the child of -c: filter; 0: none */
+	int child;                       /* pid of -c's child, 0: none (cpid) */
 	bool unsafe;
-	const regex_t *filter;    /* full names of probes to keep; NULL: all. begin and end stay */
+	const regex_t *filter; /* full names of probes to keep; NULL: all. begin and end stay */
 };
 
 /* The checked script: what gen and compile work from. */
 struct plan {
-	struct probe **probes; size_t nprobes;
-	struct map_sym **maps; size_t nmaps;            /* in order of index */
-	struct event_def **events; size_t nevents;      /* by id */
-	struct attach_target **targets; size_t ntargets;/* by id */
-	const char **strings; size_t nstrings;
+	struct probe **probes;
+	size_t nprobes;
+	struct map_sym **maps;
+	size_t nmaps; /* in order of index */
+	struct event_def **events;
+	size_t nevents; /* by id */
+	struct attach_target **targets;
+	size_t ntargets; /* by id */
+	const char **strings;
+	size_t nstrings;
 	struct config *config;
-	uint32_t globals_size;                          /* bytes of the data map taken so far */
-	uint32_t lost_off;                              /* u64[LOST_COUNT]; always there */
-	uint32_t start_off;                             /* u64: boot time of the start, for `elapsed`; always there */
-	uint32_t exit_off;                              /* u64: not 0 once exit() has run; always there */
-	bool uses_exit;                                 /* some probe calls exit(): programs look at exit_off first */
-	bool needs_stackmap; uint32_t stack_limit;      /* deepest stack asked for, frames */
+	uint32_t globals_size; /* bytes of the data map taken so far */
+	uint32_t lost_off;     /* u64[LOST_COUNT]; always there */
+	uint32_t start_off;    /* u64: boot time of the start, for `elapsed`; always there */
+	uint32_t exit_off;     /* u64: not 0 once exit() has run; always there */
+	bool uses_exit;        /* some probe calls exit(): programs look at exit_off first */
+	bool needs_stackmap;
+	uint32_t stack_limit; /* deepest stack asked for, frames */
 	bool needs_scratch;
 };
 
 /* False when errors were reported. */
 bool sema_run(const struct sema_in *in, struct plan **out);
 
-/* ---- for builtins and providers ------------------------------------------------------------------- */
+/* ---- for builtins and providers
+ * ------------------------------------------------------------------- */
 
 struct arena *sema_arena(struct sema *s);
 struct diag *sema_diag(struct sema *s);
@@ -135,29 +144,33 @@ struct types *sema_types(struct sema *s);
 struct kernel *sema_kernel(struct sema *s);
 struct config *sema_config(struct sema *s);
 const struct sema_in *sema_input(struct sema *s);
-struct probe *sema_probe(struct sema *s);            /* the one whose body is being checked; NULL outside */
-bool sema_final(struct sema *s);                     /* the round that reports */
+struct probe *sema_probe(struct sema *s); /* the one whose body is being checked; NULL outside */
+bool sema_final(struct sema *s);          /* the round that reports */
 
 /* Reports in the last round only (and while attach points are resolved); NULL otherwise. */
-struct diag_msg *sema_report(struct sema *s, enum diag_code code, struct span sp, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-struct call_sem *sema_call(struct sema *s, struct expr *e);  /* e->sem, made when missing */
+struct diag_msg *sema_report(struct sema *s, enum diag_code code, struct span sp, const char *fmt,
+			     ...) __attribute__((format(printf, 4, 5)));
+struct call_sem *sema_call(struct sema *s, struct expr *e); /* e->sem, made when missing */
 
 /* Arguments of the call being checked. */
-bool sema_arg_int(struct sema *s, struct expr *call, unsigned i);            /* integer-like, else reported */
-bool sema_arg_ptr(struct sema *s, struct expr *call, unsigned i);            /* pointer or integer (an address) */
+bool sema_arg_int(struct sema *s, struct expr *call, unsigned i); /* integer-like, else reported */
+bool sema_arg_ptr(struct sema *s, struct expr *call,
+		  unsigned i); /* pointer or integer (an address) */
 bool sema_arg_string(struct sema *s, struct expr *call, unsigned i);
-bool sema_literal_int(struct sema *s, struct expr *call, unsigned i, int64_t *out); /* reported when it is none */
+bool sema_literal_int(struct sema *s, struct expr *call, unsigned i,
+		      int64_t *out); /* reported when it is none */
 bool sema_literal_str(struct sema *s, struct expr *call, unsigned i, struct str *out);
-struct map_sym *sema_arg_map(struct sema *s, struct expr *call, unsigned i);  /* `@m` without keys, else reported */
+struct map_sym *sema_arg_map(struct sema *s, struct expr *call,
+			     unsigned i); /* `@m` without keys, else reported */
 
-/* Accepts f(@m[k], …) and f(@m, k, …): checks the key against the map's and lets it grow. Afterwards
- * args[0] is an EXPR_MAP with its keys in both spellings (args[i] stays where it is, not to be evaluated
- * again). NULL after a report. */
+/* Accepts f(@m[k], …) and f(@m, k, …): checks the key against the map's and lets it grow.
+ * Afterwards args[0] is an EXPR_MAP with its keys in both spellings (args[i] stays where it is, not
+ * to be evaluated again). NULL after a report. */
 struct map_sym *sema_arg_map_key(struct sema *s, struct expr *call, unsigned i);
-/* Asks for a named parameter; `form` describes it in the list of those that there are. True when it was
- * given, with `value` behind the `=`. */
-bool sema_option(struct sema *s, struct str name, const char *form, struct str *value, bool *has_value);
+/* Asks for a named parameter; `form` describes it in the list of those that there are. True when it
+ * was given, with `value` behind the `=`. */
+bool sema_option(struct sema *s, struct str name, const char *form, struct str *value,
+		 bool *has_value);
 /* BI_OUT_ARG: args[i] is a variable that gets a value of type `t`; reported when it is none. */
 void sema_arg_out(struct sema *s, struct expr *call, unsigned i, const struct type *t);
 /* For BI_LAZY_ARGS and nested expressions: types `e` as a value. */
@@ -167,15 +180,17 @@ const struct type *sema_type_name(struct sema *s, struct type_name *tn);
 /* The space that addresses in this probe point into unless typed otherwise. */
 enum space sema_space(struct sema *s);
 
-/* The event of a call, made once: fields of the given types are laid out after the id. Called again with
- * the same call it updates types and layout. */
+/* The event of a call, made once: fields of the given types are laid out after the id. Called again
+ * with the same call it updates types and layout. */
 struct event_def *sema_event(struct sema *s, struct expr *call, const struct event_kind *kind,
 			     const struct type *const *fields, uint32_t nfields);
 /* Parses `text` as a printf format and checks it against args[first…]; sets def->format. */
-bool sema_format(struct sema *s, struct expr *call, struct str text, unsigned first, const struct format **out);
-uint32_t sema_string(struct sema *s, const char *text);      /* index in plan.strings */
-uint32_t sema_global(struct sema *s, uint32_t size);         /* 8-byte aligned zeroed space in the globals; once per plan, not per round */
+bool sema_format(struct sema *s, struct expr *call, struct str text, unsigned first,
+		 const struct format **out);
+uint32_t sema_string(struct sema *s, const char *text); /* index in plan.strings */
+uint32_t sema_global(struct sema *s, uint32_t size); /* 8-byte aligned zeroed space in the globals;
+							once per plan, not per round */
 void sema_need_stack(struct sema *s, uint32_t limit);
-void sema_exits(struct sema *s);                             /* the script calls exit(): sets plan.uses_exit */
+void sema_exits(struct sema *s); /* the script calls exit(): sets plan.uses_exit */
 
 #endif

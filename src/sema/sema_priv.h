@@ -67,17 +67,17 @@ struct constant { /* #define NAME 42, #define NAME "text" */
 struct cpp;
 
 struct sema {
-	VEC(const char *) named;   /* parameters behind `--`: "--name=value" */
-	struct option *options;    /* what getopt() asked for */
+	VEC(const char *) named; /* parameters behind `--`: "--name=value" */
+	struct option *options;  /* what getopt() asked for */
 	const struct sema_in *in;
 	struct arena *a;
 	struct types *types;
 	struct plan *plan;
 	struct probe *probe;
 	unsigned round, loops, expansions;
-	uint64_t unrolled;           /* expressions that unroll loops have become */
-	uint64_t repeats;            /* of the unroll loops around, multiplied; 0: none */
-	bool too_many;               /* E_PROBE_MANY was reported */
+	uint64_t unrolled; /* expressions that unroll loops have become */
+	uint64_t repeats;  /* of the unroll loops around, multiplied; 0: none */
+	bool too_many;     /* E_PROBE_MANY was reported */
 	const struct expr
 		*expansion; /* the block of a macro that is being checked: its span is the call's */
 	bool final, resolving, changed, settling;
@@ -159,7 +159,8 @@ void sema_binary(struct sema *s, struct expr *e);
 /* named.c */
 const struct sema_in *sema_named_split(struct sema *s, const struct sema_in *in);
 void sema_named_check(struct sema *s);
-bool sema_view_compare(struct sema *s, struct expr *e); /* viewcmp.c; true: e is typed, or was refused */
+bool sema_view_compare(struct sema *s,
+		       struct expr *e); /* viewcmp.c; true: e is typed, or was refused */
 const struct type *sema_binary_type(struct sema *s, enum binary_op op, struct expr *l,
 				    struct expr *r);
 void sema_report_operands(struct sema *s, enum binary_op op, struct span op_span, struct expr *l,

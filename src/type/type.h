@@ -25,7 +25,7 @@ enum type_kind {
 	TYPE_VOID,
 	TYPE_BOOL,
 	TYPE_INT,
-	TYPE_FLOAT,  /* in structs only; cannot be read */
+	TYPE_FLOAT, /* in structs only; cannot be read */
 	TYPE_ENUM,
 	TYPE_PTR,
 	TYPE_ARRAY,
@@ -61,23 +61,23 @@ struct render;
 struct agg;
 
 struct member {
-	struct str name;       /* empty for anonymous structs and unions */
+	struct str name; /* empty for anonymous structs and unions */
 	const struct type *type;
-	uint32_t offset;       /* bytes; for bit-fields, of the first byte to load */
-	uint8_t bit_off;       /* of a bit-field inside what is loaded (from the low bit) */
-	uint8_t bit_size;      /* 0: no bit-field */
-	uint8_t load_size;     /* bytes to load for a bit-field: 1, 2, 4, 8 */
-	enum tp_loc loc;       /* of tracepoint fields */
+	uint32_t offset;   /* bytes; for bit-fields, of the first byte to load */
+	uint8_t bit_off;   /* of a bit-field inside what is loaded (from the low bit) */
+	uint8_t bit_size;  /* 0: no bit-field */
+	uint8_t load_size; /* bytes to load for a bit-field: 1, 2, 4, 8 */
+	enum tp_loc loc;   /* of tracepoint fields */
 };
 
 /* What prints values of TYPE_VIEW; rows live beside the builtins that make them. */
 struct view {
-	const char *name;      /* "ksym_t" */
+	const char *name; /* "ksym_t" */
 	uint32_t size, align;
 	/* Appends the text. */
 	void (*text)(struct render *r, const struct type *t, const void *value, struct buf *out);
-	bool json_raw;         /* the text is a JSON value as it stands (a number) */
-	int (*compare)(const void *a, const void *b); /* NULL: as unsigned integer */
+	bool json_raw; /* the text is a JSON value as it stands (a number) */
+	int (*compare)(const void *a, const void *b);     /* NULL: as unsigned integer */
 	bool (*to_int)(const void *value, uint64_t *out); /* for %d and %x; NULL: not possible */
 	/* Comparing with a text at compile time: the number that has it, for a call of the builtin
 	 * `maker`, whose lower() finds it by builtin_from_text(). NULL: not possible. */
@@ -91,8 +91,8 @@ struct type {
 	union {
 		struct {
 			bool is_signed;
-			bool flexible;   /* type of a literal that fits either sign */
-		} num;                   /* TYPE_INT */
+			bool flexible; /* type of a literal that fits either sign */
+		} num;                 /* TYPE_INT */
 		struct {
 			const struct type *to;
 			enum space space;
@@ -101,21 +101,21 @@ struct type {
 			const struct type *of;
 			uint32_t count;
 		} array;
-		struct {                 /* TYPE_STRUCT; members via type_members() */
+		struct {                  /* TYPE_STRUCT; members via type_members() */
 			const char *name; /* without struct/union; NULL: anonymous */
 			bool is_union;
 		} agr;
 		struct {
 			const char *name;
 			bool is_signed;
-		} enm;                   /* TYPE_ENUM */
+		} enm; /* TYPE_ENUM */
 		struct {
 			uint32_t cap;
-		} str;                   /* TYPE_STRING, TYPE_BUF */
+		} str; /* TYPE_STRING, TYPE_BUF */
 		struct {
 			const struct member *members;
 			uint32_t n;
-		} tuple;                 /* TYPE_TUPLE, TYPE_RECORD */
+		} tuple; /* TYPE_TUPLE, TYPE_RECORD */
 		struct {
 			enum stack_kind kind;
 			enum stack_mode mode;
@@ -123,12 +123,12 @@ struct type {
 		} stack;
 		struct {
 			const struct view *view;
-			uint64_t arg;    /* meaning belongs to the view: a format id, a resolution */
+			uint64_t arg; /* meaning belongs to the view: a format id, a resolution */
 		} view;
 		struct {
 			const struct agg *agg;
 			bool is_signed;
-			int64_t p[3];    /* parameters: hist bits; lhist min, max, step */
+			int64_t p[3]; /* parameters: hist bits; lhist min, max, step */
 		} agg;
 	};
 };
@@ -146,12 +146,16 @@ const struct type *type_array(struct types *ts, const struct type *of, uint32_t 
 const struct type *type_string(struct types *ts, uint32_t cap);
 const struct type *type_buf(struct types *ts, uint32_t cap);
 const struct type *type_tuple(struct types *ts, const struct type *const *items, uint32_t n);
-const struct type *type_record(struct types *ts, const struct str *names, const struct type *const *items, uint32_t n);
-const struct type *type_stack(struct types *ts, enum stack_kind kind, enum stack_mode mode, uint32_t limit);
+const struct type *type_record(struct types *ts, const struct str *names,
+			       const struct type *const *items, uint32_t n);
+const struct type *type_stack(struct types *ts, enum stack_kind kind, enum stack_mode mode,
+			      uint32_t limit);
 const struct type *type_view(struct types *ts, const struct view *v, uint64_t arg);
-const struct type *type_agg(struct types *ts, const struct agg *agg, uint32_t size, bool is_signed, const int64_t p[3]);
+const struct type *type_agg(struct types *ts, const struct agg *agg, uint32_t size, bool is_signed,
+			    const int64_t p[3]);
 /* A struct made by awl (context of a probe): members keep their offsets. */
-const struct type *type_struct_new(struct types *ts, const char *name, uint32_t size, const struct member *members, uint32_t n);
+const struct type *type_struct_new(struct types *ts, const char *name, uint32_t size,
+				   const struct member *members, uint32_t n);
 
 /* ---- declared by scripts and by debug information ------------------------------------------- */
 
@@ -167,8 +171,9 @@ void type_define(struct types *ts, const struct type *t, uint32_t size, uint32_t
 		 const struct member *members, uint32_t n);
 /* A struct that calls `complete` when its members are first asked for; that calls type_define and
  * returns true, or false when it cannot. Not found by type_lookup. `name` may be NULL. */
-const struct type *type_struct_lazy(struct types *ts, const char *name, bool is_union, uint32_t size,
-				    bool (*complete)(struct types *ts, const struct type *t, void *arg), void *arg);
+const struct type *
+type_struct_lazy(struct types *ts, const char *name, bool is_union, uint32_t size,
+		 bool (*complete)(struct types *ts, const struct type *t, void *arg), void *arg);
 /* An enum; with a name it is found by type_lookup, and its enumerators by type_enumerator. */
 const struct type *type_enum_new(struct types *ts, const char *name, uint32_t size, bool is_signed,
 				 const struct enum_value *values, uint32_t n);
@@ -178,25 +183,30 @@ void type_typedef(struct types *ts, const char *name, const struct type *t);
 
 /* By BTF id of vmlinux; pointers found inside get SPACE_KERNEL (SPACE_USER with the tag "user"). */
 const struct type *type_from_btf(struct types *ts, uint32_t id);
-/* "struct task_struct", typedef names, enums; NULL when unknown. tag: struct, union, enum or plain. */
+/* "struct task_struct", typedef names, enums; NULL when unknown. tag: struct, union, enum or plain.
+ */
 const struct type *type_lookup(struct types *ts, enum type_lookup tag, struct str name);
-/* int8 … uint64, u8 … , char, int, long, size_t, pid_t, void, bool and their like; NULL: unknown. */
+/* int8 … uint64, u8 … , char, int, long, size_t, pid_t, void, bool and their like; NULL: unknown.
+ */
 const struct type *type_builtin(struct types *ts, struct str name);
 /* The value of an enumerator anywhere in the kernel's BTF. */
 bool type_enumerator(struct types *ts, struct str name, uint64_t *value, const struct type **type);
 const char *type_enum_text(struct types *ts, const struct type *t, uint64_t value); /* NULL */
 const struct enum_value *type_enum_values(struct types *ts, const struct type *t, uint32_t *n);
-/* The arguments of a tracepoint event as a struct (common_* left out), members at their offsets in the
- * record; pointers are SPACE_USER for syscalls, else SPACE_KERNEL; data_loc members are marked. */
+/* The arguments of a tracepoint event as a struct (common_* left out), members at their offsets in
+ * the record; pointers are SPACE_USER for syscalls, else SPACE_KERNEL; data_loc members are marked.
+ */
 const struct type *type_from_tracepoint(struct types *ts, const struct tp_format *f);
 /* Arguments of a raw tracepoint from BTF (btf_trace_NAME), as a struct of 8-byte slots; pointers to
  * structs are SPACE_BTF. NULL when unknown. Members are named as in BTF's prototype. */
 const struct type *type_from_rawtp(struct types *ts, const char *name);
-/* Context of a BTF iterator (struct bpf_iter__NAME): the struct, to be put behind a SPACE_CTX pointer;
- * its pointers are SPACE_BTF, its anonymous unions are flattened. */
+/* Context of a BTF iterator (struct bpf_iter__NAME): the struct, to be put behind a SPACE_CTX
+ * pointer; its pointers are SPACE_BTF, its anonymous unions are flattened. */
 const struct type *type_from_iter(struct types *ts, const char *name);
-/* Prototype of a kernel function: arguments as a struct of 8-byte slots, result in *ret. NULL: unknown. */
-const struct type *type_from_func(struct types *ts, const char *name, const struct type **ret, uint32_t *btf_id);
+/* Prototype of a kernel function: arguments as a struct of 8-byte slots, result in *ret. NULL:
+ * unknown. */
+const struct type *type_from_func(struct types *ts, const char *name, const struct type **ret,
+				  uint32_t *btf_id);
 
 /* A struct that a tracepoint's format names is known by name only: its size is 0 until this (or
  * type_members, type_member) looks it up in BTF. False: there is no definition. */
@@ -204,7 +214,8 @@ bool type_complete(struct types *ts, const struct type *t);
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
-const struct member *type_members(struct types *ts, const struct type *t, uint32_t *n); /* TYPE_STRUCT/TUPLE/RECORD */
+const struct member *type_members(struct types *ts, const struct type *t,
+				  uint32_t *n); /* TYPE_STRUCT/TUPLE/RECORD */
 /* The id in the kernel's BTF of a struct, union or enum; 0 of everything else. */
 uint32_t type_btf_id(const struct type *t);
 /* Finds a member by name, through anonymous members; `out` has the offset from the outer struct. */

@@ -16,12 +16,14 @@
 volatile uint64_t watched;
 unsigned short sem_demo __attribute__((section(".probes"), used)) = 0;
 
-uint64_t add_numbers(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t g, uint64_t h);
+uint64_t add_numbers(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
+		     uint64_t g, uint64_t h);
 int say(const char *text, int n);
 void tick(uint64_t i);
 void outer(uint64_t i);
 
-NOINLINE uint64_t add_numbers(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t g, uint64_t h)
+NOINLINE uint64_t add_numbers(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+			      uint64_t f, uint64_t g, uint64_t h)
 {
 	return a + b + c + d + e + f + g + h;
 }
@@ -60,6 +62,7 @@ int main(int argc, char **argv)
 		outer(i);
 		watched = i;
 	}
-	printf("done %llu semaphore %u\n", (unsigned long long)sum, (unsigned)*(volatile unsigned short *)&sem_demo);
+	printf("done %llu semaphore %u\n", (unsigned long long)sum,
+	       (unsigned)*(volatile unsigned short *)&sem_demo);
 	return 0;
 }

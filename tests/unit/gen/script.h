@@ -10,7 +10,8 @@
 
 /* May this process load BPF programs? Tests that need it are skipped otherwise. */
 bool script_can_load(void);
-/* The compiled program, or NULL after printing the diagnostics. `text` (may be NULL) receives the IR. */
+/* The compiled program, or NULL after printing the diagnostics. `text` (may be NULL) receives the
+ * IR. */
 struct program *script_compile(const char *script, struct buf *text);
 /* NULL when the kernel takes it, otherwise what it says. */
 const char *script_load(const char *script);
