@@ -195,7 +195,7 @@ def test_nothing_is_lost_between_print_and_clear(awl, target):
 
 def test_clear_makes_room_in_a_full_map(awl, target):
     storm = target("storm")
-    r = awl("-q", "-e", """config = { max_map_keys = 256 } uprobe:%s:hit /@turn < 40/ { @k[@turn * 80 + arg0 %% 80] = count(); @all = count(); }
+    r = awl("-q", "-e", """config = { max_map_keys = 256 } uprobe:%s:hit /@turn < 40/ { @k[@turn * 20 + arg0 %% 20] = count(); @all = count(); }
         interval:ms:20 { print(@k); clear(@k); @turn++; }""" % storm, "-c", f"{storm} 400000 2")
     assert totals(r.out, "all") > 0 and "Lost" not in r.err, r.err
     keys = {line.split("[")[1].split("]")[0] for line in r.lines if line.startswith("@k[")}
