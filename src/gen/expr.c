@@ -422,6 +422,35 @@ void gen_build(struct gen *g, struct expr *e, struct val dst, bool pad)
 	g->b.span = saved;
 }
 
+struct mention {
+	const void *sym;
+	bool found;
+};
+
+static void look_for(void *arg, struct expr *e)
+{
+	struct mention *m = arg;
+
+	m->found |= (e->kind == EXPR_VAR || e->kind == EXPR_MAP) && e->sem == m->sym;
+}
+
+/* The value of a variable or map in its place. `$t = ($t.1, $t.0)` reads what it writes: that is
+ * built elsewhere first. */
+void gen_assign(struct gen *g, struct expr *e, struct val dst, const void *sym)
+{
+	struct mention m = {sym, false};
+
+	if (!type_is_scalar(dst.type) && e->kind != EXPR_VAR && e->kind != EXPR_MAP)
+		ast_walk_expr(e, look_for, &m);
+	if (!m.found) {
+		gen_build(g, e, dst, false);
+		return;
+	}
+	struct val tmp = gen_temp(g, dst.type, false);
+	gen_build(g, e, tmp, false);
+	gen_store(g, dst, tmp, false);
+}
+
 void gen_expr_to(struct gen *g, struct expr *e, struct val dst)
 {
 	gen_build(g, e, dst, false);

@@ -177,6 +177,8 @@ ir_val gen_equal(struct gen *g, struct expr *l, struct expr *r);
 
 /* expr.c */
 void gen_build(struct gen *g, struct expr *e, struct val dst, bool pad);
+/* The same for the value of a variable or map `sym`, which the expression may read. */
+void gen_assign(struct gen *g, struct expr *e, struct val dst, const void *sym);
 struct val gen_block_value(struct gen *g, struct block *b, const struct val *dst, bool pad);
 void gen_effect(struct gen *g, struct expr *e); /* for its effect only */
 

@@ -46,7 +46,7 @@ void map_assign(struct gen *g, struct expr *map, struct expr *value)
 	const struct map_sym *m = map->sem;
 
 	if (m->storage == MAP_SCALAR) {
-		gen_build(g, value, map_slot(g, m, VAL_VOID, NULL), false);
+		gen_assign(g, value, map_slot(g, m, VAL_VOID, NULL), m);
 		map_mark_set(g, m);
 		return;
 	}
