@@ -77,11 +77,27 @@ static void step(struct pick *p)
 	buf_adds(p->out, ";\n");
 }
 
+/* Out of its own items. */
+static void assign_turned(struct pick *p)
+{
+	static const char *const names[] = {"$p0", "$p1", "@gp"};
+	unsigned n = pick_below(p, ARRAY_SIZE(names));
+
+	for (unsigned i = 0; i < map_count && n == 2; i++)
+		if (strcmp(map_rows[i].name, "gp") == 0)
+			p->maps |= UINT64_C(1) << i;
+	buf_printf(p->out, "%s = (%s.1, %s.0);\n", names[n], names[n], names[n]);
+}
+
 static void assign_shape(struct pick *p)
 {
 	static const char letters[] = "isptnr";
 	enum shape s = (enum shape)(1 + pick_below(p, SHAPE_COUNT - 1));
 
+	if (s == SHAPE_PAIR && pick_chance(p, 40)) {
+		assign_turned(p);
+		return;
+	}
 	if (pick_chance(p, 50) || !pick_map(p, s, true, 1))
 		buf_printf(p->out, "$%c%u", letters[s], pick_below(p, 2));
 	buf_adds(p->out, " = ");

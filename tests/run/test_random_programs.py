@@ -13,11 +13,11 @@ def run(*args):
 
 
 def test_they_print_what_the_language_says():
-    assert "0 failed" in run("--from", "1000000", "--count", "150")
+    assert "0 failed" in run("--from", "1000000", "--count", "80")
 
 
 def test_what_the_compiler_accepts_the_verifier_accepts():
-    assert "0 failed" in run("--load", "--from", "1000000", "--count", "40")
+    assert "0 failed" in run("--load", "--from", "1000000", "--count", "25")
 
 
 def test_the_same_seed_is_the_same_program():

@@ -29,3 +29,9 @@ def test_a_loop_that_tests_what_it_counts_is_walked_by_the_verifier(awl):
 def test_a_condition_that_changes_what_it_tests(awl):
     script = 'begin { @z = 5; $x = @z; $n = 0; while --$x > 0 { if $x == 2 { $n += 10; } $n++; } print($n); exit(); }'
     assert lines(awl, script)[0] == "14"
+
+
+def test_a_tuple_of_its_own_items(awl):
+    script = ('begin { $p = (1, 2); $p = ($p.1, $p.0); print($p); @p = (3, 4); @p = (@p.1, @p.0); printf("%s\\n", @p); '
+              '$q = ((1, 2), (3, 4)); $q = ($q.1, $q.0); print($q); exit(); }')
+    assert lines(awl, script)[:3] == ["(2, 1)", "(4, 3)", "((3, 4), (1, 2))"]
