@@ -58,18 +58,6 @@ def start_target(name, *args):
     return p
 
 
-def text_of(pid, path):
-    """The bytes of the executable mapping of `path` in process `pid`, as they are in its memory now."""
-    for line in open(f"/proc/{pid}/maps"):
-        fields = line.split()
-        if len(fields) > 5 and fields[5] == path and "x" in fields[1]:
-            a, b = (int(x, 16) for x in fields[0].split("-"))
-            with open(f"/proc/{pid}/mem", "rb") as f:
-                f.seek(a)
-                return f.read(b - a)
-    raise AssertionError("no such mapping")
-
-
 def wait_for(check, timeout=15):
     end = time.monotonic() + timeout
     while not check():
@@ -77,6 +65,23 @@ def wait_for(check, timeout=15):
             return False
         time.sleep(0.02)
     return True
+
+
+def mapping(pid, path):
+    for line in open(f"/proc/{pid}/maps"):
+        fields = line.split()
+        if len(fields) > 5 and fields[5] == path and "x" in fields[1]:
+            return [int(x, 16) for x in fields[0].split("-")]
+    return None
+
+
+def text_of(pid, path):
+    """The bytes of the executable mapping of `path` in process `pid`, as they are in its memory now."""
+    assert wait_for(lambda: mapping(pid, path)), "it does not start"
+    a, b = mapping(pid, path)
+    with open(f"/proc/{pid}/mem", "rb") as f:
+        f.seek(a)
+        return f.read(b - a)
 
 
 # ---- full things ----
