@@ -1,9 +1,10 @@
-/* The face of src/gen: the checked tree to IR. Destination-driven: strings, keys and records are built
- * where they are needed (stack, scratch, reserved ring record, map value), not copied through.
+/* The face of src/gen: the checked tree to IR. Destination-driven: strings, keys and records are
+ * built where they are needed (stack, scratch, reserved ring record, map value), not copied
+ * through.
  *
- *   @[comm] = count()      key object on the stack ← get_current_comm; look up; insert zero on a miss;
- *                          atomic add in the slot
- *   printf("%s", str(p))   reserve record; id; probe_read_user_str straight into the record; submit
+ *   @[comm] = count()      key object on the stack ← get_current_comm; look up; insert zero on a
+ * miss; atomic add in the slot printf("%s", str(p))   reserve record; id; probe_read_user_str
+ * straight into the record; submit
  */
 #ifndef AWL_GEN_H
 #define AWL_GEN_H
@@ -13,17 +14,18 @@
 
 enum val_kind { VAL_NONE, VAL_SCALAR, VAL_MEM };
 
-/* The value of an expression. Scalars are 64 bits wide, extended by the sign of their type. Everything
- * else is a place in memory: at v + off, to be read as `space` says. */
+/* The value of an expression. Scalars are 64 bits wide, extended by the sign of their type.
+ * Everything else is a place in memory: at v + off, to be read as `space` says. */
 struct val {
 	enum val_kind kind;
 	const struct type *type;
 	ir_val v;
 	int32_t off;
-	enum space space;      /* VAL_MEM; of a pointer in VAL_SCALAR: where it leads, when better known than by type */
+	enum space space; /* VAL_MEM; of a pointer in VAL_SCALAR: where it leads, when better known
+			     than by type */
 	uint8_t bit_off, bit_size, load_size; /* VAL_MEM of a bit-field */
-	bool nullable;         /* in SPACE_BTF: the verifier wants the pointer checked before use */
-	bool tracked;          /* a pointer to the verifier: not to be computed with as it is */
+	bool nullable; /* in SPACE_BTF: the verifier wants the pointer checked before use */
+	bool tracked;  /* a pointer to the verifier: not to be computed with as it is */
 };
 
 #define VAL_VOID ((struct val){VAL_NONE, &type_void, 0, 0, SPACE_NONE, 0, 0, 0})
@@ -40,7 +42,8 @@ static inline struct val val_mem(const struct type *t, ir_val base, int32_t off,
 
 struct gen;
 
-/* ---- the driver's side ----------------------------------------------------------------------------- */
+/* ---- the driver's side
+ * ----------------------------------------------------------------------------- */
 
 /* Indices of the maps that awl needs for itself; the user's maps come first, by map_sym.index. */
 struct gen_maps {
@@ -54,10 +57,12 @@ struct gen_in {
 	struct kernel *kernel;
 	struct types *types;
 	struct gen_maps maps;
-	uint32_t ncpus;                /* possible CPUs, rounded up to a power of two */
-	uint32_t scratch_slot;         /* bytes of the largest scratch slot in use (0: none); see gen_scratch_bytes */
+	uint32_t ncpus;        /* possible CPUs, rounded up to a power of two */
+	uint32_t scratch_slot; /* bytes of the largest scratch slot in use (0: none); see
+				  gen_scratch_bytes */
 	uint32_t ring_size;
-	uint32_t zero_off, zero_size;  /* gen: bytes of the globals that stay zero (start with 0, 0) */
+	uint32_t zero_off,
+		zero_size; /* gen: bytes of the globals that stay zero (start with 0, 0) */
 };
 
 /* Bytes of the scratch map's one value, once all programs are generated (8 when none needs it). */
@@ -66,18 +71,19 @@ uint32_t gen_scratch_bytes(const struct gen_in *in);
 /* One program to a module. NULL after a reported error (E_STORAGE …). */
 struct ir_module *gen_probe(struct gen_in *in, struct probe *p);
 
-/* ---- for builtins and providers ---------------------------------------------------------------------- */
+/* ---- for builtins and providers
+ * ---------------------------------------------------------------------- */
 
-struct ir *gen_ir(struct gen *g);            /* where code goes now */
+struct ir *gen_ir(struct gen *g); /* where code goes now */
 struct arena *gen_arena(struct gen *g);
 struct plan *gen_plan(struct gen *g);
 struct kernel *gen_kernel(struct gen *g);
 struct types *gen_types(struct gen *g);
 struct probe *gen_probe_of(struct gen *g);
 struct gen_in *gen_input(struct gen *g);
-ir_val gen_ctx(struct gen *g);               /* the context pointer */
-/* Values and cells made at the start of the program may be used: not in the bodies of map loops and of
- * functions, which are functions of their own. */
+ir_val gen_ctx(struct gen *g); /* the context pointer */
+/* Values and cells made at the start of the program may be used: not in the bodies of map loops and
+ * of functions, which are functions of their own. */
 bool gen_in_main(struct gen *g);
 
 /* Evaluate. gen_expr never copies an aggregate; gen_scalar is for integers, bools, pointers. */
@@ -96,18 +102,19 @@ struct val gen_to_bpf(struct gen *g, struct val m);
 /* Branch on truth: value != 0; pointers != NULL. */
 ir_val gen_truth(struct gen *g, struct expr *e);
 
-/* Temporary memory, zeroed or not: on the stack up to config.on_stack_limit (while there is room), else
- * scratch. Lives to the end of the statement. */
+/* Temporary memory, zeroed or not: on the stack up to config.on_stack_limit (while there is room),
+ * else scratch. Lives to the end of the statement. */
 struct val gen_temp(struct gen *g, const struct type *t, bool zero);
 struct val gen_temp_bytes(struct gen *g, uint32_t size, uint32_t align, bool zero);
 
-/* probe_read_{kernel,user}: `space` chooses; SPACE_NONE is guessed from the provider. dst is BPF memory.
- * Returns the helper's result for _str (length with NUL or negative), 0 otherwise. */
+/* probe_read_{kernel,user}: `space` chooses; SPACE_NONE is guessed from the provider. dst is BPF
+ * memory. Returns the helper's result for _str (length with NUL or negative), 0 otherwise. */
 ir_val gen_read(struct gen *g, ir_val dst, uint32_t size, ir_val src, enum space space);
 ir_val gen_read_str(struct gen *g, ir_val dst, ir_val size, ir_val src, enum space space);
 
-/* Events: reserve, fill the fields, submit. When there is no room the loss is counted and what is between
- * begin and submit is skipped (so evaluate side effects before). Fields are in SPACE_BPF. */
+/* Events: reserve, fill the fields, submit. When there is no room the loss is counted and what is
+ * between begin and submit is skipped (so evaluate side effects before). Fields are in SPACE_BPF.
+ */
 struct event_build {
 	const struct event_def *def;
 	ir_val rec;
@@ -117,23 +124,25 @@ struct event_build {
 struct event_build gen_event_begin(struct gen *g, const struct event_def *def);
 struct val gen_event_field(struct gen *g, const struct event_build *ev, uint32_t i);
 void gen_event_submit(struct gen *g, struct event_build *ev);
-/* Evaluates those of the call's arguments from `first` on that have side effects beforehand, then begins the
- * event, stores all arguments in its fields in order, and submits: what printf and its like need. */
+/* Evaluates those of the call's arguments from `first` on that have side effects beforehand, then
+ * begins the event, stores all arguments in its fields in order, and submits: what printf and its
+ * like need. */
 void gen_event_call(struct gen *g, struct expr *call, unsigned first);
 /* An event without fields that is never lost. */
 void gen_control(struct gen *g, const struct event_def *def);
 
 /* Globals and losses. */
-ir_val gen_global(struct gen *g, uint32_t off);                /* address */
+ir_val gen_global(struct gen *g, uint32_t off); /* address */
 void gen_lost(struct gen *g, enum lost cause);
 
 /* Maps. The key of `@m[…]` in memory (built once for each evaluation). */
 struct val gen_map_key(struct gen *g, struct expr *map);
 ir_val gen_map_lookup(struct gen *g, const struct map_sym *m, struct val key); /* pointer or 0 */
-/* The slot of a key, inserted as zero bytes when missing: a valid pointer always (a full map gives a dummy
- * after counting the loss). */
+/* The slot of a key, inserted as zero bytes when missing: a valid pointer always (a full map gives
+ * a dummy after counting the loss). */
 struct val gen_map_slot(struct gen *g, struct expr *map);
-ir_val gen_map_delete(struct gen *g, const struct map_sym *m, struct val key); /* 1 deleted, 0 was not there */
+ir_val gen_map_delete(struct gen *g, const struct map_sym *m,
+		      struct val key); /* 1 deleted, 0 was not there */
 ir_val gen_map_ref(struct gen *g, uint32_t map);
 /* Programs see what is in the map: user space must not leave in it what clear() removed. */
 void gen_map_looked_at(struct gen *g, const struct map_sym *m);

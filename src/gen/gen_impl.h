@@ -3,9 +3,9 @@
  * Memory that generated code owns, by the name it has here:
  *
  *   temp     stack object or a piece of the scratch slot; ends with its statement
- *   home     place of a variable that is no scalar, or whose address is taken; ends with the program
- *   frame    stack object that carries what the bodies of `for … : @map` share with the program
- *            around them (they are functions of their own):
+ *   home     place of a variable that is no scalar, or whose address is taken; ends with the
+ * program frame    stack object that carries what the bodies of `for … : @map` share with the
+ * program around them (they are functions of their own):
  *
  *              0         8       16       24       32
  *              +---------+-------+--------+--------+----------------------+
@@ -15,9 +15,9 @@
  * The frame also has two words for each map loop that has others inside: the places of its key and
  * value, which are arguments of a function that the inner body is not part of.
  *
- * Invariants: the base `v` of every VAL_MEM in SPACE_BPF is aligned to 8 bytes, or to the power of two
- * that is not less than its size; strings end at their first NUL and what follows it means nothing, except in keys, where
- * it is zero.
+ * Invariants: the base `v` of every VAL_MEM in SPACE_BPF is aligned to 8 bytes, or to the power of
+ * two that is not less than its size; strings end at their first NUL and what follows it means
+ * nothing, except in keys, where it is zero.
  */
 #ifndef AWL_GEN_IMPL_H
 #define AWL_GEN_IMPL_H
@@ -31,9 +31,9 @@
 #define FRAME_VARS    32
 #define PAIR_SLOT     16
 
-#define SCRATCH_LEVELS 4
-#define SCRATCH_SLOT   (16u << 10)
-#define SCRATCH_HEAD   8
+#define SCRATCH_LEVELS  4
+#define SCRATCH_SLOT    (16u << 10)
+#define SCRATCH_HEAD    8
 #define SCRATCH_CLASSES 4
 
 /* Above so many bytes memory is moved by a helper, and loops are loops. */
@@ -62,41 +62,43 @@ struct home {
 	ir_val v;     /* HOME_OBJECT */
 	uint32_t off; /* HOME_FRAME, HOME_SCRATCH */
 	bool captured;
-	unsigned loop;   /* the last one that made it unknown to the verifier */
-	unsigned class;  /* of the attempt that the rest belongs to, plus one */
+	unsigned loop;  /* the last one that made it unknown to the verifier */
+	unsigned class; /* of the attempt that the rest belongs to, plus one */
 };
 _Static_assert(sizeof(struct home) <= sizeof(((struct var_sym *)0)->home), "home");
 
 struct shared_key {
 	const struct builtin *builtin;
 	const struct type *type;
-	struct expr *expr;   /* its first use */
+	struct expr *expr; /* its first use */
 	unsigned uses;
-	bool early;          /* the predicate uses it */
-	ir_val object;       /* 0: not built */
+	bool early;    /* the predicate uses it */
+	ir_val object; /* 0: not built */
 };
 
 struct gen {
 	struct gen_in *in;
 	struct probe *p;
 	struct ir_module *m;
-	struct ir b;              /* where code goes */
-	struct ir claim;          /* an open block that dominates all of what follows: the claim goes there */
-	ir_val ctx;               /* of the function being built */
-	ir_val frame, main_frame; /* of the function being built, of the main one; 0: no map loop anywhere */
+	struct ir b; /* where code goes */
+	struct ir
+		claim; /* an open block that dominates all of what follows: the claim goes there */
+	ir_val ctx;    /* of the function being built */
+	ir_val frame, main_frame; /* of the function being built, of the main one; 0: no map loop
+				     anywhere */
 	bool in_callback;         /* a function other than the main one is being built */
 	bool in_loop_fn;          /* … and it is the body of a map loop */
-	struct fn_inst *fn;       /* the script's function that is being built, or around the loop */
-	ir_val fn_frame;          /* the frame of its caller */
+	struct fn_inst *fn; /* the script's function that is being built, or around the loop */
+	ir_val fn_frame;    /* the frame of its caller */
 	bool fns_done;
-	uint32_t scratch_high;    /* most bytes of the slot that were taken at a time */
-	ir_val scratch;           /* the claimed slot, in the main function; 0: not claimed */
-	uint32_t scratch_used;    /* bytes of the slot taken now */
-	unsigned scratch_class;   /* slots have SCRATCH_SLOT << class bytes */
-	bool too_small;           /* they should have had more: once again with the next class */
+	uint32_t scratch_high;  /* most bytes of the slot that were taken at a time */
+	ir_val scratch;         /* the claimed slot, in the main function; 0: not claimed */
+	uint32_t scratch_used;  /* bytes of the slot taken now */
+	unsigned scratch_class; /* slots have SCRATCH_SLOT << class bytes */
+	bool too_small;         /* they should have had more: once again with the next class */
 	uint32_t frame_size;
-	struct ir_block *leave;   /* where gen_return goes now */
-	ir_cell result;           /* code of the program, xored with the default one; 0: not used */
+	struct ir_block *leave; /* where gen_return goes now */
+	ir_cell result;         /* code of the program, xored with the default one; 0: not used */
 	struct gen_loop *loop;
 	struct gen_pair *pair;
 	unsigned ncallbacks, nloops;
@@ -152,12 +154,14 @@ void gen_release(struct gen *g, struct gen_mark m);
 ir_val gen_zeroes(struct gen *g, uint32_t size); /* bytes that are zero, for reading only */
 
 /* access.c */
-struct val gen_rvalue(struct gen *g, struct val v);    /* a scalar out of memory, with what is known of it */
-ir_val gen_plain(struct gen *g, struct val v);         /* a number to compute with, whatever the verifier thinks */
+struct val gen_rvalue(struct gen *g,
+		      struct val v); /* a scalar out of memory, with what is known of it */
+ir_val gen_plain(struct gen *g,
+		 struct val v); /* a number to compute with, whatever the verifier thinks */
 struct val gen_deref(struct gen *g, struct val p, const struct type *to);
 struct val access_field(struct gen *g, struct expr *e);
 struct val access_index(struct gen *g, struct expr *e);
-enum space gen_space(struct gen *g, enum space s);     /* none is guessed */
+enum space gen_space(struct gen *g, enum space s); /* none is guessed */
 
 /* convert.c */
 ir_val gen_convert(struct gen *g, ir_val v, const struct type *from, const struct type *to);
@@ -186,7 +190,8 @@ void gen_effect(struct gen *g, struct expr *e); /* for its effect only */
 struct val gen_binary(struct gen *g, struct expr *e);
 ir_val gen_arith(struct gen *g, enum binary_op op, ir_val l, ir_val r, const struct type *lt,
 		 const struct type *rt);
-void gen_branch(struct gen *g, struct expr *e, struct ir_block *yes, struct ir_block *no, enum ir_hint hint);
+void gen_branch(struct gen *g, struct expr *e, struct ir_block *yes, struct ir_block *no,
+		enum ir_hint hint);
 
 /* map.c, mapset.c, aggread.c */
 struct val map_key_zero(struct gen *g);
@@ -196,11 +201,13 @@ struct val map_slot(struct gen *g, const struct map_sym *m, struct val key, stru
 struct val map_place(struct gen *g, struct expr *e, struct ir_block *fail);
 void map_lost(struct gen *g, const struct map_sym *m);
 void map_mark_set(struct gen *g, const struct map_sym *m);
-void map_branch(struct gen *g, struct expr *e, struct ir_block *yes, struct ir_block *no); /* hashes of scalars */
+void map_branch(struct gen *g, struct expr *e, struct ir_block *yes,
+		struct ir_block *no); /* hashes of scalars */
 void map_assign(struct gen *g, struct expr *map, struct expr *value);
 void map_compound(struct gen *g, struct expr *map, enum binary_op op, struct expr *value);
 struct val map_incdec(struct gen *g, struct expr *e, bool used);
-struct val agg_read(struct gen *g, const struct map_sym *m, struct val key, const struct type *want);
+struct val agg_read(struct gen *g, const struct map_sym *m, struct val key,
+		    const struct type *want);
 void agg_zero_all(struct gen *g, const struct map_sym *m, struct val key);
 
 /* fn.c */
@@ -218,7 +225,7 @@ void loop_range(struct gen *g, struct stmt *s);
 void loop_unroll(struct gen *g, struct stmt *s);
 void loop_map(struct gen *g, struct stmt *s);
 /* A loop of generated code over 0 … n-1 (n constant): body(g, i, arg) may leave to `out`. */
-void loop_count(struct gen *g, uint32_t n, void (*body)(struct gen *, ir_val i, struct ir_block *out, void *arg),
-		void *arg);
+void loop_count(struct gen *g, uint32_t n,
+		void (*body)(struct gen *, ir_val i, struct ir_block *out, void *arg), void *arg);
 
 #endif

@@ -429,8 +429,8 @@ static const char *in_dir(struct cpp *c, const char *dir, struct str name)
 /* Where a header is; *own tells that it is the script's, not the system's. */
 static const char *find_header(struct cpp *c, struct str name, bool quotes, bool *own)
 {
-	static const char *const system_dirs[] = {"/usr/local/include", "/usr/include/" CPP_TRIPLET,
-						  "/usr/include"};
+	static const char *const system_dirs[] = {"/usr/local/include",
+						  ("/usr/include/" CPP_TRIPLET), "/usr/include"};
 	const char *path;
 
 	*own = true;
