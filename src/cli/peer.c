@@ -94,7 +94,7 @@ void peer_info(struct awl *awl, struct buf *out)
 		   u.machine);
 	buf_printf(out,
 		   "Build\n  version: " PEER_VERSION "\n  awl: %s\n  LLVM: none\n"
-		   "  libdw (DWARF support): yes\n",
+		   "  libdw (DWARF support): no\n",
 		   AWL_VERSION);
 	add_section(awl, out, "Kernel helpers", helpers);
 	buf_adds(out, "\nKernel features\n  Instruction limit: 1000000\n");
