@@ -25,7 +25,8 @@
 #define NAME(n) many_##n,
 
 #define TEN(M, n) M(n##0) M(n##1) M(n##2) M(n##3) M(n##4) M(n##5) M(n##6) M(n##7) M(n##8) M(n##9)
-// clang-format off: it does not come to rest on these
+/* clang-format does not come to rest on these. */
+// clang-format off
 #define HUNDRED(M, n)                                                                              \
 	TEN(M, n##0)                                                                               \
 	TEN(M, n##1) TEN(M, n##2) TEN(M, n##3) TEN(M, n##4) TEN(M, n##5) TEN(M, n##6) TEN(M, n##7) \
