@@ -123,6 +123,13 @@ static bool is_instruction_start(struct code *c, uint64_t start, uint64_t place)
 	return at == place;
 }
 
+static bool is_inside_function(struct elf *f, uint64_t offset)
+{
+	struct elf_func fn;
+
+	return elf_func_at(f, offset, &fn) && fn.offset != offset;
+}
+
 static bool is_inside_instruction(struct code *c, uint64_t offset)
 {
 	struct elf_func fn;
@@ -151,6 +158,11 @@ void elf_place(struct elf *f, uint64_t offset, uint64_t size, bool exact, struct
 	*out = (struct placement){.offset = offset, .cost = COST_STEPPED};
 	if (!image_offset_is_text(f->img, offset)) {
 		refuse(out, "the address is not in executable code");
+		return;
+	}
+	if (exact && !insn_can_walk(f->img->machine) && is_inside_function(f, offset)) {
+		refuse(out, "this build of awl cannot tell instructions apart: only a function's "
+			    "start can be probed");
 		return;
 	}
 	if (exact && is_inside_instruction(&c, offset)) {

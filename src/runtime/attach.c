@@ -2,13 +2,15 @@
  *
  *   1  programs that run once (begin, end, iterators) register themselves
  *   2  the begin programs run; when they call exit(), nothing else is attached
- *   3  the gate is closed (programs leave at their start), everything is attached, the gate opens
+ *   3  the gate is closed, everything is attached, the gate opens
  *   4  "Attached N probes"; the child of -c may go
  *
- * The gate is why a script never sees the return of a call whose entry it missed because the entry
- * probe was attached a moment later. While a long list is being attached the ring buffer is drained
- * when it fills; while a begin or end program runs, by a thread of its own, because the program has
- * to run in this one (its pid, tid and comm are those of awl).
+ * The gate is the flag that exit() sets, which the programs of a script that calls exit() look at
+ * first: such a script does not run half attached. Others do without the look, and may see the
+ * return of a call whose entry came before its probe, as any tracer's users know. While a long list
+ * is being attached the ring buffer is drained when it fills; while a begin or end program runs, by
+ * a thread of its own, because the program has to run in this one (its pid, tid and comm are those
+ * of awl).
  */
 #include <errno.h>
 #include <semaphore.h>
