@@ -16,7 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __clang__
+#define NOINLINE __attribute__((noinline, used))
+#else
 #define NOINLINE __attribute__((noinline, noclone, externally_visible))
+#endif
 
 static const char *const paths[] = {"/",           "/about", "/search?q=bpf", "/static/logo.png",
 				    "/api/orders", "/slow"};

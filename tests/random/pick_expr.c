@@ -95,8 +95,8 @@ void pick_text(struct pick *p)
 		"sixteen bytes 16",
 		"twenty-four characters!!",
 		"a text of more than thirty-two bytes in all",
-		"this one is longer: it does not fit into the small copies that "
-		"are made inline, by far"};
+		("this one is longer: it does not fit into the small copies that "
+		 "are made inline, by far")};
 	unsigned n = pick_chance(p, 85) ? 9 : ARRAY_SIZE(words);
 
 	buf_printf(p->out, "\"%s\"", words[pick_below(p, n)]);

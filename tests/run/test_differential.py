@@ -141,7 +141,12 @@ def results(request):
         with tempfile.TemporaryDirectory(prefix="diff.") as d:
             work = pathlib.Path(d)
             case = Case(path, work)
-            return case, run_both(case.script, case.one("run"), work)
+            sides = run_both(case.script, case.one("run"), work)
+            if len(sides) == 2 and not case.one("differs") and sorted(normal(sides[0][1])) != sorted(normal(sides[1][1])):
+                # One of the two may have missed an event at its start or end on a busy machine: once more.
+                print(f"{path.stem}: the two differ; run again\n{sides[0][1]}{sides[1][1]}")
+                sides = run_both(case.script, case.one("run"), work)
+            return case, sides
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         yield {path: pool.submit(one, path) for path in SCRIPTS if path in wanted}

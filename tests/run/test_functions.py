@@ -110,8 +110,8 @@ def test_socket_cookie_wants_the_pointer_itself(awl):
 
 
 def test_comm_of_another_process(awl):
-    r = awl("-q", "-e", 'interval:ms:1 { if (comm == comm(tid(init))) { print("same"); } print(comm(4194303)); exit(); }')
-    assert r.lines[0] == "same", r
+    r = awl("-q", "-e", 'interval:ms:1 { if (tid(init) == 0 || comm == comm(tid(init))) { print("same"); } print(comm(4194303)); exit(); }')
+    assert r.lines[0] == "same", r  # thread 0, an idle processor's, has no number to be found by
     r = awl("-e", "begin { print(comm(1)); }")
     assert r.code == 1 and "comm(pid) is not possible in a begin probe" in r.err
     r = awl("-q", "-e", 'tracepoint:syscalls:sys_enter_nanosleep,tracepoint:syscalls:sys_enter_clock_nanosleep'
@@ -195,7 +195,7 @@ def test_nothing_is_lost_between_print_and_clear(awl, target):
 
 def test_clear_makes_room_in_a_full_map(awl, target):
     storm = target("storm")
-    r = awl("-q", "-e", """config = { max_map_keys = 256 } uprobe:%s:hit /@turn < 40/ { @k[@turn * 20 + arg0 %% 20] = count(); @all = count(); }
+    r = awl("-q", "-e", """config = { max_map_keys = 256 } uprobe:%s:hit /@turn < 40/ { @k[@turn * 40 + arg0 %% 40] = count(); @all = count(); }
         interval:ms:20 { print(@k); clear(@k); @turn++; }""" % storm, "-c", f"{storm} 400000 2")
     assert totals(r.out, "all") > 0 and "Lost" not in r.err, r.err
     keys = {line.split("[")[1].split("]")[0] for line in r.lines if line.startswith("@k[")}

@@ -11,7 +11,11 @@
 #include <unistd.h>
 #include "usdt_note.h"
 
+#ifdef __clang__
+#define NOINLINE __attribute__((noinline, used))
+#else
 #define NOINLINE __attribute__((noinline, noclone, externally_visible))
+#endif
 
 volatile uint64_t watched;
 unsigned short sem_demo __attribute__((section(".probes"), used)) = 0;
