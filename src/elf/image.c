@@ -299,7 +299,9 @@ struct image *image_open_fd(int fd, const char *path, struct err *e)
 	}
 	m->size = (uint64_t)st.st_size;
 	if (m->size && file_is_trusted(path, &st)) {
-		p = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, 0);
+		/* Shared: into private mappings the kernel puts the breakpoints of uprobes, also
+		 * those of other tracers. */
+		p = mmap(NULL, m->size, PROT_READ, MAP_SHARED, fd, 0);
 		if (p != MAP_FAILED) {
 			m->map = p;
 			m->unmap = true;

@@ -35,3 +35,11 @@ def test_a_tuple_of_its_own_items(awl):
     script = ('begin { $p = (1, 2); $p = ($p.1, $p.0); print($p); @p = (3, 4); @p = (@p.1, @p.0); printf("%s\\n", @p); '
               '$q = ((1, 2), (3, 4)); $q = ($q.1, $q.0); print($q); exit(); }')
     assert lines(awl, script)[:3] == ["(2, 1)", "(4, 3)", "((3, 4), (1, 2))"]
+
+
+def test_a_function_that_another_tracer_probes(trace, awl, target):
+    """A private mapping of the file would show the other's breakpoint instead of the instruction."""
+    script = f"uprobe:{target('calls')}:tick {{ @ = count(); }}"
+    with trace("-e", script):
+        r = awl("-e", script, "-c", f"{target('calls')} 5")
+    assert "@: 5" in r.lines, r
