@@ -203,7 +203,7 @@ static ir_val fold_div_const(struct ir *b, unsigned op, ir_val l, int64_t c)
 	if (op == OP_UDIV && is_pow2((uint64_t)c))
 		return ir_bini(b, IR_LSHR, l, __builtin_ctzll((uint64_t)c));
 	if (op == OP_UMOD && is_pow2((uint64_t)c))
-		return ir_bini(b, IR_AND, l, c - 1);
+		return ir_bini(b, IR_AND, l, (int64_t)((uint64_t)c - 1));
 	return 0;
 }
 
