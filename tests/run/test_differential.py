@@ -188,7 +188,6 @@ DEBIAN = {
     "bashreadline": ("printf 'echo readline_mark\\nexit\\n' | script -qc 'bash --norc -i' /dev/null", r"readline_mark",
                      [(r"^\S+ +", "")]),
     "bitesize": ("dd if=/dev/zero of=bite bs=64k count=4 oflag=direct conv=fsync", r"^@\[dd\]", []),
-    "cpuwalk": ("sleep 0.2", r"^@cpu:", []),
     "execsnoop": ("/bin/true exec_mark a b", r"exec_mark a b", [(r"^\d+ +", "")]),
     "gethostlatency": ("getent ahosts localhost", r"getent", [(r"^\S+ +", ""), (r" +\d+ +localhost", " localhost")]),
     "killsnoop": ("bash -c 'exec -a killsnoop_mark bash -c \"kill -0 $$\"'", r"^\S+ +\d+ +bash +0 ", [(r"^\S+ +", "")]),
