@@ -32,13 +32,17 @@ static void check_str(struct sema *s, struct expr *e)
 {
 	const struct type *t = builtin_argtype(e, 0);
 	uint32_t cap = str_capacity(s, e);
+	struct call_sem *c = sema_call(s, e);
 
+	c->same = NULL;
 	if (builtin_nargs(e) > 1 && builtin_known(e, 1))
 		sema_arg_int(s, e, 1);
 	if (t->kind == TYPE_STRING) {
 		e->type = type_string(sema_types(s), MIN(cap, t->size));
 		if (builtin_nargs(e) < 2)
 			e->type = t;
+		if (e->type == t)
+			c->same = builtin_arg(e, 0);
 		return;
 	}
 	if (t->kind != TYPE_POISON && !is_char_array(t))
@@ -67,12 +71,6 @@ static struct val lower_str(struct gen *g, struct expr *e, struct val want)
 	enum space space;
 	ir_val p, size;
 
-	if (arg->type == e->type) { /* a string already */
-		if (want.kind != VAL_MEM)
-			return gen_expr(g, arg);
-		gen_expr_to(g, arg, want);
-		return want;
-	}
 	p = builtin_pointer(g, arg, &space);
 	size = str_size(g, e);
 	dst = builtin_place(g, e, want);

@@ -29,6 +29,8 @@ static struct val call_value(struct gen *g, struct expr *e, struct val want)
 
 	if (!c)
 		BUG("a name without meaning reached code generation");
+	if (c->same)
+		return gen_expr(g, c->same);
 	if (c->kind == CALL_PROBE_NAME)
 		return with_space(g->p->prov->name_load(g, g->p, c->name, c->index));
 	if (c->kind == CALL_FN)
@@ -40,6 +42,11 @@ static struct val call_value(struct gen *g, struct expr *e, struct val want)
 static void call_to(struct gen *g, struct expr *e, struct val dst, bool pad)
 {
 	const struct call_sem *c = e->sem;
+
+	if (c && c->same) {
+		gen_build(g, c->same, dst, pad);
+		return;
+	}
 	bool builtin = c && c->kind == CALL_BUILTIN;
 	bool in_place = builtin &&
 			(type_eq(e->type, dst.type) ||
@@ -71,7 +78,6 @@ static void cast_read(struct gen *g, struct expr *e, struct val dst)
 	uint32_t n = e->type->str.cap;
 
 	if (e->type->kind == TYPE_STRING) {
-		ir_store(b, 1, dst.v, dst.off, ir_const(b, 0));
 		gen_read_str(g, gen_addr(g, dst), ir_const(b, n), p.v, p.space);
 		return;
 	}

@@ -63,14 +63,13 @@ static void store_nul(struct gen *g, struct val dst)
 	ir_store(&g->b, 1, dst.v, dst.off, ir_const(&g->b, 0));
 }
 
-/* By the helper that stops at the NUL. A fault leaves the empty string. */
+/* By the helper that stops at the NUL. At a fault it writes zeroes: the empty string. */
 static void copy_to_nul(struct gen *g, struct val dst, struct val src, uint32_t n)
 {
 	struct ir *b = &g->b;
 
 	if (n == 0)
 		return;
-	store_nul(g, dst);
 	gen_read_str(g, gen_addr(g, dst), ir_const(b, n), gen_addr(g, src),
 		     src.space == SPACE_BPF ? SPACE_KERNEL : src.space);
 }
@@ -84,7 +83,8 @@ void str_store(struct gen *g, struct val dst, struct val src, bool pad)
 		copy_to_nul(g, dst, src, MIN(d, s + 1));
 		return;
 	}
-	if (n > INLINE_BYTES) {
+	/* Outside of the program's own memory nothing but the NUL bounds a string. */
+	if (n > INLINE_BYTES || (src.type->kind == TYPE_STRING && src.space != SPACE_BPF)) {
 		copy_to_nul(g, dst, src, n);
 		return;
 	}

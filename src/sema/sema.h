@@ -81,6 +81,7 @@ struct call_sem {
 	enum { CALL_BUILTIN, CALL_PROBE_NAME, CALL_CONSTANT, CALL_FN } kind;
 	enum probe_name name;    /* CALL_PROBE_NAME */
 	unsigned index;          /* of argN */
+	struct expr *same;       /* the call means this argument of its and nothing else, or NULL */
 	struct event_def *event; /* of builtins that emit one */
 	void *data; /* the builtin's own, from check() to lower(); CALL_FN: struct fn_inst */
 	uint64_t num[4];

@@ -1,4 +1,9 @@
 """Scripts that once were wrong: each is the shortest that shows the defect."""
+import os
+import subprocess
+import tempfile
+
+import pytest
 
 
 def lines(awl, script):
@@ -43,3 +48,20 @@ def test_a_function_that_another_tracer_probes(trace, awl, target):
     with trace("-e", script):
         r = awl("-e", script, "-c", f"{target('calls')} 5")
     assert "@: 5" in r.lines, r
+
+
+@pytest.mark.parametrize("capacity", [64, 128])
+def test_what_stands_behind_the_end_of_a_string_makes_no_other_key(trace, capacity):
+    """A tracepoint's record lies in a buffer of its CPU, where records of other events lay before."""
+    cpu = min(os.sched_getaffinity(0))
+    script = ("config = { max_strlen = %d } tracepoint:sched:sched_process_exec /curtask.real_parent.tgid == %d/ "
+              "{ @[str(args.filename)] = count(); @s = str(args.filename); @t[@s] = count(); }" % (capacity, os.getpid()))
+    with tempfile.TemporaryDirectory(prefix="x") as d, trace("-e", script) as t:
+        for name in "a" * 40, "s", "b" * 40, "s":
+            path = os.path.join(d, name)
+            if not os.path.exists(path):
+                os.symlink("/bin/true", path)
+            subprocess.run([path], preexec_fn=lambda: os.sched_setaffinity(0, {cpu}), check=True)
+        r = t.finish()
+        for name in "@", "@t":
+            assert f"{name}[{d}/s]: 2" in r.lines, r
