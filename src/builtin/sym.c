@@ -233,34 +233,6 @@ static void check_uaddr(struct sema *s, struct expr *e)
 		e->type = type_ptr(ts, type_int(ts, (unsigned)u->size, false), SPACE_USER);
 }
 
-/* Offsets in struct pt_regs (x86_64) or user_pt_regs (arm64). */
-static const struct {
-	const char *name;
-	int32_t off;
-} registers[] = {
-#if defined(__x86_64__)
-	{"r15", 0},  {"r14", 8},  {"r13", 16},    {"r12", 24},       {"bp", 32},       {"bx", 40},
-	{"r11", 48}, {"r10", 56}, {"r9", 64},     {"r8", 72},        {"ax", 80},       {"cx", 88},
-	{"dx", 96},  {"si", 104}, {"di", 112},    {"orig_rax", 120}, {"orig_ax", 120}, {"ip", 128},
-	{"pc", 128}, {"cs", 136}, {"flags", 144}, {"sp", 152},       {"ss", 160},
-#elif defined(__aarch64__)
-	{"r0", 0},    {"r1", 8},    {"r2", 16},   {"r3", 24},      {"r4", 32},   {"r5", 40},
-	{"r6", 48},   {"r7", 56},   {"r8", 64},   {"r9", 72},      {"r10", 80},  {"r11", 88},
-	{"r12", 96},  {"r13", 104}, {"r14", 112}, {"r15", 120},    {"r16", 128}, {"r17", 136},
-	{"r18", 144}, {"r19", 152}, {"r20", 160}, {"r21", 168},    {"r22", 176}, {"r23", 184},
-	{"r24", 192}, {"r25", 200}, {"r26", 208}, {"r27", 216},    {"r28", 224}, {"r29", 232},
-	{"r30", 240}, {"sp", 248},  {"pc", 256},  {"pstate", 264},
-#endif
-};
-
-static int32_t register_offset(struct str name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(registers); i++)
-		if (str_is(name, registers[i].name))
-			return registers[i].off;
-	return -1;
-}
-
 static ir_val load_register(struct gen *g, int32_t off)
 {
 	struct probe *p = gen_probe_of(g);
@@ -277,7 +249,7 @@ static struct val lower_uaddr(struct gen *g, struct expr *e, struct val want)
 	ir_val addr = ir_const(b, (int64_t)u->addr);
 
 	if (u->moved) {
-		ir_val here = load_register(g, register_offset(STR("pc")));
+		ir_val here = load_register(g, regs_named(STR("pc")));
 
 		addr = ir_bin(b, IR_ADD, here, ir_const(b, (int64_t)(u->addr - u->target)));
 	}
@@ -303,14 +275,14 @@ static void check_reg(struct sema *s, struct expr *e)
 
 	builtin_set_int(s, e, 8, false);
 	has_registers(s, e);
-	if (sema_literal_str(s, e, 0, &name) && register_offset(name) < 0) {
+	if (sema_literal_str(s, e, 0, &name) && regs_named(name) < 0) {
 		struct nearest near;
 		struct diag_msg *m = sema_report(s, E_NAME, builtin_arg(e, 0)->span,
 						 "there is no register %.*s", STR_ARG(name));
 
 		nearest_init(&near, name);
-		for (size_t i = 0; i < ARRAY_SIZE(registers); i++)
-			nearest_try(&near, str_of(registers[i].name));
+		for (unsigned i = 0; regs_name(i); i++)
+			nearest_try(&near, str_of(regs_name(i)));
 		if (nearest_found(&near))
 			diag_help(m, "did you mean \"%.*s\"?", STR_ARG(near.best));
 	}
@@ -318,7 +290,7 @@ static void check_reg(struct sema *s, struct expr *e)
 
 static struct val lower_reg(struct gen *g, struct expr *e, struct val want)
 {
-	return val_scalar(e->type, load_register(g, register_offset(builtin_arg(e, 0)->str)));
+	return val_scalar(e->type, load_register(g, regs_named(builtin_arg(e, 0)->str)));
 }
 
 static void check_usermode(struct sema *s, struct expr *e)
@@ -331,11 +303,11 @@ static struct val lower_usermode(struct gen *g, struct expr *e, struct val want)
 {
 	struct ir *b = gen_ir(g);
 #if defined(__x86_64__)
-	ir_val ring = ir_bini(b, IR_AND, load_register(g, register_offset(STR("cs"))), 3);
+	ir_val ring = ir_bini(b, IR_AND, load_register(g, regs_named(STR("cs"))), 3);
 
 	return val_scalar(e->type, ir_bini(b, IR_EQ, ring, 3));
 #else
-	ir_val level = ir_bini(b, IR_AND, load_register(g, register_offset(STR("pstate"))), 0xf);
+	ir_val level = ir_bini(b, IR_AND, load_register(g, regs_named(STR("pstate"))), 0xf);
 
 	return val_scalar(e->type, ir_bini(b, IR_EQ, level, 0));
 #endif

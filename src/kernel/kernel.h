@@ -54,6 +54,18 @@ uint32_t kernel_btf_enumerator(struct kernel *k, struct str name, uint64_t *valu
 int kernel_btf_types(struct kernel *k, unsigned btf_kind, struct str pattern, bool whole,
 		     int (*fn)(void *arg, const char *text), void *arg, struct err *e);
 
+/* ---- struct pt_regs ------------------------------------------------------------------------ */
+
+/* Offsets of the registers of this architecture, by what they are for or by name; -1: there is
+ * none.
+ */
+int regs_arg(unsigned n);         /* of a function */
+int regs_syscall_arg(unsigned n); /* of a system call */
+int regs_retval(void);
+int regs_sp(void);
+int regs_named(struct str name);
+const char *regs_name(unsigned i); /* all names, one by one; NULL after the last */
+
 /* ---- tracefs ------------------------------------------------------------------------------- */
 
 /* A descriptor of the tracefs root. When it is mounted nowhere, a detached mount of our own is made

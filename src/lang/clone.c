@@ -6,109 +6,57 @@
 
 #include "lang/lang_priv.h"
 
-static struct type_name *clone_type(struct arena *a, const struct type_name *t)
+static void clone_expr(void *arena, struct expr **e)
 {
-	struct type_name *c;
-
-	if (!t)
-		return NULL;
-	c = arena_memdup(a, t, sizeof(*t));
-	c->of = ast_clone_expr(a, t->of);
-	c->of_type = clone_type(a, t->of_type);
-	return c;
+	*e = ast_clone_expr(arena, *e);
 }
 
-static struct expr **clone_list(struct arena *a, struct expr *const *v, size_t n)
+static void clone_block(void *arena, struct block **b)
 {
-	struct expr **c = n ? arena_array_of(a, struct expr *, n) : NULL;
-
-	for (size_t i = 0; i < n; i++)
-		c[i] = ast_clone_expr(a, v[i]);
-	return c;
+	*b = ast_clone_block(arena, *b);
 }
 
-static void clone_fields(struct arena *a, struct expr *c)
-{
-	size_t n = c->record.n;
+static void clone_type(void *arena, struct type_name **t);
 
-	c->record.fields = arena_memdup(a, c->record.fields, n * sizeof(*c->record.fields));
-	for (size_t i = 0; i < n; i++)
-		c->record.fields[i].value = ast_clone_expr(a, c->record.fields[i].value);
+static struct ast_parts cloner(struct arena *a)
+{
+	return (struct ast_parts){clone_expr, clone_block, clone_type, a};
 }
 
-static void clone_children(struct arena *a, struct expr *c)
+static void clone_type(void *arena, struct type_name **t)
+{
+	struct ast_parts parts = cloner(arena);
+
+	*t = arena_memdup(arena, *t, sizeof(**t));
+	ast_parts_of_type(*t, &parts);
+}
+
+/* The arrays that hold a node's parts. */
+static void clone_arrays(struct arena *a, struct expr *c)
 {
 	switch (c->kind) {
-	case EXPR_INT:
-	case EXPR_STR:
-	case EXPR_BOOL:
-	case EXPR_VAR:
-	case EXPR_PARAM:
-	case EXPR_NPARAMS:
-	case EXPR_IDENT:
-		break;
 	case EXPR_MAP:
-		c->map.keys = clone_list(a, c->map.keys, c->map.nkeys);
+		c->map.keys = arena_memdup(a, c->map.keys, c->map.nkeys * sizeof(*c->map.keys));
 		break;
 	case EXPR_CALL:
-		c->call.args = clone_list(a, c->call.args, c->call.nargs);
-		break;
-	case EXPR_UNARY:
-		c->un.e = ast_clone_expr(a, c->un.e);
-		break;
-	case EXPR_INCDEC:
-		c->incdec.e = ast_clone_expr(a, c->incdec.e);
-		break;
-	case EXPR_BINARY:
-		c->bin.l = ast_clone_expr(a, c->bin.l);
-		c->bin.r = ast_clone_expr(a, c->bin.r);
-		break;
-	case EXPR_TERNARY:
-		c->tern.cond = ast_clone_expr(a, c->tern.cond);
-		c->tern.yes = ast_clone_expr(a, c->tern.yes);
-		c->tern.no = ast_clone_expr(a, c->tern.no);
-		break;
-	case EXPR_FIELD:
-	case EXPR_ELEM:
-		c->field.e = ast_clone_expr(a, c->field.e);
-		break;
-	case EXPR_INDEX:
-		c->index.e = ast_clone_expr(a, c->index.e);
-		c->index.index = ast_clone_expr(a, c->index.index);
-		break;
-	case EXPR_CAST:
-		c->cast.to = clone_type(a, c->cast.to);
-		c->cast.e = ast_clone_expr(a, c->cast.e);
+		c->call.args = arena_memdup(a, c->call.args, c->call.nargs * sizeof(*c->call.args));
 		break;
 	case EXPR_TUPLE:
-		c->tuple.items = clone_list(a, c->tuple.items, c->tuple.n);
+		c->tuple.items = arena_memdup(a, c->tuple.items,
+					      c->tuple.n * sizeof(*c->tuple.items));
 		break;
 	case EXPR_RECORD:
-		clone_fields(a, c);
+		c->record.fields = arena_memdup(a, c->record.fields,
+						c->record.n * sizeof(*c->record.fields));
 		break;
-	case EXPR_SIZEOF:
-	case EXPR_OFFSETOF:
-	case EXPR_TYPEINFO:
-	case EXPR_TYPE:
-		c->meta.of_type = clone_type(a, c->meta.of_type);
-		c->meta.of = ast_clone_expr(a, c->meta.of);
-		break;
-	case EXPR_COMPTIME:
-		c->sub = ast_clone_expr(a, c->sub);
-		break;
-	case EXPR_IF:
-		c->cond.cond = ast_clone_expr(a, c->cond.cond);
-		c->cond.yes = ast_clone_block(a, c->cond.yes);
-		c->cond.no = ast_clone_expr(a, c->cond.no);
-		break;
-	case EXPR_BLOCK:
-		c->block = ast_clone_block(a, c->block);
+	default:
 		break;
 	}
 }
 
 struct expr *ast_clone_expr(struct arena *a, const struct expr *e)
 {
+	struct ast_parts parts = cloner(a);
 	struct expr *c;
 
 	if (!e)
@@ -120,48 +68,22 @@ struct expr *ast_clone_expr(struct arena *a, const struct expr *e)
 		c->folded = false;
 		c->value = 0;
 	}
-	clone_children(a, c);
+	clone_arrays(a, c);
+	ast_parts_of_expr(c, &parts);
 	return c;
 }
 
 static struct stmt *clone_stmt(struct arena *a, const struct stmt *s)
 {
+	struct ast_parts parts = cloner(a);
 	struct stmt *c = arena_memdup(a, s, sizeof(*s));
 
 	c->sem = NULL;
-	switch (c->kind) {
-	case STMT_EXPR:
-	case STMT_DISCARD:
-	case STMT_RETURN:
-		c->expr = ast_clone_expr(a, s->expr);
-		break;
-	case STMT_LET:
-		c->let.type = clone_type(a, s->let.type);
-		c->let.value = ast_clone_expr(a, s->let.value);
+	if (c->kind == STMT_LET)
 		c->let.var = NULL;
-		break;
-	case STMT_ASSIGN:
-		c->assign.lhs = ast_clone_expr(a, s->assign.lhs);
-		c->assign.value = ast_clone_expr(a, s->assign.value);
-		break;
-	case STMT_FOR_MAP:
-	case STMT_FOR_RANGE:
-		c->loop.map = ast_clone_expr(a, s->loop.map);
-		c->loop.from = ast_clone_expr(a, s->loop.from);
-		c->loop.to = ast_clone_expr(a, s->loop.to);
-		c->loop.body = ast_clone_block(a, s->loop.body);
+	if (c->kind == STMT_FOR_MAP || c->kind == STMT_FOR_RANGE)
 		c->loop.sym = NULL;
-		break;
-	case STMT_WHILE:
-	case STMT_UNROLL:
-		c->repeat.cond = ast_clone_expr(a, s->repeat.cond);
-		c->repeat.body = ast_clone_block(a, s->repeat.body);
-		break;
-	case STMT_BREAK:
-	case STMT_CONTINUE:
-	case STMT_IMPORT:
-		break;
-	}
+	ast_parts_of_stmt(c, &parts);
 	return c;
 }
 

@@ -21,8 +21,29 @@ struct dump {
 	unsigned depth;
 };
 
-static void dump_expr(struct dump *d, const struct expr *e);
-static void dump_block(struct dump *d, const struct block *b);
+static void dump_expr(struct dump *d, struct expr *e);
+static void dump_block(struct dump *d, struct block *b);
+static void dump_type(struct dump *d, struct type_name *t);
+
+static void part_expr(void *arg, struct expr **e)
+{
+	dump_expr(arg, *e);
+}
+
+static void part_block(void *arg, struct block **b)
+{
+	dump_block(arg, *b);
+}
+
+static void part_type(void *arg, struct type_name **t)
+{
+	dump_type(arg, *t);
+}
+
+static struct ast_parts parts(struct dump *d)
+{
+	return (struct ast_parts){part_expr, part_block, part_type, d};
+}
 
 static void indent(struct dump *d)
 {
@@ -51,8 +72,9 @@ static void quoted(struct dump *d, const char *what, struct str s)
 	buf_addc(d->out, '\n');
 }
 
-static void dump_type(struct dump *d, const struct type_name *t)
+static void dump_type(struct dump *d, struct type_name *t)
 {
+	struct ast_parts each = parts(d);
 	static const char *const tags[] = {"", "struct ", "union ", "enum ", "typeof"};
 
 	indent(d);
@@ -69,10 +91,7 @@ static void dump_type(struct dump *d, const struct type_name *t)
 	}
 	buf_addc(d->out, '\n');
 	d->depth++;
-	if (t->of)
-		dump_expr(d, t->of);
-	if (t->of_type)
-		dump_type(d, t->of_type);
+	ast_parts_of_type(t, &each);
 	d->depth--;
 }
 
@@ -168,12 +187,7 @@ static void dump_head(struct dump *d, const struct expr *e)
 	}
 }
 
-static void dump_list(struct dump *d, struct expr *const *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		dump_expr(d, v[i]);
-}
-
+/* The parts of a record with their names. */
 static void dump_fields(struct dump *d, const struct expr *e)
 {
 	for (size_t i = 0; i < e->record.n; i++) {
@@ -184,80 +198,10 @@ static void dump_fields(struct dump *d, const struct expr *e)
 	}
 }
 
-static void dump_children(struct dump *d, const struct expr *e)
+static void dump_expr(struct dump *d, struct expr *e)
 {
-	switch (e->kind) {
-	case EXPR_INT:
-	case EXPR_STR:
-	case EXPR_BOOL:
-	case EXPR_VAR:
-	case EXPR_PARAM:
-	case EXPR_NPARAMS:
-	case EXPR_IDENT:
-		break;
-	case EXPR_MAP:
-		dump_list(d, e->map.keys, e->map.nkeys);
-		break;
-	case EXPR_CALL:
-		dump_list(d, e->call.args, e->call.nargs);
-		break;
-	case EXPR_UNARY:
-		dump_expr(d, e->un.e);
-		break;
-	case EXPR_INCDEC:
-		dump_expr(d, e->incdec.e);
-		break;
-	case EXPR_BINARY:
-		dump_expr(d, e->bin.l);
-		dump_expr(d, e->bin.r);
-		break;
-	case EXPR_TERNARY:
-		dump_expr(d, e->tern.cond);
-		dump_expr(d, e->tern.yes);
-		dump_expr(d, e->tern.no);
-		break;
-	case EXPR_FIELD:
-	case EXPR_ELEM:
-		dump_expr(d, e->field.e);
-		break;
-	case EXPR_INDEX:
-		dump_expr(d, e->index.e);
-		dump_expr(d, e->index.index);
-		break;
-	case EXPR_CAST:
-		dump_type(d, e->cast.to);
-		dump_expr(d, e->cast.e);
-		break;
-	case EXPR_TUPLE:
-		dump_list(d, e->tuple.items, e->tuple.n);
-		break;
-	case EXPR_RECORD:
-		dump_fields(d, e);
-		break;
-	case EXPR_SIZEOF:
-	case EXPR_OFFSETOF:
-	case EXPR_TYPEINFO:
-	case EXPR_TYPE:
-		if (e->meta.of_type)
-			dump_type(d, e->meta.of_type);
-		dump_expr(d, e->meta.of);
-		break;
-	case EXPR_COMPTIME:
-		dump_expr(d, e->sub);
-		break;
-	case EXPR_IF:
-		dump_expr(d, e->cond.cond);
-		dump_block(d, e->cond.yes);
-		dump_expr(d, e->cond.no);
-		break;
-	case EXPR_BLOCK:
-		dump_block(d, e->block);
-		break;
-	}
-}
+	struct ast_parts each = parts(d);
 
-static void dump_expr(struct dump *d, const struct expr *e)
-{
 	if (!e)
 		return;
 	indent(d);
@@ -266,7 +210,10 @@ static void dump_expr(struct dump *d, const struct expr *e)
 		buf_printf(d->out, " : %s", d->type_text(d->arena, e->type));
 	buf_addc(d->out, '\n');
 	d->depth++;
-	dump_children(d, e);
+	if (e->kind == EXPR_RECORD)
+		dump_fields(d, e);
+	else
+		ast_parts_of_expr(e, &each);
 	d->depth--;
 }
 
@@ -297,46 +244,17 @@ static void dump_stmt_head(struct dump *d, const struct stmt *s)
 	}
 }
 
-static void dump_stmt(struct dump *d, const struct stmt *s)
+static void dump_stmt(struct dump *d, struct stmt *s)
 {
+	struct ast_parts each = parts(d);
+
 	dump_stmt_head(d, s);
 	d->depth++;
-	switch (s->kind) {
-	case STMT_EXPR:
-	case STMT_DISCARD:
-	case STMT_RETURN:
-		dump_expr(d, s->expr);
-		break;
-	case STMT_LET:
-		if (s->let.type)
-			dump_type(d, s->let.type);
-		dump_expr(d, s->let.value);
-		break;
-	case STMT_ASSIGN:
-		dump_expr(d, s->assign.lhs);
-		dump_expr(d, s->assign.value);
-		break;
-	case STMT_FOR_MAP:
-	case STMT_FOR_RANGE:
-		dump_expr(d, s->loop.map);
-		dump_expr(d, s->loop.from);
-		dump_expr(d, s->loop.to);
-		dump_block(d, s->loop.body);
-		break;
-	case STMT_WHILE:
-	case STMT_UNROLL:
-		dump_expr(d, s->repeat.cond);
-		dump_block(d, s->repeat.body);
-		break;
-	case STMT_BREAK:
-	case STMT_CONTINUE:
-	case STMT_IMPORT:
-		break;
-	}
+	ast_parts_of_stmt(s, &each);
 	d->depth--;
 }
 
-static void dump_block(struct dump *d, const struct block *b)
+static void dump_block(struct dump *d, struct block *b)
 {
 	if (!b)
 		return;

@@ -160,4 +160,17 @@ void format_type(struct format *f, const struct type_name *t);
 void format_block(struct format *f, const struct block *b);
 void format_newline(struct format *f, unsigned more); /* and indentation, `more` levels deeper */
 
+/* ---- parts of a node (children.c) ---------------------------------------------------------- */
+
+struct ast_parts { /* what is called with the address of each part that is there */
+	void (*expr)(void *arg, struct expr **e);
+	void (*block)(void *arg, struct block **b);
+	void (*type)(void *arg, struct type_name **t);
+	void *arg;
+};
+
+void ast_parts_of_expr(struct expr *e, const struct ast_parts *f);
+void ast_parts_of_stmt(struct stmt *s, const struct ast_parts *f);
+void ast_parts_of_type(struct type_name *t, const struct ast_parts *f);
+
 #endif

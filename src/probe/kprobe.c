@@ -180,25 +180,12 @@ static void kprobe_plan(struct sema *s, struct probe *p)
 		p->attach_type = TRACE_KPROBE_MULTI;
 }
 
-static const struct type *common_type(struct sema *s, enum probe_name name)
-{
-	switch (name) {
-	case NAME_CTX:
-		return type_ptr(sema_types(s), &type_void, SPACE_CTX);
-	case NAME_FUNC:
-	case NAME_UREGS:
-		return type_int(sema_types(s), 8, false);
-	default:
-		return NULL;
-	}
-}
-
 static const struct type *kprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
 					   unsigned index)
 {
 	if (name == NAME_ARG)
 		return regs_arg(index) >= 0 ? type_int(sema_types(s), 8, false) : NULL;
-	return common_type(s, name);
+	return probe_func_name(s, name);
 }
 
 static const struct type *kretprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
@@ -207,30 +194,15 @@ static const struct type *kretprobe_name_type(struct sema *s, struct probe *p, e
 	/* Without the helper nothing tells which function it was that returned. */
 	if (name == NAME_FUNC && !kernel_has(sema_kernel(s), FEATURE_KPROBE_FUNC_IP))
 		return NULL;
-	return name == NAME_RETVAL ? type_int(sema_types(s), 8, false) : common_type(s, name);
+	return name == NAME_RETVAL ? type_int(sema_types(s), 8, false) : probe_func_name(s, name);
 }
 
 static struct val kprobe_name_load(struct gen *g, struct probe *p, enum probe_name name,
 				   unsigned index)
 {
-	const struct type *u64 = type_int(gen_types(g), 8, false);
-
-	switch (name) {
-	case NAME_ARG:
-		return probe_ctx_reg(g, u64, regs_arg(index));
-	case NAME_RETVAL:
-		return probe_ctx_reg(g, u64, regs_retval());
-	case NAME_FUNC:
-		if (kernel_has(gen_kernel(g), FEATURE_KPROBE_FUNC_IP))
-			return val_scalar(u64,
-					  IR_CALL(gen_ir(g), BPF_FUNC_get_func_ip, gen_ctx(g)));
-		/* at the entry, behind the breakpoint */
-		return probe_ctx_reg(g, u64, regs_named(STR("pc")));
-	case NAME_UREGS:
-		return val_mem(&type_void, gen_ctx(g), 0, SPACE_CTX);
-	default:
-		return val_scalar(u64, gen_ctx(g));
-	}
+	if (name == NAME_ARG)
+		return probe_ctx_reg(g, type_int(gen_types(g), 8, false), regs_arg(index));
+	return probe_func_load(g, name, FEATURE_KPROBE_FUNC_IP);
 }
 
 /* ---- attaching ---- */

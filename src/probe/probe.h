@@ -50,14 +50,14 @@ struct str probe_pattern(const struct attach_point *ap, size_t i);
 /* The lines of -lv for the members of `t` (NULL: none): "    TYPE NAME" each. */
 void probe_list_members(struct types *ts, struct arena *a, const struct type *t, struct buf *out);
 
-/* pt_regs of this architecture, by name or number of argument; -1: there is none. */
-int regs_arg(unsigned n);
-int regs_syscall_arg(unsigned n);
-int regs_retval(void);
-int regs_sp(void);
-int regs_named(struct str name);
 /* args as a u64 from the pt_regs that the context of a kprobe-type program is. */
 struct val probe_ctx_reg(struct gen *g, const struct type *t, int offset);
+/* What uprobes and kprobes alike can name at the entry and the return of a function: ctx, func and
+ * the registers; entries have arguments beside it, returns retval. NULL: nothing of that name. */
+const struct type *probe_func_name(struct sema *s, enum probe_name name);
+/* The address of the function that was hit, by the helper when the kernel has it (`f`); without,
+ * the place of the probe. */
+struct val probe_func_load(struct gen *g, enum probe_name name, enum feature f);
 /* Opens a perf event on every online CPU (or one for `pid`) and attaches the program. */
 int probe_attach_perf(struct attach_env *env, const struct attach_prog *p,
 		      struct perf_event_attr *attr, int pid, bool all_cpus, uint64_t cookie,

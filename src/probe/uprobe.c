@@ -270,51 +270,23 @@ static bool uretprobe_resolve(struct sema *s, const struct attach_point *ap,
 
 /* ---- names ---- */
 
-static const struct type *common_type(struct sema *s, enum probe_name name)
-{
-	switch (name) {
-	case NAME_CTX:
-		return type_ptr(sema_types(s), &type_void, SPACE_CTX);
-	case NAME_FUNC:
-	case NAME_UREGS:
-		return type_int(sema_types(s), 8, false);
-	default:
-		return NULL;
-	}
-}
-
 static const struct type *uprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
 					   unsigned index)
 {
-	return name == NAME_ARG ? type_int(sema_types(s), 8, false) : common_type(s, name);
+	return name == NAME_ARG ? type_int(sema_types(s), 8, false) : probe_func_name(s, name);
 }
 
 static const struct type *uretprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
 					      unsigned index)
 {
-	return name == NAME_RETVAL ? type_int(sema_types(s), 8, false) : common_type(s, name);
+	return name == NAME_RETVAL ? type_int(sema_types(s), 8, false) : probe_func_name(s, name);
 }
 
 static struct val uprobe_name_load(struct gen *g, struct probe *p, enum probe_name name,
 				   unsigned index)
 {
-	const struct type *u64 = type_int(gen_types(g), 8, false);
-
-	switch (name) {
-	case NAME_ARG:
-		return user_arg(g, index);
-	case NAME_RETVAL:
-		return probe_ctx_reg(g, u64, regs_retval());
-	case NAME_FUNC:
-		if (kernel_has(gen_kernel(g), FEATURE_GET_FUNC_IP))
-			return val_scalar(u64,
-					  IR_CALL(gen_ir(g), BPF_FUNC_get_func_ip, gen_ctx(g)));
-		return probe_ctx_reg(g, u64, regs_named(STR("pc")));
-	case NAME_UREGS:
-		return val_mem(&type_void, gen_ctx(g), 0, SPACE_CTX);
-	default:
-		return val_scalar(u64, gen_ctx(g));
-	}
+	return name == NAME_ARG ? user_arg(g, index)
+				: probe_func_load(g, name, FEATURE_GET_FUNC_IP);
 }
 
 static int uprobe_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)

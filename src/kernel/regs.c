@@ -3,7 +3,7 @@
  * Sources: arch/x86/include/uapi/asm/ptrace.h and the System V ABI;
  * arch/arm64/include/uapi/asm/ptrace.h and the AAPCS64. The context of kprobe-type programs
  * (uprobes, kprobes) is this struct itself. */
-#include "probe/probe.h"
+#include "kernel/kernel.h"
 
 struct reg_name {
 	const char *name;
@@ -71,7 +71,7 @@ int regs_named(struct str name)
 	return -1;
 }
 
-struct val probe_ctx_reg(struct gen *g, const struct type *t, int offset)
+const char *regs_name(unsigned i)
 {
-	return val_scalar(t, ir_load(gen_ir(g), 8, gen_ctx(g), offset, IR_MEM_INVARIANT));
+	return i < ARRAY_SIZE(names) ? names[i].name : NULL;
 }
