@@ -272,10 +272,18 @@ static int each_name(struct name_list *l, int (*fn)(void *arg, const char *name)
 	return r;
 }
 
+/* The rest of a type's name behind `prefix`; NULL: it begins otherwise. */
+static const char *behind(const struct btf *btf, const struct btf_type *t, const char *prefix)
+{
+	const char *name = name_at(btf, t->name_off);
+	size_t n = strlen(prefix);
+
+	return name && strncmp(name, prefix, n) == 0 ? name + n : NULL;
+}
+
 int kernel_rawtp_each(struct kernel *k, int (*fn)(void *arg, const char *name), void *arg,
 		      struct err *e)
 {
-	static const char prefix[] = "btf_trace_";
 	const struct btf *btf = kernel_btf(k, e);
 	struct name_list l = {0};
 
@@ -283,10 +291,10 @@ int kernel_rawtp_each(struct kernel *k, int (*fn)(void *arg, const char *name), 
 		return e ? -e->code : -ENOENT;
 	for (uint32_t id = 1; id < btf__type_cnt(btf); id++) {
 		const struct btf_type *t = btf__type_by_id(btf, id);
-		const char *name = btf_is_typedef(t) ? name_at(btf, t->name_off) : NULL;
+		const char *name = btf_is_typedef(t) ? behind(btf, t, "btf_trace_") : NULL;
 
-		if (name && strncmp(name, prefix, sizeof(prefix) - 1) == 0)
-			hvec_push(&l.names, name + sizeof(prefix) - 1);
+		if (name)
+			hvec_push(&l.names, name);
 	}
 	return each_name(&l, fn, arg);
 }
@@ -296,7 +304,6 @@ int kernel_rawtp_each(struct kernel *k, int (*fn)(void *arg, const char *name), 
 int kernel_iter_each(struct kernel *k, int (*fn)(void *arg, const char *name), void *arg,
 		     struct err *e)
 {
-	static const char prefix[] = "bpf_iter__";
 	const struct btf *btf = kernel_btf(k, e);
 	struct name_list l = {0};
 
@@ -304,12 +311,11 @@ int kernel_iter_each(struct kernel *k, int (*fn)(void *arg, const char *name), v
 		return e ? -e->code : -ENOENT;
 	for (uint32_t id = 1; id < btf__type_cnt(btf); id++) {
 		const struct btf_type *t = btf__type_by_id(btf, id);
-		const char *name = btf_is_struct(t) ? name_at(btf, t->name_off) : NULL;
+		const char *name = btf_is_struct(t) ? behind(btf, t, "bpf_iter__") : NULL;
 		char func[256];
 
-		if (!name || strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+		if (!name)
 			continue;
-		name += sizeof(prefix) - 1;
 		snprintf(func, sizeof(func), "bpf_iter_%s", name);
 		if (kernel_btf_find(k, func, BTF_KIND_FUNC))
 			hvec_push(&l.names, name);

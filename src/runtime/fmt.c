@@ -404,24 +404,6 @@ static fmt_write pick(const struct conv *c, const struct type *t)
 	}
 }
 
-/* Aggregates that have no number are shown as text by any conversion but %r. */
-static bool has_number(const struct type *t)
-{
-	switch (t->kind) {
-	case TYPE_BOOL:
-	case TYPE_INT:
-	case TYPE_ENUM:
-	case TYPE_PTR:
-		return true;
-	case TYPE_VIEW:
-		return t->view.view->to_int != NULL;
-	case TYPE_AGG:
-		return t->agg.agg->number != NULL;
-	default:
-		return false;
-	}
-}
-
 static bool wants_number(const struct conv *c)
 {
 	return c->spec && (strchr("diuoxXpc", c->spec) || (c->spec == 'r' && c->variant == 'g'));
@@ -435,7 +417,8 @@ static void op_init(struct fmt_op *op, const struct conv *c, const struct event_
 	op->type = f->type;
 	op->off = f->off;
 	op->write = pick(c, f->type);
-	if (wants_number(c) && !has_number(f->type))
+	/* Aggregates that have no number are shown as text by any conversion but %r. */
+	if (wants_number(c) && !value_has_number(f->type))
 		op->write = f->type->kind == TYPE_STRING ? write_string : write_any;
 	op->mask_bytes = c->bytes ? c->bytes : (uint8_t)MIN(f->type->size, 8u);
 }

@@ -68,6 +68,7 @@ void render_value(struct render *r, const struct type *t, const void *v, struct 
 /* A string value: its bytes, without what is behind the NUL. `*cut` when it fills its capacity. */
 struct str value_string(const struct type *t, const void *v, bool *cut);
 /* An integer-like value (int, bool, enum, pointer, views and aggregations that are numbers). */
+bool value_has_number(const struct type *t); /* has value_int something to say of such? */
 bool value_int(const struct type *t, const void *v, uint64_t *out, bool *is_signed);
 /* Order of values of one type: total, the same from run to run. */
 int value_compare(struct types *ts, const struct type *t, const void *a, const void *b);

@@ -48,28 +48,38 @@ static bool number_signed(const struct type *t)
 	}
 }
 
-bool value_int(const struct type *t, const void *v, uint64_t *out, bool *is_signed)
+bool value_has_number(const struct type *t)
 {
-	int64_t n = 0;
-
-	*is_signed = number_signed(t);
 	switch (t->kind) {
 	case TYPE_BOOL:
 	case TYPE_INT:
 	case TYPE_ENUM:
 	case TYPE_PTR:
-		*out = load_num(v, t->size, *is_signed);
 		return true;
 	case TYPE_VIEW:
-		return t->view.view->to_int && t->view.view->to_int(v, out);
+		return t->view.view->to_int != NULL;
 	case TYPE_AGG:
-		if (!t->agg.agg->number || !t->agg.agg->number(t, v, &n))
-			return false;
-		*out = (uint64_t)n;
-		return true;
+		return t->agg.agg->number != NULL;
 	default:
 		return false;
 	}
+}
+
+bool value_int(const struct type *t, const void *v, uint64_t *out, bool *is_signed)
+{
+	int64_t n = 0;
+	bool ok = value_has_number(t);
+
+	*is_signed = number_signed(t);
+	if (ok && t->kind == TYPE_VIEW)
+		return t->view.view->to_int(v, out);
+	if (ok && t->kind == TYPE_AGG) {
+		ok = t->agg.agg->number(t, v, &n);
+		*out = (uint64_t)n;
+	} else if (ok) {
+		*out = load_num(v, t->size, *is_signed);
+	}
+	return ok;
 }
 
 struct str value_string(const struct type *t, const void *v, bool *cut)

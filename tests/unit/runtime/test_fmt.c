@@ -1,32 +1,6 @@
 /* The printf engine against the C library's where both mean the same, and by itself elsewhere. */
 #include "fixture.h"
-
-static struct arena *arena;
-static struct types *types;
-static struct kernel *kernel;
-static struct config config = {.str_trunc_trailer = ".."};
-static struct render render;
-
-static int setup(void **state)
-{
-	arena = arena_new();
-	kernel = kernel_new(NULL);
-	types = types_new(arena, kernel);
-	render = (struct render){.kernel = kernel,
-				 .types = types,
-				 .config = &config,
-				 .arena = arena,
-				 .stack = stack_render,
-				 .value = render_value};
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	kernel_free(kernel);
-	arena_free(arena);
-	return 0;
-}
+#include "values.h"
 
 /* Formats one value with one conversion. */
 static const char *run_one(struct conv c, const struct type *t, const void *v)
