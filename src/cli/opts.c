@@ -353,16 +353,6 @@ static bool check(const struct cli *c)
 	return true;
 }
 
-static void rest_are_params(struct cli *c, struct arena *a, struct words *w)
-{
-	VEC(const char *) params = {0};
-
-	for (; w->i < w->n; w->i++)
-		vec_push(a, &params, w->v[w->i]); /* with the `--` in front of named ones */
-	vec_push(a, &params, NULL);
-	c->params = params.v;
-}
-
 /* -l FILE lists what a script has. A directory that happens to be named like a probe is none. */
 static void set_pattern(struct cli *c, const char *word)
 {
@@ -374,10 +364,50 @@ static void set_pattern(struct cli *c, const char *word)
 		c->pattern = word;
 }
 
+/* A parameter may be a negative number; no option begins with a digit. */
+static bool looks_like_option(const char *word)
+{
+	return word[0] == '-' && word[1] && !(word[1] >= '0' && word[1] <= '9');
+}
+
+typedef VEC(const char *) word_vec;
+
+/* Options may stand anywhere before `--`, as in bpftrace. */
+static bool split_words(struct cli *c, struct arena *a, struct words *w, word_vec *others)
+{
+	for (; w->i < w->n && strcmp(w->v[w->i], "--"); w->i++) {
+		if (!looks_like_option(w->v[w->i]))
+			vec_push(a, others, w->v[w->i]);
+		else if (!parse_option(c, a, w))
+			return false;
+	}
+	return true;
+}
+
+/* What is no option: the script, unless it came by -e, and its parameters; those behind `--`, which
+ * stays in front of them, may be named ones. */
+static void set_words(struct cli *c, struct arena *a, struct words *w, const word_vec *others)
+{
+	word_vec params = {0};
+	size_t first = 0;
+
+	if (c->list && !c->expr)
+		set_pattern(c, others->n ? others->v[first++] : "");
+	else if (others->n && !c->expr)
+		c->file = others->v[first++];
+	for (size_t i = first; i < others->n; i++)
+		vec_push(a, &params, others->v[i]);
+	for (; w->i < w->n; w->i++)
+		vec_push(a, &params, w->v[w->i]);
+	vec_push(a, &params, NULL);
+	c->params = params.v;
+}
+
 bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv)
 {
 	struct words w = {argv, argc, 1};
 	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+	word_vec others = {0};
 
 	c->peer = argc && strcmp(slash ? slash + 1 : argv[0], "bpftrace") == 0;
 	if (argc > 1 && strcmp(argv[1], "doc") == 0) {
@@ -389,19 +419,9 @@ bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv)
 		c->is_doctor = true;
 		return true;
 	}
-	for (; w.i < argc; w.i++) {
-		const char *word = argv[w.i];
-
-		if (strcmp(word, "--") == 0 || word[0] != '-' || !word[1])
-			break;
-		if (!parse_option(c, a, &w))
-			return false;
-	}
-	if (c->list && !c->expr)
-		set_pattern(c, w.i < argc ? argv[w.i++] : "");
-	else if (w.i < argc && !c->expr && strcmp(argv[w.i], "--"))
-		c->file = argv[w.i++];
-	rest_are_params(c, a, &w);
+	if (!split_words(c, a, &w, &others))
+		return false;
+	set_words(c, a, &w, &others);
 	return check(c);
 }
 

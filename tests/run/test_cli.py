@@ -181,8 +181,8 @@ def test_unsafe_is_asked_for(awl):
 
 
 def test_parameters_after_the_script(awl):
-    r = awl("-q", "-e", 'begin { printf("%d [%s] %d\\n", $1, str($2), $#); exit(); }', "5", "-x")
-    assert r.code == 0 and r.lines == ["5 [-x] 2"], r
+    r = awl("-q", "-e", 'begin { printf("%d [%s] %d\\n", $1, str($2), $#); exit(); }', "5", "x")
+    assert r.code == 0 and r.lines == ["5 [x] 2"], r
 
 
 def test_environment_settings(awl):
@@ -202,3 +202,14 @@ def test_called_as_bpftrace(tmp_path):
     os.symlink(AWL, link)
     p = subprocess.run([link, "-e", 'BEGIN { printf("x\\n"); exit(); }'], capture_output=True, text=True, timeout=30)
     assert p.returncode == 0 and "x\n" in p.stdout
+
+
+def test_options_may_follow_the_script_and_its_parameters(awl, tmp_path):
+    script = tmp_path / "s.bt"
+    script.write_text('begin { printf("%d %d %d\\n", $1, $2, $#); exit(); }')
+    r = awl(script, 7, "-q", "-5", "-f", "json")
+    assert r.lines == ['{"type": "printf", "data": "7 -5 2\\n"}'] and r.err == "", r
+    r = awl("-q", "begin { }", "--", "-f")  # no such script: what follows `--` is no option
+    assert r.code != 0 and "begin { }" in r.err
+    r = awl(7, "-qe", 'begin { print($1); exit(); }')
+    assert r.lines[0] == "7", r
