@@ -28,8 +28,15 @@ struct chunk {
 	_Alignas(ARENA_ALIGN) unsigned char data[];
 };
 
+struct at_free {
+	struct at_free *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
 struct arena {
 	struct chunk *head;
+	struct at_free *at_free;
 	size_t next_size;
 	size_t used;
 };
@@ -67,11 +74,21 @@ void arena_free(struct arena *a)
 {
 	if (!a)
 		return;
+	for (struct at_free *f = a->at_free; f; f = f->next)
+		f->fn(f->arg);
 	for (struct chunk *c = a->head, *next; c; c = next) {
 		next = c->next;
 		free(c);
 	}
 	free(a);
+}
+
+void arena_at_free(struct arena *a, void (*fn)(void *arg), void *arg)
+{
+	struct at_free *f = arena_new_of(a, struct at_free);
+
+	*f = (struct at_free){a->at_free, fn, arg};
+	a->at_free = f;
 }
 
 size_t arena_used(const struct arena *a)

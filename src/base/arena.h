@@ -12,6 +12,9 @@ struct arena;
 
 struct arena *arena_new(void);
 void arena_free(struct arena *a); /* NULL is fine */
+/* Calls fn(arg) when the arena is freed, the last one first: for what its objects hold elsewhere.
+ */
+void arena_at_free(struct arena *a, void (*fn)(void *arg), void *arg);
 size_t arena_used(const struct arena *a);
 
 void *arena_alloc(struct arena *a, size_t size);

@@ -112,6 +112,18 @@ struct image *debug_find(struct image *m)
 	return d ? d : by_link(m, &id);
 }
 
+bool elf_debug_file(const char *path, char *out, size_t size)
+{
+	struct image *m = image_open(path, NULL), *d = m ? debug_find(m) : NULL;
+	bool found = d && strlen(d->path) < size;
+
+	if (found)
+		strcpy(out, d->path);
+	image_free(d);
+	image_free(m);
+	return found;
+}
+
 /* ---- MiniDebugInfo ---- */
 
 /* Unpacks by doubling, so that a small file with a big claim costs little. */

@@ -45,6 +45,8 @@ struct elf_section {
 bool elf_section_find(struct elf *f, const char *name, struct elf_section *out);
 /* The build id; its length, 0 when there is none. */
 size_t elf_build_id(struct elf *f, uint8_t *id, size_t cap);
+/* The separate debug file of a program, of the same build, as elf_funcs uses it. */
+bool elf_debug_file(const char *path, char *out, size_t size);
 /* Bytes of the file; may be short. */
 size_t elf_read(struct elf *f, uint64_t offset, void *buf, size_t n);
 

@@ -270,23 +270,40 @@ static bool uretprobe_resolve(struct sema *s, const struct attach_point *ap,
 
 /* ---- names ---- */
 
+/* Functions have arguments of their own. */
+static bool uprobe_share(struct kernel *k, unsigned uses, const struct attach_target *a,
+			 const struct attach_target *b)
+{
+	return !(uses & USES_ARGS) && probe_share_perf(k, uses, a, b);
+}
+
 static const struct type *uprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
 					   unsigned index)
 {
+	if (name == NAME_ARGS)
+		return named_args(s, p);
 	return name == NAME_ARG ? type_int(sema_types(s), 8, false) : probe_func_name(s, name);
 }
 
 static const struct type *uretprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
 					      unsigned index)
 {
-	return name == NAME_RETVAL ? type_int(sema_types(s), 8, false) : probe_func_name(s, name);
+	return name == NAME_RETVAL ? named_retval(s, p) : probe_func_name(s, name);
 }
 
 static struct val uprobe_name_load(struct gen *g, struct probe *p, enum probe_name name,
 				   unsigned index)
 {
-	return name == NAME_ARG ? user_arg(g, index)
-				: probe_func_load(g, name, FEATURE_GET_FUNC_IP);
+	switch (name) {
+	case NAME_ARG:
+		return user_arg(g, index);
+	case NAME_ARGS:
+		return named_all(g, p);
+	case NAME_RETVAL:
+		return named_retval_load(g, p);
+	default:
+		return probe_func_load(g, name, FEATURE_GET_FUNC_IP);
+	}
 }
 
 static int uprobe_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
@@ -371,10 +388,12 @@ const struct provider provider_uprobe = {
 	       "    uprobe:/bin/bash:readline { @[pid] = count(); }",
 	.space = SPACE_USER,
 	.resolve = uprobe_resolve,
-	.share = probe_share_perf,
+	.share = uprobe_share,
 	.plan = user_plan,
 	.name_type = uprobe_name_type,
 	.name_load = uprobe_name_load,
+	.arg_field = named_field,
+	.no_arg = named_missing,
 	.caller = user_caller,
 	.attach = uprobe_attach,
 	.list = uprobe_list,

@@ -21,6 +21,15 @@ bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 		bool (*fn)(void *arg, struct elf *f), void *arg);
 /* arg0, arg1 … at a function's entry; beyond the registers from the stack. */
 struct val user_arg(struct gen *g, unsigned index);
+/* args with names out of debug information: a struct, or poison after a report. */
+const struct type *named_args(struct sema *s, struct probe *p);
+/* Why args has no such field although the function has such an argument; NULL: it has none. */
+const char *named_missing(struct probe *p, struct str name);
+struct val named_field(struct gen *g, struct probe *p, const struct member *m);
+struct val named_all(struct gen *g, struct probe *p);
+/* retval: of the type that the debug information tells, uint64 when it does not. */
+const struct type *named_retval(struct sema *s, struct probe *p);
+struct val named_retval_load(struct gen *g, struct probe *p);
 /* The return address at a function's entry; false when a target is not an entry. */
 bool user_caller(struct gen *g, struct probe *p, ir_val *out);
 

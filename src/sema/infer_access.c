@@ -152,10 +152,15 @@ static void report_field(struct sema *s, struct expr *e, const struct type *t)
 {
 	const struct expr *base = e->field.e;
 	bool args = base->kind == EXPR_IDENT && str_is(base->ident.name, "args");
+	const struct provider *prov = s->probe->prov;
+	const char *why = args && prov->no_arg ? prov->no_arg(s->probe, e->field.name) : NULL;
 	struct diag_msg *m;
 	struct nearest n;
 
-	if (args)
+	if (why)
+		m = sema_report(s, E_FIELD, e->field.name_span, "args.%.*s cannot be read: %s",
+				STR_ARG(e->field.name), why);
+	else if (args)
 		m = sema_report(s, E_FIELD, e->field.name_span, "%s has no argument %.*s",
 				s->probe->name, STR_ARG(e->field.name));
 	else
@@ -167,7 +172,7 @@ static void report_field(struct sema *s, struct expr *e, const struct type *t)
 		   args ? "the arguments of this probe" : sema_type_text(s, base->type));
 	nearest_init(&n, e->field.name);
 	nearest_member(s, &n, t, 0);
-	if (nearest_found(&n))
+	if (!why && nearest_found(&n))
 		diag_suggest(m, e->field.name_span, arena_strndup(s->a, n.best.p, n.best.n));
 	list_fields(s, m, t);
 }

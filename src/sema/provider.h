@@ -157,6 +157,9 @@ struct provider {
 	 * memory. */
 	struct val (*arg_field)(struct gen *g, struct probe *p, const struct member *m);
 
+	/* Why args has no field of this name, when more can be said than that. NULL, or NULL
+	 * returned: nothing more. */
+	const char *(*no_arg)(struct probe *p, struct str name);
 	/* args.FIELD[index] of an array that is not plain memory, with a constant index. NULL, or
 	 * VAL_NONE: by arg_field. */
 	struct val (*arg_elem)(struct gen *g, struct probe *p, const struct member *m,

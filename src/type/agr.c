@@ -142,6 +142,20 @@ const struct type *type_enum_new(struct types *ts, const char *name, uint32_t si
 	return &a->t;
 }
 
+const struct type *type_enum_local(struct types *ts, const char *name, uint32_t size,
+				   bool is_signed, const struct enum_value *values, uint32_t n)
+{
+	struct agr *a = agr_new(ts, TYPE_ENUM, name ? arena_strdup(ts->arena, name) : NULL,
+				AGR_DONE);
+
+	a->t.size = a->t.align = size;
+	a->t.enm.is_signed = is_signed;
+	a->defined = true;
+	a->values = values;
+	a->n = n;
+	return &a->t;
+}
+
 bool type_enumerator(struct types *ts, struct str name, uint64_t *value, const struct type **type)
 {
 	const struct script_enumerator *s = strmap_get(&ts->enumerators, name);

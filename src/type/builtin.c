@@ -159,3 +159,27 @@ const struct type *type_builtin(struct types *ts, struct str name)
 	}
 	return c_int(ts, &w);
 }
+
+/* ---- numbers that no register holds -------------------------------------------------------- */
+
+const struct type *type_float(struct types *ts, uint64_t size)
+{
+	static const struct type floats[] = {
+		{.kind = TYPE_FLOAT, .size = 4, .align = 4},
+		{.kind = TYPE_FLOAT, .size = 8, .align = 8},
+		{.kind = TYPE_FLOAT, .size = 16, .align = 16},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(floats); i++)
+		if (floats[i].size == size)
+			return &floats[i];
+	return type_wide_int(ts, size);
+}
+
+const struct type *type_wide_int(struct types *ts, uint64_t size)
+{
+	size = MIN(size, INT32_MAX);
+	if (size && size % 8 == 0) /* __int128 */
+		return type_array(ts, type_int(ts, 8, false), (uint32_t)size / 8);
+	return type_array(ts, type_int(ts, 1, false), (uint32_t)size);
+}

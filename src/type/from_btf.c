@@ -67,23 +67,7 @@ static const struct type *convert_int(struct types *ts, const struct btf *btf,
 	case 8:
 		return type_int(ts, t->size, is_signed);
 	}
-	if (t->size && t->size % 8 == 0) /* __int128 */
-		return type_array(ts, type_int(ts, 8, false), t->size / 8);
-	return type_array(ts, type_int(ts, 1, false), t->size);
-}
-
-static const struct type *convert_float(struct types *ts, const struct btf_type *t)
-{
-	static const struct type floats[] = {
-		{.kind = TYPE_FLOAT, .size = 4, .align = 4},
-		{.kind = TYPE_FLOAT, .size = 8, .align = 8},
-		{.kind = TYPE_FLOAT, .size = 16, .align = 16},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(floats); i++)
-		if (floats[i].size == t->size)
-			return &floats[i];
-	return type_array(ts, type_int(ts, 1, false), t->size);
+	return type_wide_int(ts, t->size);
 }
 
 /* ---- structs and enums ---------------------------------------------------------------- */
@@ -283,7 +267,7 @@ static const struct type *convert(struct types *ts, uint32_t id, int depth)
 	case BTF_KIND_INT:
 		return convert_int(ts, btf, t);
 	case BTF_KIND_FLOAT:
-		return convert_float(ts, t);
+		return type_float(ts, t->size);
 	case BTF_KIND_PTR:
 		return convert_ptr(ts, btf, t, depth);
 	case BTF_KIND_ARRAY:

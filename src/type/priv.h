@@ -37,6 +37,7 @@ struct types {
 	struct strmap by_id;       /* BTF id → struct agr */
 	struct strmap typedefs;    /* of the script */
 	struct strmap enumerators; /* of the script → struct script_enumerator */
+	struct strmap dwarfs;      /* path → struct dwarf_types */
 	struct strmap cache;       /* "r NAME", "i NAME", "f NAME" → struct from BTF */
 };
 
@@ -56,6 +57,13 @@ void btf_read_members(struct types *ts, struct agr *a);
 void btf_read_values(struct types *ts, struct agr *a);
 /* Gives `a`, known by name only, its place in BTF; false when BTF has none. */
 bool btf_bind(struct types *ts, struct agr *a);
+
+/* Numbers that registers do not hold: floating point, integers of odd sizes (as arrays). */
+const struct type *type_float(struct types *ts, uint64_t size);
+const struct type *type_wide_int(struct types *ts, uint64_t size);
+/* An enum whose enumerators scripts cannot name. */
+const struct type *type_enum_local(struct types *ts, const char *name, uint32_t size,
+				   bool is_signed, const struct enum_value *values, uint32_t n);
 
 /* Places `items` one after the other at their natural alignment. */
 void layout_tuple(struct type *t, struct member *members, uint32_t n);

@@ -31,6 +31,7 @@ struct types *types_new(struct arena *a, struct kernel *k)
 	strmap_init(&ts->by_id, a);
 	strmap_init(&ts->typedefs, a);
 	strmap_init(&ts->enumerators, a);
+	strmap_init(&ts->dwarfs, a);
 	strmap_init(&ts->cache, a);
 	return ts;
 }

@@ -18,6 +18,7 @@
 #define AWL_TYPE_H
 
 #include "base/base.h"
+#include "elf/dwarf.h"
 #include "kernel/kernel.h"
 
 enum type_kind {
@@ -207,6 +208,15 @@ const struct type *type_from_iter(struct types *ts, const char *name);
  * unknown. */
 const struct type *type_from_func(struct types *ts, const char *name, const struct type **ret,
 				  uint32_t *btf_id);
+
+/* ---- from debug information ------------------------------------------------------------------ */
+
+/* The debug information of a program, opened once for these types and closed with their arena. NULL
+ * with `e` set when there is none. */
+struct dwarf *types_dwarf(struct types *ts, const char *path, struct err *e);
+/* A type of it; pointers lead to user space. What cannot be said in the language (a class's virtual
+ * base …) is bytes. */
+const struct type *type_from_dwarf(struct types *ts, struct dwarf *d, dwarf_ref ref);
 
 /* A struct that a tracepoint's format names is known by name only: its size is 0 until this (or
  * type_members, type_member) looks it up in BTF. False: there is no definition. */

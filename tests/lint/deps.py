@@ -28,7 +28,7 @@ FACES = {
     "lang": {"lang.h", "ast.h"},
     "ir": {"ir.h"},
     "kernel": {"kernel.h"},
-    "elf": {"elf.h"},
+    "elf": {"elf.h", "dwarf.h"},
     "type": {"type.h"},
     "sema": {"sema.h", "builtin.h", "provider.h", "event.h", "config.h"},
     "gen": {"gen.h"},

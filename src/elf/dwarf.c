@@ -1,0 +1,680 @@
+/* Debug information by libdw; see dwarf.h.
+ *
+ * A type is a debugging information entry (DIE). Those that were told of stand in a table; their
+ * place in it, plus one, is their dwarf_ref. An entry is known again by its address in the section,
+ * which is unique over units, type units and supplementary files.
+ *
+ *   refs   "\x40\x1f…" (address) → 3          dies   [ … , {redisObject}, … ]
+ *
+ * A debug file that only root can write is mapped; others are read, so that cutting one short while
+ * it is looked at is an error and not a SIGBUS. */
+#include "elf/dwarf.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_PEEL = 64, MAX_MEMBERS = 20000, MAX_PARAMS = 256, MAX_OPS = 256, MAX_REFS = 1 << 20 };
+
+struct dwarf {
+	struct arena *arena;
+	char *path;
+	int fd, main_fd;
+	Elf *elf, *main_elf; /* main_elf: the program, for the frame information it alone has */
+	Dwarf *dw;
+	struct strmap refs;
+	VEC(Dwarf_Die) dies;
+};
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static Elf *open_elf(int fd)
+{
+	struct stat st;
+	bool trusted = fstat(fd, &st) == 0 && st.st_uid == 0 && !(st.st_mode & 022);
+
+	elf_version(EV_CURRENT);
+	return elf_begin(fd, trusted ? ELF_C_READ_MMAP : ELF_C_READ, NULL);
+}
+
+static bool has_info(Elf *elf)
+{
+	Elf_Scn *s = NULL;
+	size_t names;
+	GElf_Shdr h;
+	const char *name;
+
+	if (!elf || elf_getshdrstrndx(elf, &names) < 0)
+		return false;
+	while ((s = elf_nextscn(elf, s)) != NULL) {
+		if (!gelf_getshdr(s, &h) || h.sh_type == SHT_NOBITS)
+			continue;
+		name = elf_strptr(elf, names, h.sh_name);
+		if (name && (!strcmp(name, ".debug_info") || !strcmp(name, ".zdebug_info")))
+			return true;
+	}
+	return false;
+}
+
+/* The separate debug file becomes the one that is read. */
+static void take_debug_file(struct dwarf *d)
+{
+	char path[4096];
+
+	d->main_fd = d->fd;
+	d->main_elf = d->elf;
+	d->fd = -1;
+	d->elf = NULL;
+	if (!elf_debug_file(d->path, path, sizeof(path)))
+		return;
+	d->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (d->fd >= 0)
+		d->elf = open_elf(d->fd);
+}
+
+static int no_info(struct dwarf *d, struct err *e)
+{
+	err_plain(e, ENOENT, "%s has no debug information", d->path);
+	err_hint(e, "install its debug symbols (-dbgsym or -dbg packages put them below "
+		    "/usr/lib/debug), or build it with -g");
+	return -ENOENT;
+}
+
+static int open_info(struct dwarf *d, struct err *e)
+{
+	d->fd = open(d->path, O_RDONLY | O_CLOEXEC);
+	if (d->fd < 0)
+		return err_set(e, errno, "cannot open %s", d->path);
+	d->elf = open_elf(d->fd);
+	if (!has_info(d->elf))
+		take_debug_file(d);
+	if (!has_info(d->elf))
+		return no_info(d, e);
+	d->dw = dwarf_begin_elf(d->elf, DWARF_C_READ, NULL);
+	if (!d->dw)
+		return err_plain(e, EINVAL, "cannot read the debug information of %s: %s", d->path,
+				 dwarf_errmsg(-1));
+	return 0;
+}
+
+struct dwarf *dwarf_open(const char *path, struct err *e)
+{
+	struct arena *a = arena_new();
+	struct dwarf *d = arena_new_of(a, struct dwarf);
+
+	d->arena = a;
+	d->path = arena_strdup(a, path);
+	d->fd = d->main_fd = -1;
+	strmap_init(&d->refs, a);
+	if (open_info(d, e) == 0)
+		return d;
+	dwarf_close(d);
+	return NULL;
+}
+
+void dwarf_close(struct dwarf *d)
+{
+	if (!d)
+		return;
+	if (d->dw)
+		dwarf_end(d->dw);
+	elf_end(d->elf);
+	elf_end(d->main_elf);
+	if (d->fd >= 0)
+		close(d->fd);
+	if (d->main_fd >= 0)
+		close(d->main_fd);
+	arena_free(d->arena);
+}
+
+/* ---- attributes ---------------------------------------------------------------------------- */
+
+static bool attr_u64(Dwarf_Die *die, unsigned name, uint64_t *out)
+{
+	Dwarf_Attribute a;
+	Dwarf_Word w;
+
+	if (!dwarf_attr_integrate(die, name, &a) || dwarf_formudata(&a, &w) != 0)
+		return false;
+	*out = w;
+	return true;
+}
+
+static bool attr_flag(Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute a;
+	bool set = false;
+
+	return dwarf_attr_integrate(die, name, &a) && dwarf_formflag(&a, &set) == 0 && set;
+}
+
+static bool attr_die(Dwarf_Die *die, unsigned name, Dwarf_Die *out)
+{
+	Dwarf_Attribute a;
+
+	return dwarf_attr_integrate(die, name, &a) && dwarf_formref_die(&a, out);
+}
+
+static const char *name_of(Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+
+	return dwarf_attr_integrate(die, DW_AT_name, &a) ? dwarf_formstring(&a) : NULL;
+}
+
+/* ---- types --------------------------------------------------------------------------------- */
+
+static dwarf_ref ref_of(struct dwarf *d, const Dwarf_Die *die)
+{
+	struct str key = {(const char *)&die->addr, sizeof(die->addr)};
+	uintptr_t known = (uintptr_t)strmap_get(&d->refs, key);
+
+	if (known)
+		return (dwarf_ref)known;
+	if (d->dies.n >= MAX_REFS)
+		return 0;
+	vec_push(d->arena, &d->dies, *die);
+	key.p = arena_memdup(d->arena, key.p, key.n);
+	strmap_put(&d->refs, key, (void *)(uintptr_t)d->dies.n);
+	return (dwarf_ref)d->dies.n;
+}
+
+static dwarf_ref type_of(struct dwarf *d, Dwarf_Die *die)
+{
+	Dwarf_Die type;
+
+	return attr_die(die, DW_AT_type, &type) ? ref_of(d, &type) : 0;
+}
+
+static bool die_get(struct dwarf *d, dwarf_ref ref, Dwarf_Die *out)
+{
+	if (!ref || ref > d->dies.n)
+		return false;
+	*out = d->dies.v[ref - 1];
+	return true;
+}
+
+static bool is_transparent(int tag)
+{
+	return tag == DW_TAG_typedef || tag == DW_TAG_const_type || tag == DW_TAG_volatile_type ||
+	       tag == DW_TAG_restrict_type || tag == DW_TAG_atomic_type ||
+	       tag == DW_TAG_immutable_type || tag == DW_TAG_packed_type ||
+	       tag == DW_TAG_shared_type;
+}
+
+/* What typedefs and qualifiers stand for; false: void. The last typedef's name goes to `name`. */
+static bool peel(Dwarf_Die *die, const char **name)
+{
+	for (unsigned i = 0; i < MAX_PEEL && is_transparent(dwarf_tag(die)); i++) {
+		Dwarf_Die next;
+
+		if (dwarf_tag(die) == DW_TAG_typedef && !*name)
+			*name = name_of(die);
+		if (!attr_die(die, DW_AT_type, &next))
+			return false;
+		*die = next;
+	}
+	return true;
+}
+
+static void base_type(Dwarf_Die *die, struct dwarf_type *t)
+{
+	uint64_t encoding = 0;
+
+	attr_u64(die, DW_AT_encoding, &encoding);
+	switch (encoding) {
+	case DW_ATE_boolean:
+		t->kind = DWARF_BOOL;
+		break;
+	case DW_ATE_float:
+	case DW_ATE_complex_float:
+	case DW_ATE_imaginary_float:
+	case DW_ATE_decimal_float:
+		t->kind = DWARF_FLOAT;
+		break;
+	case DW_ATE_signed:
+	case DW_ATE_signed_char:
+		t->is_signed = true;
+		/* fallthrough */
+	default:
+		t->kind = DWARF_INT;
+	}
+}
+
+/* The first dimension; those behind it make arrays of arrays, told as one of all elements. */
+static uint64_t array_count(Dwarf_Die *die)
+{
+	Dwarf_Die c;
+	uint64_t count = 0, total = 1;
+
+	if (dwarf_child(die, &c) != 0)
+		return 0;
+	do {
+		if (dwarf_tag(&c) != DW_TAG_subrange_type)
+			continue;
+		count = 0;
+		if (!attr_u64(&c, DW_AT_count, &count) && attr_u64(&c, DW_AT_upper_bound, &count))
+			count = count == UINT64_MAX || count > UINT32_MAX ? 0 : count + 1;
+		total *= MIN(count, UINT32_MAX);
+		if (total > UINT32_MAX)
+			return 0;
+	} while (dwarf_siblingof(&c, &c) == 0);
+	return total;
+}
+
+static void composite(Dwarf_Die *die, struct dwarf_type *t)
+{
+	uint64_t cc = 0;
+
+	t->kind = dwarf_tag(die) == DW_TAG_union_type ? DWARF_UNION : DWARF_STRUCT;
+	t->incomplete = attr_flag(die, DW_AT_declaration);
+	attr_u64(die, DW_AT_calling_convention, &cc);
+	t->by_reference = cc == DW_CC_pass_by_reference;
+}
+
+static void fill_type(struct dwarf *d, Dwarf_Die *die, struct dwarf_type *t)
+{
+	switch (dwarf_tag(die)) {
+	case DW_TAG_base_type:
+		base_type(die, t);
+		break;
+	case DW_TAG_pointer_type:
+	case DW_TAG_reference_type:
+	case DW_TAG_rvalue_reference_type:
+	case DW_TAG_ptr_to_member_type:
+		t->kind = DWARF_PTR;
+		t->reference = dwarf_tag(die) == DW_TAG_reference_type ||
+			       dwarf_tag(die) == DW_TAG_rvalue_reference_type;
+		t->to = type_of(d, die);
+		t->size = t->size ? t->size : 8;
+		break;
+	case DW_TAG_structure_type:
+	case DW_TAG_class_type:
+	case DW_TAG_interface_type:
+	case DW_TAG_union_type:
+		composite(die, t);
+		break;
+	case DW_TAG_enumeration_type:
+		t->kind = DWARF_ENUM;
+		t->to = type_of(d, die);
+		break;
+	case DW_TAG_array_type:
+		t->kind = DWARF_ARRAY;
+		t->to = type_of(d, die);
+		t->count = array_count(die);
+		break;
+	case DW_TAG_subroutine_type:
+		t->kind = DWARF_FUNC;
+		break;
+	case DW_TAG_subrange_type:
+		t->kind = DWARF_INT;
+		break;
+	default: /* DW_TAG_unspecified_type: decltype(nullptr) */
+		t->kind = DWARF_UNKNOWN;
+	}
+}
+
+/* Of an array's element; arrays of arrays are told with all elements of all dimensions. */
+static uint64_t element_size(struct dwarf *d, dwarf_ref ref)
+{
+	const char *alias = NULL;
+	uint64_t size = 0;
+	Dwarf_Die die;
+
+	if (die_get(d, ref, &die) && peel(&die, &alias) &&
+	    !attr_u64(&die, DW_AT_byte_size, &size) && dwarf_tag(&die) == DW_TAG_pointer_type)
+		size = 8;
+	return MIN(size, UINT32_MAX);
+}
+
+bool dwarf_type_get(struct dwarf *d, dwarf_ref ref, struct dwarf_type *out)
+{
+	Dwarf_Die die;
+	const char *alias = NULL, *own;
+
+	*out = (struct dwarf_type){.kind = DWARF_VOID};
+	if (!ref)
+		return true;
+	if (!die_get(d, ref, &die))
+		return false;
+	if (!peel(&die, &alias))
+		return true;
+	out->self = ref_of(d, &die);
+	own = name_of(&die);
+	out->name = own ? own : alias;
+	attr_u64(&die, DW_AT_byte_size, &out->size);
+	fill_type(d, &die, out);
+	if (out->kind == DWARF_ARRAY)
+		out->size = out->count * element_size(d, out->to);
+	return true;
+}
+
+/* ---- members and enumerators --------------------------------------------------------------- */
+
+/* Where a member is: a number, or, in DWARF 2, an expression that adds one. Other expressions are
+ * those of virtual base classes. */
+static bool member_offset(Dwarf_Die *die, uint64_t *bytes)
+{
+	Dwarf_Attribute a;
+	Dwarf_Op *ops;
+	size_t n;
+
+	if (!dwarf_attr_integrate(die, DW_AT_data_member_location, &a) ||
+	    attr_u64(die, DW_AT_data_member_location, bytes))
+		return true;
+	if (dwarf_getlocation(&a, &ops, &n) != 0 || n != 1 || ops[0].atom != DW_OP_plus_uconst)
+		return false;
+	*bytes = ops[0].number;
+	return true;
+}
+
+/* Bit-fields: DWARF 4 and later count from the start of the struct; before, from the most
+ * significant bit of a storage unit. */
+static bool member_bits(Dwarf_Die *die, struct dwarf *d, struct dwarf_member *m)
+{
+	uint64_t bytes = 0, bits = 0, at, unit = 0;
+	struct dwarf_type t;
+
+	if (attr_u64(die, DW_AT_bit_size, &bits) && bits <= 64)
+		m->bit_size = (uint32_t)bits;
+	if (attr_u64(die, DW_AT_data_bit_offset, &at)) {
+		m->bit_offset = at;
+		return true;
+	}
+	if (!member_offset(die, &bytes))
+		return false;
+	m->bit_offset = bytes * 8;
+	if (!attr_u64(die, DW_AT_bit_offset, &at))
+		return true;
+	if (!attr_u64(die, DW_AT_byte_size, &unit) && dwarf_type_get(d, m->type, &t))
+		unit = t.size;
+	if (unit > 16 || at + bits > unit * 8)
+		return false;
+	m->bit_offset += unit * 8 - at - bits;
+	return true;
+}
+
+static bool is_member(Dwarf_Die *die)
+{
+	int tag = dwarf_tag(die);
+
+	return tag == DW_TAG_inheritance ||
+	       (tag == DW_TAG_member && !attr_flag(die, DW_AT_external) &&
+		!attr_flag(die, DW_AT_declaration));
+}
+
+size_t dwarf_members(struct dwarf *d, dwarf_ref ref, struct arena *a,
+		     const struct dwarf_member **out)
+{
+	VEC(struct dwarf_member) v = {0};
+	Dwarf_Die die, c;
+	const char *alias = NULL, *name;
+
+	*out = NULL;
+	if (!die_get(d, ref, &die) || !peel(&die, &alias) || dwarf_child(&die, &c) != 0)
+		return 0;
+	do {
+		struct dwarf_member m = {.name = ""};
+
+		if (!is_member(&c))
+			continue;
+		m.type = type_of(d, &c);
+		name = dwarf_tag(&c) == DW_TAG_member ? name_of(&c) : NULL;
+		if (name)
+			m.name = arena_strdup(a, name);
+		if (member_bits(&c, d, &m))
+			vec_push(a, &v, m);
+	} while (v.n < MAX_MEMBERS && dwarf_siblingof(&c, &c) == 0);
+	*out = v.v;
+	return v.n;
+}
+
+size_t dwarf_values(struct dwarf *d, dwarf_ref ref, struct arena *a, const struct dwarf_value **out)
+{
+	VEC(struct dwarf_value) v = {0};
+	Dwarf_Die die, c;
+	Dwarf_Attribute at;
+	Dwarf_Sword n;
+	const char *alias = NULL, *name;
+
+	*out = NULL;
+	if (!die_get(d, ref, &die) || !peel(&die, &alias) || dwarf_child(&die, &c) != 0)
+		return 0;
+	do {
+		name = dwarf_tag(&c) == DW_TAG_enumerator ? name_of(&c) : NULL;
+		if (name && dwarf_attr(&c, DW_AT_const_value, &at) && dwarf_formsdata(&at, &n) == 0)
+			vec_push(a, &v, (struct dwarf_value){arena_strdup(a, name), n});
+	} while (v.n < MAX_MEMBERS && dwarf_siblingof(&c, &c) == 0);
+	*out = v.v;
+	return v.n;
+}
+
+/* ---- places -------------------------------------------------------------------------------- */
+
+static struct dwarf_expr copy_ops(struct arena *a, const Dwarf_Op *ops, size_t n)
+{
+	struct dwarf_op *v;
+
+	if (!n || n > MAX_OPS)
+		return (struct dwarf_expr){0};
+	v = arena_array_of(a, struct dwarf_op, n);
+	for (size_t i = 0; i < n; i++)
+		v[i] = (struct dwarf_op){ops[i].atom, ops[i].number, ops[i].number2};
+	return (struct dwarf_expr){v, n};
+}
+
+static bool is_expression(Dwarf_Attribute *at)
+{
+	switch (dwarf_whatform(at)) {
+	case DW_FORM_exprloc:
+	case DW_FORM_block:
+	case DW_FORM_block1:
+	case DW_FORM_block2:
+	case DW_FORM_block4:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static struct dwarf_expr place(Dwarf_Die *die, unsigned attr, uint64_t addr, struct arena *a,
+			       bool *always)
+{
+	Dwarf_Attribute at;
+	Dwarf_Op *ops;
+	size_t n;
+
+	if (!dwarf_attr_integrate(die, attr, &at))
+		return (struct dwarf_expr){0};
+	*always = is_expression(&at);
+	if (dwarf_getlocation_addr(&at, addr, &ops, &n, 1) < 1)
+		return (struct dwarf_expr){0};
+	return copy_ops(a, ops, n);
+}
+
+/* How the frame of the caller is found from the registers at `addr`. */
+static struct dwarf_expr cfa_at(struct dwarf *d, uint64_t addr, struct arena *a)
+{
+	Elf *elf = d->main_elf ? d->main_elf : d->elf;
+	Dwarf_CFI *cfi[] = {dwarf_getcfi(d->dw), dwarf_getcfi_elf(elf)};
+	struct dwarf_expr out = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cfi) && !out.n; i++) {
+		Dwarf_Frame *f = NULL;
+		Dwarf_Op *ops;
+		size_t n;
+
+		if (!cfi[i] || dwarf_cfi_addrframe(cfi[i], addr, &f) != 0)
+			continue;
+		if (dwarf_frame_cfa(f, &ops, &n) == 0)
+			out = copy_ops(a, ops, n);
+		free(f);
+	}
+	if (cfi[1])
+		dwarf_cfi_end(cfi[1]);
+	return out;
+}
+
+/* ---- functions ----------------------------------------------------------------------------- */
+
+struct search {
+	uint64_t addr;
+	Dwarf_Die found;
+};
+
+static bool covers(Dwarf_Die *die, uint64_t addr)
+{
+	return dwarf_haspc(die, addr) > 0;
+}
+
+/* Functions are children of the unit, of namespaces and of classes. */
+static bool find_func(struct search *s, Dwarf_Die *parent, unsigned depth)
+{
+	Dwarf_Die c;
+
+	if (depth > MAX_PEEL || dwarf_child(parent, &c) != 0)
+		return false;
+	do {
+		switch (dwarf_tag(&c)) {
+		case DW_TAG_subprogram:
+			if (covers(&c, s->addr)) {
+				s->found = c;
+				return true;
+			}
+			break;
+		case DW_TAG_namespace:
+		case DW_TAG_module:
+		case DW_TAG_structure_type:
+		case DW_TAG_class_type:
+			if (find_func(s, &c, depth + 1))
+				return true;
+			break;
+		}
+	} while (dwarf_siblingof(&c, &c) == 0);
+	return false;
+}
+
+/* A unit's tree; of a skeleton the one in its .dwo file. */
+static bool find_in_unit(struct search *s, Dwarf_Die *cu, Dwarf_Die *sub)
+{
+	if (!covers(cu, s->addr))
+		return false;
+	return find_func(s, cu, 0) || (sub->addr && find_func(s, sub, 0));
+}
+
+static bool find_by_addr(struct dwarf *d, struct search *s)
+{
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die die, sub;
+	uint8_t type;
+
+	while (memset(&sub, 0, sizeof(sub)),
+	       dwarf_get_units(d->dw, cu, &cu, NULL, &type, &die, &sub) == 0) {
+		if (type != DW_UT_type && find_in_unit(s, &die, &sub))
+			return true;
+	}
+	return false;
+}
+
+/* Does the place depend on the function's own frame? */
+static bool is_in_frame(const struct dwarf_expr *e)
+{
+	for (size_t i = 0; i < e->n; i++)
+		if (e->ops[i].op == DW_OP_fbreg || e->ops[i].op == DW_OP_call_frame_cfa)
+			return true;
+	return false;
+}
+
+/* A class with a copy constructor or destructor is passed by address. Compilers that do not say so
+ * of the type show it by the place: what a slot of the frame points to, or what a register does. */
+static bool is_by_address(struct dwarf *d, const struct dwarf_param *p)
+{
+	const struct dwarf_expr *e = &p->at;
+	struct dwarf_type t;
+
+	if (!dwarf_type_get(d, p->type, &t) || (t.kind != DWARF_STRUCT && t.kind != DWARF_UNION))
+		return false;
+	if (t.by_reference)
+		return true;
+	if (e->n == 1)
+		return e->ops[0].op >= DW_OP_breg0 && e->ops[0].op <= DW_OP_breg31;
+	return e->n == 2 && e->ops[0].op == DW_OP_fbreg && e->ops[1].op == DW_OP_deref;
+}
+
+static void add_param(struct dwarf *d, Dwarf_Die *die, uint64_t addr, struct arena *a,
+		      struct dwarf_param *p)
+{
+	const char *name = name_of(die);
+	Dwarf_Attribute at;
+	Dwarf_Sword n;
+
+	*p = (struct dwarf_param){.name = name ? arena_strdup(a, name) : "",
+				  .type = type_of(d, die)};
+	p->at = place(die, DW_AT_location, addr, a, &p->always);
+	p->always = p->always && is_in_frame(&p->at);
+	p->by_reference = is_by_address(d, p);
+	if (dwarf_attr_integrate(die, DW_AT_const_value, &at) && dwarf_formsdata(&at, &n) == 0) {
+		p->constant = true;
+		p->value = (uint64_t)n;
+	}
+}
+
+static void read_params(struct dwarf *d, Dwarf_Die *func, uint64_t addr, struct arena *a,
+			struct dwarf_func *out)
+{
+	VEC(struct dwarf_param) v = {0};
+	struct dwarf_param p;
+	Dwarf_Die c;
+
+	if (dwarf_child(func, &c) != 0)
+		return;
+	do {
+		if (dwarf_tag(&c) != DW_TAG_formal_parameter)
+			continue;
+		add_param(d, &c, addr, a, &p);
+		vec_push(a, &v, p);
+	} while (v.n < MAX_PARAMS && dwarf_siblingof(&c, &c) == 0);
+	out->params = v.v;
+	out->nparams = v.n;
+}
+
+static const char *linkage_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+	const char *name = NULL;
+
+	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &a) ||
+	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &a))
+		name = dwarf_formstring(&a);
+	return name ? name : name_of(die);
+}
+
+int dwarf_func_at(struct dwarf *d, uint64_t addr, struct arena *a, struct dwarf_func *out,
+		  struct err *e)
+{
+	struct search s = {.addr = addr};
+	const char *name;
+	Dwarf_Addr entry;
+	bool always;
+
+	*out = (struct dwarf_func){0};
+	if (!find_by_addr(d, &s))
+		return err_plain(e, ENOENT,
+				 "the debug information of %s tells of no function at 0x%" PRIx64,
+				 d->path, addr);
+	name = linkage_name(&s.found);
+	out->name = name ? arena_strdup(a, name) : NULL;
+	out->ret = type_of(d, &s.found);
+	out->external = attr_flag(&s.found, DW_AT_external);
+	out->entry = dwarf_entrypc(&s.found, &entry) == 0 && entry == addr;
+	out->frame_base = place(&s.found, DW_AT_frame_base, addr, a, &always);
+	out->cfa = cfa_at(d, addr, a);
+	read_params(d, &s.found, addr, a, out);
+	return 0;
+}
