@@ -270,3 +270,24 @@ struct val named_all(struct gen *g, struct probe *p)
 	}
 	return all;
 }
+
+/* ---- listing ------------------------------------------------------------------------------- */
+
+void named_describe(struct types *ts, struct arena *a, const char *path, const struct elf_func *fn,
+		    bool is_return, struct buf *out)
+{
+	struct attach_target t = {.module = path, .symbol = fn->name, .addr = fn->offset};
+	struct named *n = arena_new_of(a, struct named);
+	const struct type *ret;
+
+	if (open_named(n, ts, &t, a, NULL) < 0)
+		return;
+	if (!is_return) {
+		add_args(n, ts, a);
+		probe_list_members(ts, a, n->args, out);
+		return;
+	}
+	ret = type_from_dwarf(ts, n->dwarf, n->fn.ret);
+	if (readable_result(ret))
+		buf_printf(out, "    %s retval\n", type_text(a, ret));
+}

@@ -320,61 +320,87 @@ static int uretprobe_attach(struct attach_env *env, const struct attach_prog *p,
 
 struct listing {
 	const char *prov;
+	struct types *types; /* of -lv; NULL: names only */
+	struct arena *arena;
 	struct str func;
 	list_fn fn;
 	void *arg;
 	struct err *e;
 };
 
+static int list_func(struct listing *l, const char *path, const struct elf_func *fn)
+{
+	struct buf line = BUF_INIT, detail = BUF_INIT;
+	int r;
+
+	buf_printf(&line, "%s:%s:%s", l->prov, path, fn->name);
+	if (l->types)
+		named_describe(l->types, l->arena, path, fn, l->prov[1] == 'r', &detail);
+	r = l->fn(l->arg, buf_cstr(&line), detail.n ? buf_cstr(&detail) : NULL);
+	buf_release(&detail);
+	buf_release(&line);
+	return r;
+}
+
 static int list_file(void *arg, const char *path)
 {
 	struct listing *l = arg;
 	struct elf *f = elf_open(path, l->e);
 	const struct elf_func *funcs;
-	struct buf line = BUF_INIT;
 	size_t n = 0;
 	int r = f ? elf_funcs(f, &funcs, &n, l->e) : -EINVAL;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (!str_glob(l->func, str_of(funcs[i].name)))
-			continue;
-		buf_reset(&line);
-		buf_printf(&line, "%s:%s:%s", l->prov, path, funcs[i].name);
-		r = l->fn(l->arg, buf_cstr(&line), NULL);
+		if (str_glob(l->func, str_of(funcs[i].name)))
+			r = list_func(l, path, &funcs[i]);
 	}
-	buf_release(&line);
 	if (f)
 		elf_close(f);
 	return r;
 }
 
-static int list_as(const char *prov, int pid, const struct attach_point *pattern, list_fn fn,
-		   void *arg, struct err *e)
+static int list_files(struct listing *l, int pid, const struct attach_point *pattern)
 {
-	struct listing l = {prov, probe_pattern(pattern, 2), fn, arg, e};
 	char path[4096];
 	int r;
 
 	if (pattern->nparts < 2 && pid <= 0)
-		return err_plain(e, EINVAL, "functions can be listed for one file: -l '%s:FILE:*'",
-				 prov);
+		return err_plain(l->e, EINVAL,
+				 "functions can be listed for one file: -l '%s:FILE:*'", l->prov);
 	if (pattern->nparts > 1 && probe_is_glob(pattern->parts[1]))
-		return elf_glob(pattern->parts[1], list_file, &l);
+		return elf_glob(pattern->parts[1], list_file, l);
 	r = elf_resolve(pattern->nparts > 1 ? pattern->parts[1] : STR(""), pid, path, sizeof(path),
-			e);
-	return r < 0 ? r : list_file(&l, path);
+			l->e);
+	return r < 0 ? r : list_file(l, path);
+}
+
+static int list_as(struct listing *l, struct kernel *k, int pid, const struct attach_point *pattern,
+		   bool verbose)
+{
+	int r;
+
+	l->func = probe_pattern(pattern, 2);
+	l->arena = arena_new();
+	l->types = verbose ? types_new(l->arena, k) : NULL;
+	r = list_files(l, pid, pattern);
+	arena_free(l->arena);
+	return r;
 }
 
 static int uprobe_list(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
 		       list_fn fn, void *arg, struct err *e)
 {
-	return list_as("uprobe", pid, pattern, fn, arg, e);
+	struct listing l = {.prov = "uprobe", .fn = fn, .arg = arg, .e = e};
+
+	return list_as(&l, k, pid, pattern, verbose);
 }
 
 static int uretprobe_list(struct kernel *k, int pid, const struct attach_point *pattern,
 			  bool verbose, list_fn fn, void *arg, struct err *e)
 {
-	return list_as("uretprobe", pid, pattern, fn, arg, e);
+	struct listing l = {.prov = "uretprobe", .fn = fn, .arg = arg, .e = e};
+
+	return list_as(&l, k, pid, pattern, verbose);
 }
 
 static const char *const uprobe_aliases[] = {"u", NULL};

@@ -30,6 +30,9 @@ struct val named_all(struct gen *g, struct probe *p);
 /* retval: of the type that the debug information tells, uint64 when it does not. */
 const struct type *named_retval(struct sema *s, struct probe *p);
 struct val named_retval_load(struct gen *g, struct probe *p);
+/* For -lv: the arguments of a function, or the type of its result, where they are known. */
+void named_describe(struct types *ts, struct arena *a, const char *path, const struct elf_func *fn,
+		    bool is_return, struct buf *out);
 /* The return address at a function's entry; false when a target is not an entry. */
 bool user_caller(struct gen *g, struct probe *p, ir_val *out);
 

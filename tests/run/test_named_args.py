@@ -183,3 +183,54 @@ def test_values_are_those_that_were_passed(awl, tmp_path, compiler, flags, langu
     said = {line.split()[0]: line for line in r.lines if line}
     wrong = [(line, said.get(line.split()[0])) for line in expected if said.get(line.split()[0]) != line]
     assert not wrong, f"{len(wrong)} of {len(expected)}: {wrong[:3]}"
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    source = tmp_path / "shapes.c"
+    source.write_text("struct pair { int x; int y; };\n"
+                      "__attribute__((noinline)) unsigned char area(struct pair *p, double scale, const char *name)\n"
+                      "{ __asm__ volatile(\"\"); return (unsigned char)(p->x * p->y); }\n"
+                      "int main(void) { struct pair p = {-3, -70}; return !area(&p, 2.0, \"\"); }\n")
+    binary = tmp_path / "shapes"
+    subprocess.run(["gcc", "-g", "-O1", "-o", binary, source], check=True)
+    return binary
+
+
+def test_a_list_shows_names_and_types(awl, shapes):
+    r = awl("-lv", f"uprobe:{shapes}:area")
+    assert r.lines == [f"uprobe:{shapes}:area", "    struct pair * p", "    int8 * name"], r
+    assert awl("-lv", f"uretprobe:{shapes}:area").lines == [f"uretprobe:{shapes}:area", "    uint8 retval"]
+
+
+def test_a_result_has_the_type_of_its_function(awl, shapes):
+    r = awl("-q", "-e", f"uretprobe:{shapes}:area {{ print(retval); }}", "-c", str(shapes))
+    assert r.lines[0] == "210", r
+
+
+def test_all_arguments_in_one_print(awl, shapes):
+    r = awl("-q", "-e", f"uprobe:{shapes}:area {{ print(*args.p); printf(\"%d\\n\", args.p->y); }}", "-c", str(shapes))
+    assert r.lines[:2] == ["{ .x = -3, .y = -70 }", "-70"], r
+
+
+def test_what_cannot_be_read_is_said(awl, shapes):
+    r = awl("-e", f"uprobe:{shapes}:area {{ print(args.scale); }}")
+    assert r.code != 0 and "args.scale cannot be read: floating point is in registers that probes do not see" in r.err, r
+    r = awl("-e", f"uprobe:{shapes}:area {{ print(args.nme); }}")
+    assert "has no argument nme" in r.err and "did you mean `name`?" in r.err, r
+
+
+def test_without_debug_information_the_message_tells_the_way_out(awl, shapes):
+    subprocess.run(["strip", "-g", shapes], check=True)
+    r = awl("-e", f"uprobe:{shapes}:area {{ print(args.p); }}")
+    assert r.code != 0 and "has no debug information" in r.err and "arg0, arg1" in r.err and "-dbgsym" in r.err, r
+    assert awl("-q", "-e", f"uretprobe:{shapes}:area {{ print(retval & 0xff); }}", "-c", str(shapes)).lines[0] == "210"
+
+
+def test_a_separate_debug_file_is_found(awl, shapes):
+    debug = shapes.with_suffix(".debug")
+    subprocess.run(["objcopy", "--only-keep-debug", shapes, debug], check=True)
+    subprocess.run(["strip", "-g", shapes], check=True)
+    subprocess.run(["objcopy", f"--add-gnu-debuglink={debug}", shapes], check=True)
+    r = awl("-q", "-e", f"uprobe:{shapes}:area {{ print(args.p.x); }}", "-c", str(shapes))
+    assert r.lines[0] == "-3", r
