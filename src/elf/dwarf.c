@@ -241,7 +241,7 @@ static void base_type(Dwarf_Die *die, struct dwarf_type *t)
 	case DW_ATE_signed:
 	case DW_ATE_signed_char:
 		t->is_signed = true;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	default:
 		t->kind = DWARF_INT;
 	}
