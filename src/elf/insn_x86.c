@@ -102,8 +102,11 @@ static const char *refused_prefix(const ZydisDecodedInstruction *in)
 
 static const char *refused_opcode(const ZydisDecodedInstruction *in)
 {
-	if (in->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT ||
-	    in->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+	/* The kernel looks the opcode behind a VEX prefix up as if it stood alone: vmovd is outs.
+	 */
+	if (in->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX &&
+	    (in->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT ||
+	     in->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY))
 		return NULL;
 	if (in->opcode == 0xcc)
 		return "a breakpoint instruction (int3) of the program itself";

@@ -161,11 +161,14 @@ static struct places places_of(const struct attach_prog *p, size_t first, bool *
 	return out;
 }
 
+/* The kernel's own number for an instruction that it cannot step over in a copy. */
+#define KERNEL_ENOTSUPP 524
+
 /* Is the refusal about one of the places rather than about all of them? */
 static bool is_about_a_place(int r)
 {
-	return r == -EINVAL || r == -EIO || r == -EILSEQ || r == -EOPNOTSUPP || r == -ERANGE ||
-	       r == -EBUSY;
+	return r == -KERNEL_ENOTSUPP || r == -EINVAL || r == -EIO || r == -EILSEQ ||
+	       r == -EOPNOTSUPP || r == -ERANGE || r == -EBUSY;
 }
 
 static int attach_multi(struct attach_env *env, const struct attach_prog *p, struct places *pl,
