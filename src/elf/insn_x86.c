@@ -9,7 +9,12 @@
  *   refused (-ENOTSUPP)       segment prefixes es cs ss ds and lock; int, in, out, hlt, cli, sti,
  *                             iret, far transfers; mov to %ss; 16-bit branches
  *
- * push counts only as one byte, or two with prefix 41: with another prefix the kernel steps it. */
+ * push counts only as one byte, or two with prefix 41: with another prefix the kernel steps it.
+ *
+ * Behind a vector prefix (VEX, EVEX, XOP) the kernel looks the opcode up as if it stood alone, and
+ * does what that opcode would do: `62 e2 7d 28 7a ce`, vpbroadcastb, with which some of libc's
+ * string functions begin, is computed as the jump that 7a is by itself, and the broadcast is never
+ * done. Such an instruction is accepted by the kernel and must be refused here. */
 #include "elf/insn.h"
 
 #include <elf.h>
@@ -44,7 +49,9 @@ bool insn_x86_decode(bool is64, const uint8_t *p, size_t n, struct insn *out)
 {
 	if (!n)
 		return false;
-	if (p[0] == 0xcc) {
+	if (is64 && (p[0] == 0xc4 || p[0] == 0xc5 || p[0] == 0x62)) {
+		out->refused = "a vector instruction, which this build of awl cannot look into";
+	} else if (p[0] == 0xcc) {
 		out->len = 1;
 		out->refused = "a breakpoint instruction (int3) of the program itself";
 	} else if (n >= 4 && memcmp(p, "\xf3\x0f\x1e", 3) == 0 && (p[3] == 0xfa || p[3] == 0xfb)) {
@@ -100,21 +107,46 @@ static const char *refused_prefix(const ZydisDecodedInstruction *in)
 	return NULL;
 }
 
+/* Opcodes that the kernel computes, or mends the instruction pointer and flags for: jumps, calls,
+ * returns, nop, popf. None may be found behind a vector prefix. */
+static const uint8_t computed_ranges[][2] = {
+	{0x70, 0x7f}, {0x90, 0x90}, {0x9a, 0x9a}, {0x9d, 0x9d},
+	{0xc2, 0xc3}, {0xca, 0xcb}, {0xe8, 0xeb}, {0xff, 0xff},
+};
+
+static bool is_in(const uint8_t (*ranges)[2], size_t n, uint8_t opcode)
+{
+	for (size_t i = 0; i < n; i++)
+		if (opcode >= ranges[i][0] && opcode <= ranges[i][1])
+			return true;
+	return false;
+}
+
+static bool has_vector_prefix(const ZydisDecodedInstruction *in)
+{
+	return in->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+	       in->encoding != ZYDIS_INSTRUCTION_ENCODING_3DNOW;
+}
+
+static const char *refused_vector(const ZydisDecodedInstruction *in)
+{
+	if (has_vector_prefix(in) &&
+	    is_in(computed_ranges, ARRAY_SIZE(computed_ranges), in->opcode))
+		return "the kernel would mistake this vector instruction for another and not "
+		       "execute it";
+	return NULL;
+}
+
 static const char *refused_opcode(const ZydisDecodedInstruction *in)
 {
-	/* The kernel looks the opcode behind a VEX prefix up as if it stood alone: vmovd is outs.
-	 */
-	if (in->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX &&
-	    (in->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT ||
-	     in->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY))
+	if (!has_vector_prefix(in) && in->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT)
 		return NULL;
 	if (in->opcode == 0xcc)
 		return "a breakpoint instruction (int3) of the program itself";
 	if (in->opcode == 0x8e && in->raw.modrm.reg == 2)
 		return "the kernel takes no probe on a move to the stack segment";
-	for (size_t i = 0; i < ARRAY_SIZE(refused_ranges); i++)
-		if (in->opcode >= refused_ranges[i][0] && in->opcode <= refused_ranges[i][1])
-			return "the kernel takes no probe on this instruction";
+	if (is_in(refused_ranges, ARRAY_SIZE(refused_ranges), in->opcode))
+		return "the kernel takes no probe on this instruction";
 	return NULL;
 }
 
@@ -163,6 +195,8 @@ bool insn_x86_decode(bool is64, const uint8_t *p, size_t n, struct insn *out)
 		return false;
 	out->len = in.length;
 	out->refused = refused_prefix(&in);
+	if (!out->refused)
+		out->refused = refused_vector(&in);
 	if (!out->refused && is64)
 		out->refused = refused_opcode(&in);
 	else if (!out->refused && p[0] == 0xcc)

@@ -338,3 +338,38 @@ def test_the_target_is_whole_again_after_a_normal_end():
     finally:
         p.kill()
         p.wait()
+
+
+VECTOR = r"""
+#include <stdio.h>
+__asm__(".text\n.globl begins_vector\n.type begins_vector,@function\nbegins_vector:\n"
+        "vpcmpeqb %xmm0,%xmm0,%xmm1\nvmovq %xmm1,%rax\nret\n.size begins_vector,.-begins_vector\n");
+unsigned long begins_vector(void);
+__attribute__((noinline)) void begins_plain(void) { __asm__ volatile(""); }
+int main(void)
+{
+    if (!__builtin_cpu_supports("avx"))
+        return 77;
+    for (int i = 0; i < 10; i++) {
+        begins_plain();
+        __asm__ volatile("vpxor %%xmm1,%%xmm1,%%xmm1" ::: "xmm0", "xmm1");
+        if (begins_vector() != ~0ul)
+            return 1;
+    }
+    return puts("computed right") < 0;
+}
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="vector prefixes of x86")
+def test_instruction_that_the_kernel_mistakes(awl, tmp_path):
+    """The kernel would compute a jump for vpcmpeqb, whose opcode byte is that of one, and the program go wrong."""
+    src, program = tmp_path / "v.c", tmp_path / "v"
+    src.write_text(VECTOR)
+    subprocess.run(["cc", "-O1", "-mavx", "-o", program, src], check=True)
+    if subprocess.run([program]).returncode == 77:
+        pytest.skip("the processor has no AVX")
+    r = awl("-e", f"uprobe:{program}:begins_vector {{ @++ }}", "-c", str(program))
+    assert r.code == 1 and "mistake this vector instruction for another" in r.err, r
+    r = awl("-e", f"uprobe:{program}:begins_* {{ @[probe] = count(); }}", "-c", str(program))
+    assert "computed right" in r.out and "begins_plain]: 10" in r.out and "begins_vector" not in r.out, r

@@ -116,7 +116,20 @@ static void test_x86_kinds(void **state)
 		CASE("\x8e\xd8", INSN_OTHER, false),
 		CASE("\x3e\xff\xe0", INSN_OTHER, true),
 		CASE("\xf0\x48\x0f\xb1\x0f", INSN_OTHER, true),
-		CASE("\xc5\xf8\x77", INSN_OTHER, false),
+		/* Behind a vector prefix: vmovaps and vpaddd are stepped; vzeroupper, vpshufd,
+		 * vpcmpeqb, vpbroadcastb, vcmpps, vfmsub132ps, vpor, which the kernel would take
+		 * for jumps, a return and a call; vmovd, which it takes for outs. */
+		CASE("\xc5\xf8\x28\xc1", INSN_OTHER, false),
+		CASE("\xc5\xf9\xef\xc0", INSN_OTHER, true),
+		CASE("\xc5\xf9\xfe\xc0", INSN_OTHER, false),
+		CASE("\xc5\xf8\x77", INSN_OTHER, true),
+		CASE("\xc5\xf9\x70\xc1\x10", INSN_OTHER, true),
+		CASE("\xc5\xf9\x74\xc1", INSN_OTHER, true),
+		CASE("\x62\xe2\x7d\x28\x7a\xce", INSN_OTHER, true),
+		CASE("\xc5\xf8\xc2\xc1\x00", INSN_OTHER, true),
+		CASE("\xc4\xe2\x71\x9a\xc2", INSN_OTHER, true),
+		CASE("\xc5\xf9\xeb\xc1", INSN_OTHER, true),
+		CASE("\xc5\xf9\x6e\xc7", INSN_OTHER, true),
 	};
 
 	if (!insn_can_walk(EM_X86_64))
