@@ -19,14 +19,14 @@ void user_plan(struct sema *s, struct probe *p)
 /* x86 calls leave it on top of the stack, arm64 calls in a register. */
 bool user_caller(struct gen *g, struct probe *p, ir_val *out)
 {
-	const struct type *u64 = type_int(gen_types(g), 8, false);
 	struct ir *b = gen_ir(g);
 
 	for (size_t i = 0; i < p->ntargets; i++)
 		if (p->targets[i].b & USER_INSIDE)
 			return false;
 #if defined(__x86_64__)
-	*out = gen_load(g, val_mem(u64, ir_load(b, 8, gen_ctx(g), regs_sp(), IR_MEM_INVARIANT), 0,
+	*out = gen_load(g, val_mem(type_int(gen_types(g), 8, false),
+				   ir_load(b, 8, gen_ctx(g), regs_sp(), IR_MEM_INVARIANT), 0,
 				   SPACE_USER));
 	return true;
 #elif defined(__aarch64__)

@@ -62,8 +62,14 @@ struct system_constant {
 /* Sorted by name. */
 static const struct system_constant system_constants[] = {
 #define C(name) {#name, (uint64_t)(name)},
+#ifdef __x86_64__
+#define C_X86(name) C(name)
+#else
+#define C_X86(name)
+#endif
 #include "sema/constants.def"
 #undef C
+#undef C_X86
 };
 
 /* include/linux/sched.h, gfp_types.h, fs.h and blk_types.h of the kernel. */

@@ -38,7 +38,7 @@ expect begin 'hello 5' -e 'begin { printf("hello %d\n", 5); exit(); }'
 expect count '@\[dd\]: 1[0-9][0-9]' -e 'tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }' -c "$reads"
 expect syscall_args '@\[100\]: 50' -e 'tracepoint:syscalls:sys_enter_read { @[args.count] = count(); }' -c "$reads"
 expect syscall_ret '@\[100\]: 50' -e 'tracepoint:syscalls:sys_exit_read { @[args.ret] = count(); }' -c "$reads"
-expect syscall_str 'dd /dev/zero' -e 'tracepoint:syscalls:sys_enter_open, tracepoint:syscalls:sys_enter_openat { printf("%s %s\n", comm, str(args.filename)); }' -c "$reads"
+expect syscall_str 'dd /dev/zero' -e 'tracepoint:syscalls:sys_enter_openat { printf("%s %s\n", comm, str(args.filename)); }' -c "$reads"
 expect formatted 'exec /bin/true' -e 'tracepoint:sched:sched_process_exec { printf("exec %s\n", str(args.filename)); }' -c '/bin/true'
 expect latency '@us\[dd\]:' -e 'tracepoint:syscalls:sys_enter_read { @start[tid] = nsecs; } tracepoint:syscalls:sys_exit_read /@start[tid]/ { @us[comm] = hist((nsecs - @start[tid]) / 1000); delete(@start, tid); }' -c "$reads"
 expect rawtp '@: [1-9][0-9]*' -e 'rawtracepoint:sched_switch { @ = count(); } interval:ms:500 { exit(); }'

@@ -3,6 +3,14 @@
 #ifndef USDT_NOTE_H
 #define USDT_NOTE_H
 
+/* A place in memory that a note can describe: arm64's short addresses of the compiler's own labels
+ * are none. */
+#ifdef __aarch64__
+#define USDT_MEMORY "Q"
+#else
+#define USDT_MEMORY "m"
+#endif
+
 #define USDT_NOTE3(provider, name, semaphore, a, b, c)                                           \
 	__asm__ volatile("990: nop\n"                                                            \
 			 ".pushsection .note.stapsdt,\"\",\"note\"\n"                            \
@@ -26,6 +34,6 @@
 			 ".size _.stapsdt.base, 1\n"                                             \
 			 ".popsection\n"                                                         \
 			 ".endif\n" ::"nor"(a),                                                  \
-			 "nor"(b), "m"(c))
+			 "nor"(b), USDT_MEMORY(c))
 
 #endif
