@@ -125,7 +125,8 @@ enum awl_loss {
 	AWL_LOST_STACK,
 	AWL_LOST_SCRATCH,
 	AWL_LOST_FAULT,
-	AWL_LOST_CONTEND
+	AWL_LOST_CONTEND,
+	AWL_LOST_MISSED
 };
 /* Events of a cause that happened and are not in the output. */
 AWL_API uint64_t awl_lost(const struct awl *awl, enum awl_loss cause);

@@ -248,6 +248,8 @@ static bool assemble_probe(struct assembly *a, struct probe *probe)
 		.type = probe->prog_type,
 		.attach_type = probe->attach_type,
 		.attach_btf_id = probe->attach_btf_id,
+		.attach_module = probe->attach_module,
+		.attach_prog = probe->attach_prog,
 	};
 	need = ir_compile(m, &a->isa, &out->code,
 			  a->in->dump_to && (a->in->dump & DUMP_IR) ? &trace : NULL);

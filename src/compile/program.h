@@ -32,6 +32,8 @@ struct program_prog {
 	size_t ntargets;
 	enum bpf_prog_type type;
 	uint32_t attach_type, attach_btf_id;
+	const char *attach_module; /* as in struct probe */
+	uint32_t attach_prog;
 	struct ir_code code;
 };
 

@@ -161,6 +161,7 @@ int bpf_prog_load_raw(const struct prog_load *p)
 	a.prog_type = p->type;
 	a.expected_attach_type = p->expected_attach_type;
 	a.attach_btf_id = p->attach_btf_id;
+	a.attach_prog_fd = (uint32_t)p->attach_fd;
 	a.insns = addr(p->insns);
 	a.insn_cnt = p->ninsns;
 	a.license = addr(p->license ? p->license : "GPL");

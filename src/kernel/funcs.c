@@ -12,6 +12,7 @@
  * The result is sorted by module (the kernel itself first) and name, each once.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "kernel/priv.h"
@@ -104,4 +105,58 @@ int kernel_func_each(struct kernel *k, int (*fn)(void *arg, const char *module, 
 	hvec_release(&l.funcs);
 	buf_release(&b);
 	return r;
+}
+
+/* ---- what became of a function ------------------------------------------------------------------
+ */
+
+struct fate_scan {
+	struct str name;
+	struct func_fate *out;
+};
+
+static int look_at(void *arg, const char *module, const char *name)
+{
+	struct fate_scan *s = arg;
+	const char *suffix = name + s->name.n;
+
+	if (strncmp(name, s->name.p, s->name.n) != 0)
+		return 0;
+	if (!*suffix)
+		s->out->symbols += !module;
+	else if (strncmp(suffix, ".cold", 5) == 0)
+		s->out->cold = true;
+	else if (strncmp(suffix, ".part.", 6) == 0 && !strstr(suffix, ".cold"))
+		s->out->part = name;
+	else if (*suffix == '.' && !strstr(suffix, ".cold"))
+		s->out->copy = name;
+	return 0;
+}
+
+/* Lines are "0xffffffff81000000-0xffffffff81000040\tname". */
+static bool is_blacklisted(struct str name)
+{
+	struct buf b = BUF_INIT;
+	bool found = false;
+	struct str rest, line;
+
+	if (kernel_read_at(AT_FDCWD, "/sys/kernel/debug/kprobes/blacklist", &b, 16u << 20) == 0) {
+		rest = (struct str){b.p, b.n};
+		while (!found && rest.n) {
+			line = str_cut(&rest, '\n');
+			str_cut(&line, '\t');
+			found = line.p && line.n == name.n && memcmp(line.p, name.p, name.n) == 0;
+		}
+	}
+	buf_release(&b);
+	return found;
+}
+
+void kernel_func_fate(struct kernel *k, struct str name, struct func_fate *out)
+{
+	struct fate_scan s = {name, out};
+
+	*out = (struct func_fate){0};
+	ksyms_each_text(k, look_at, &s, NULL);
+	out->blacklisted = !k->paths.kallsyms && is_blacklisted(name);
 }

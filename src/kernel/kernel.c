@@ -53,6 +53,12 @@ void kernel_free(struct kernel *k)
 	if (!k)
 		return;
 	btf__free(k->btf);
+	for (size_t i = 0; i < k->old_btfs.n; i++)
+		btf__free(k->old_btfs.v[i]);
+	for (size_t i = 0; i < k->modules.n; i++)
+		free(k->modules.v[i].name);
+	hvec_release(&k->old_btfs);
+	hvec_release(&k->modules);
 	btf_index_free(&k->by_type);
 	btf_index_free(&k->by_func);
 	btf_index_free(&k->by_enumerator);

@@ -47,6 +47,12 @@ void kernel_force(struct kernel *k, enum feature f, bool has); /* --no-feature *
 struct btf *kernel_btf(struct kernel *k, struct err *e);
 /* Type id by kind and name; 0 when there is none. Names are indexed on the first use. */
 uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned btf_kind);
+/* Makes the types of a loaded module part of kernel_btf(); 0 or -errno. */
+int kernel_btf_module(struct kernel *k, const char *module, struct err *e);
+/* A function of a module that was made part of it; `module` NULL: of the kernel itself. 0: none. */
+uint32_t kernel_btf_func(struct kernel *k, const char *module, const char *name);
+/* What the kernel calls a type of kernel_btf(): modules have numberings of their own. */
+uint32_t kernel_btf_own_id(struct kernel *k, uint32_t id);
 /* The enum that has an enumerator of this name, and its value; 0 when there is none. */
 uint32_t kernel_btf_enumerator(struct kernel *k, struct str name, uint64_t *value);
 /* Types of a kind (BTF_KIND_STRUCT, _UNION, _ENUM) whose names match, sorted: fn gets "struct NAME"
@@ -110,6 +116,14 @@ int kernel_iter_each(struct kernel *k, int (*fn)(void *arg, const char *name), v
 int kernel_func_each(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name),
 		     void *arg, struct err *e);
 
+/* What the kernel's symbols have under a name. Strings belong to `k`. */
+struct func_fate {
+	unsigned symbols;        /* functions of exactly that name, without modules */
+	const char *copy, *part; /* "f.isra.0", "f.part.0"; NULL: none */
+	bool cold, blacklisted;  /* "f.cold" is there; kprobes refuse f */
+};
+void kernel_func_fate(struct kernel *k, struct str name, struct func_fate *out);
+
 /* System call names of this architecture, for syscalls:* events: number or -1; NULL. */
 int kernel_syscall_nr(const char *name);
 const char *kernel_syscall_name(int nr);
@@ -141,11 +155,24 @@ int bpf_map_next(int fd, const void *key, void *next);  /* key may be NULL; -ENO
 int bpf_map_batch(int fd, void *in, void *out, void *keys, void *values, uint32_t *count,
 		  bool remove);
 
+/* A function of a loaded BPF program that has BTF. */
+struct bpf_prog_func {
+	uint32_t prog; /* id of the program */
+	const char *name;
+	uint32_t btf_id; /* in the program's own BTF */
+	uint32_t nparams;
+};
+/* Calls fn for each until it returns non-zero, which is then the result. */
+int kernel_prog_each(int (*fn)(void *arg, const struct bpf_prog_func *f), void *arg, struct err *e);
+int bpf_prog_open(uint32_t id);                             /* fd or -errno */
+int bpf_btf_open_module(const char *module, struct err *e); /* fd of its BTF object or -errno */
+
 struct prog_load {
 	const char *name;
 	enum bpf_prog_type type;
 	uint32_t expected_attach_type;
 	uint32_t attach_btf_id;
+	int attach_fd; /* whose type that is: a program, or a module's BTF; 0: the kernel */
 	const struct bpf_insn *insns;
 	uint32_t ninsns;
 	const char *license;
@@ -182,6 +209,11 @@ struct kprobe_multi {
 };
 int bpf_kprobe_multi_open(int prog_fd, const struct kprobe_multi *u, struct err *e);
 int bpf_iter_open(int link_fd, struct err *e);
+/* Hits that the kernel itself left out: of a link (returns for which it had no room, probes inside
+ * of probes), and of a program that was to run while it, or another, was running on the CPU. 0
+ * where the kernel does not tell. */
+uint64_t bpf_link_missed(int fd);
+uint64_t bpf_prog_missed(int fd);
 int bpf_test_run(int prog_fd, const void *ctx, uint32_t ctx_size, int32_t *retval,
 		 struct err *e); /* raw_tp programs, on this CPU */
 int bpf_load_btf(const void *data, uint32_t size, char *log, uint32_t log_size);

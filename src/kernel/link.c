@@ -169,3 +169,57 @@ int bpf_iter_open(int link_fd, struct err *e)
 	}
 	return fd;
 }
+
+/* ---- missed hits --------------------------------------------------------------------------------
+ *
+ * struct bpf_link_info as far as it matters here; `missed` of kprobes is there since Linux 6.7.
+ */
+struct link_info {
+	uint32_t type, id, prog_id, pad;
+	union {
+		struct {
+			uint64_t addrs;
+			uint32_t count, flags;
+			uint64_t missed, cookies;
+		} kprobe_multi;
+		struct {
+			uint32_t type, pad;
+			uint64_t name;
+			uint32_t name_len, offset;
+			uint64_t addr, missed, cookie;
+		} perf;
+	};
+};
+
+enum { LINK_PERF_EVENT = 7, LINK_KPROBE_MULTI = 8, PERF_KPROBE = 3, PERF_KRETPROBE = 4 };
+
+static bool get_info(int fd, void *info, uint32_t size)
+{
+	union bpf_attr a = {0};
+
+	a.info.bpf_fd = (uint32_t)fd;
+	a.info.info_len = size;
+	a.info.info = addr(info);
+	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &a, sizeof(a)) == 0;
+}
+
+uint64_t bpf_link_missed(int fd)
+{
+	struct link_info i = {0};
+
+	if (!get_info(fd, &i, sizeof(i)))
+		return 0;
+	if (i.type == LINK_KPROBE_MULTI)
+		return i.kprobe_multi.missed;
+	if (i.type == LINK_PERF_EVENT &&
+	    (i.perf.type == PERF_KPROBE || i.perf.type == PERF_KRETPROBE))
+		return i.perf.missed;
+	return 0;
+}
+
+uint64_t bpf_prog_missed(int fd)
+{
+	struct bpf_prog_info i = {0};
+
+	return get_info(fd, &i, sizeof(i)) ? i.recursion_misses : 0;
+}

@@ -21,6 +21,13 @@ struct enumerator {
 	uint32_t id, index;
 };
 
+/* A module whose types are part of the kernel's BTF here: ids `first` to `end` - 1 are `shift` less
+ * in the kernel's own numbering. */
+struct btf_module {
+	char *name;
+	uint32_t first, end, shift;
+};
+
 struct ksyms;
 
 struct kernel {
@@ -33,6 +40,8 @@ struct kernel {
 	struct btf_index by_type, by_func; /* slot: type id */
 	struct btf_index by_enumerator;    /* slot: index into enumerators plus one */
 	VEC(struct enumerator) enumerators;
+	VEC(struct btf_module) modules;
+	VEC(struct btf *) old_btfs; /* before modules came: names in use point into them */
 
 	int tracefs; /* fd, -1 when not open */
 	bool tracefs_tried;

@@ -1,70 +1,189 @@
 /* fentry:[MODULE:]FUNCTION and fexit:[MODULE:]FUNCTION: kernel functions with typed arguments.
  *
- * BTF-typed trampolines: args has the function's parameters by name, fexit has retval as well. The
- * context is an array of 8-byte slots, the result behind the arguments. */
+ *   fentry:vfs_read              a function of the kernel, or of the one module that has it
+ *   fentry:nf_tables:nft_*       of a module, whose types come from the module's BTF
+ *   fentry:bpf:FUNCTION          a function of a loaded BPF program; fentry:bpf:ID:FUNCTION of the
+ * one with that id
+ *
+ * args has the function's parameters by name, fexit has retval as well. The programs are attached
+ * by trampolines (trampoline.c); a kernel without them gets kprobes instead, where the arguments
+ * are those in registers and a return has none.
+ *
+ * A target's `module` is NULL for the kernel; for a BPF program `a` is its id, `b` the function's
+ * id in its BTF, and `c` how many parameters it has. */
 #include <errno.h>
 #include <linux/btf.h>
 #include "probe/probe.h"
 
+struct candidate {
+	const char *module, *name;
+};
+
 struct scan {
 	struct sema *s;
 	const struct provider *prov;
-	struct str func;
+	const struct attach_point *ap;
+	struct str module, func; /* `module` empty: any */
+	uint32_t prog;           /* id of a BPF program, 0: any */
+	VEC(struct candidate) found;
 	struct attach_targets *out;
 	struct nearest near;
+	struct err e; /* why the types of a module are not there */
 };
 
+/* Without fentry, kprobes stand in. */
+static bool by_kprobe(struct kernel *k)
+{
+	return !kernel_has(k, FEATURE_FENTRY) && kernel_has(k, FEATURE_KPROBE) &&
+	       kernel_has(k, FEATURE_BTF);
+}
+
+/* Modules are looked at when they are named, or when one function is: to read the types of all of
+ * them for a wildcard would take long. */
 static int match_one(void *arg, const char *module, const char *name)
 {
 	struct scan *m = arg;
 	struct arena *a = sema_arena(m->s);
 
 	probe_near(m->s, &m->near, name);
-	/* Types of modules' functions live in the modules' own BTF. */
-	if (module || !str_glob(m->func, str_of(name)))
+	if (!str_glob(m->func, str_of(name)))
 		return 0;
-	if (!kernel_btf_find(sema_kernel(m->s), name, BTF_KIND_FUNC))
+	if (m->module.n ? !str_glob(m->module, str_of(module ? module : "vmlinux"))
+			: module && probe_is_glob(m->func))
+		return 0;
+	vec_push(
+		a, &m->found,
+		(struct candidate){module ? arena_strdup(a, module) : NULL, arena_strdup(a, name)});
+	return 0;
+}
+
+static void push_func(struct scan *m, const struct candidate *c)
+{
+	struct kernel *k = sema_kernel(m->s);
+
+	if (c->module && kernel_btf_module(k, c->module, &m->e) < 0)
+		return;
+	if (!kernel_btf_func(k, c->module, c->name))
+		return;
+	probe_push(m->s, m->out,
+		   (struct attach_target){
+			   .name = arena_printf(sema_arena(m->s), "%s:%s:%s", m->prov->name,
+						c->module ? c->module : "vmlinux", c->name),
+			   .module = c->module,
+			   .symbol = c->name,
+		   });
+}
+
+/* Candidates of the kernel itself come first. */
+static bool is_ambiguous(struct scan *m)
+{
+	struct diag_msg *msg;
+
+	if (m->module.n || probe_is_glob(m->func) || m->found.n < 2)
+		return false;
+	if (!m->found.v[0].module) {
+		m->found.n = 1;
+		return false;
+	}
+	msg = sema_report(m->s, E_PROBE_TARGET, m->ap->span, "%zu modules have a function %s",
+			  m->found.n, m->found.v[0].name);
+	diag_help(msg, "name the module: %s:%s:%s or %s:%s:%s", m->prov->name, m->found.v[0].module,
+		  m->found.v[0].name, m->prov->name, m->found.v[1].module, m->found.v[1].name);
+	return true;
+}
+
+static bool push_found(struct scan *m)
+{
+	size_t before = m->out->n;
+	const char *why = NULL;
+
+	if (is_ambiguous(m))
+		return false;
+	for (size_t i = 0; i < m->found.n; i++)
+		push_func(m, &m->found.v[i]);
+	if (m->out->n > before)
+		return true;
+	if (m->e.code)
+		why = arena_strdup(sema_arena(m->s), m->e.what);
+	else if (m->found.n)
+		why = "the function can be traced, but BTF has no type for it: kprobe works";
+	else
+		why = probe_why_none(m->s, m->prov->name, m->func);
+	return probe_none(m->s, m->ap, &m->near, why);
+}
+
+/* ---- functions of BPF programs ---- */
+
+static int match_prog(void *arg, const struct bpf_prog_func *f)
+{
+	struct scan *m = arg;
+	struct arena *a = sema_arena(m->s);
+
+	probe_near(m->s, &m->near, f->name);
+	if ((m->prog && f->prog != m->prog) || !str_glob(m->func, str_of(f->name)))
 		return 0;
 	probe_push(m->s, m->out,
 		   (struct attach_target){
-			   .name = arena_printf(a, "%s:vmlinux:%s", m->prov->name, name),
-			   .symbol = arena_strdup(a, name),
+			   .name = arena_printf(a, "%s:bpf:%u:%s", m->prov->name, f->prog, f->name),
+			   .module = "bpf",
+			   .symbol = arena_strdup(a, f->name),
+			   .a = f->prog,
+			   .b = f->btf_id,
+			   .c = f->nparams,
 		   });
 	return 0;
 }
 
-static bool need_fentry(struct sema *s, const struct attach_point *ap)
+static bool resolve_progs(struct scan *m)
 {
-	struct diag_msg *m;
+	size_t before = m->out->n;
+	unsigned long long id;
 
-	if (kernel_has(sema_kernel(s), FEATURE_FENTRY))
-		return true;
-	m = sema_report(s, E_FEATURE, ap->span, "this kernel has no fentry and fexit probes");
-	diag_help(m, "kprobe:, tracepoint: or rawtracepoint: probes may do: awl -l");
-	return false;
+	if (m->ap->nparts == 4) {
+		if (!str_to_u64(m->ap->parts[2], &id) || id == 0 || id > UINT32_MAX)
+			return probe_malformed(m->s, m->prov, m->ap,
+					       "between bpf and the function only the number of a "
+					       "program may stand");
+		m->prog = (uint32_t)id;
+	}
+	if (!kernel_has(sema_kernel(m->s), FEATURE_FENTRY))
+		return probe_no_feature(m->s, m->ap, "this kernel has no fentry and fexit probes");
+	if (kernel_prog_each(match_prog, m, &m->e) < 0) {
+		sema_report(m->s, E_PROBE_TARGET, m->ap->span,
+			    "the BPF programs cannot be listed: %s", m->e.what);
+		return false;
+	}
+	return m->out->n > before ||
+	       probe_none(
+		       m->s, m->ap, &m->near,
+		       "no BPF program that was loaded with type information has such a function");
 }
 
 static bool fentry_resolve_as(struct sema *s, const struct provider *prov,
 			      const struct attach_point *ap, struct attach_targets *out)
 {
-	struct scan m = {.s = s, .prov = prov, .out = out};
-	size_t before = out->n;
-	struct err e = {0};
+	struct scan m = {.s = s, .prov = prov, .ap = ap, .out = out};
+	bool bpf = ap->nparts > 2 && str_is(ap->parts[1], "bpf");
 	struct diag_msg *msg;
+	struct err e = {0};
 
-	if (!probe_parts(s, prov, ap, 2, 3) || !need_fentry(s, ap))
+	if (!probe_parts(s, prov, ap, 2, bpf ? 4 : 3))
 		return false;
 	m.func = ap->parts[ap->nparts - 1];
 	nearest_init(&m.near, m.func);
+	if (bpf)
+		return resolve_progs(&m);
+	if (!kernel_has(sema_kernel(s), FEATURE_FENTRY) && !by_kprobe(sema_kernel(s)))
+		return probe_no_feature(s, ap, "this kernel has no fentry and fexit probes");
+	if (ap->nparts == 3)
+		m.module = ap->parts[1];
 	if (kernel_func_each(sema_kernel(s), match_one, &m, &e) < 0) {
 		msg = sema_report(s, E_PROBE_TARGET, ap->span,
 				  "the kernel's functions cannot be listed: %s", e.what);
 		diag_help(msg, "fentry needs the kernel's symbols and BTF");
 		return false;
 	}
-	return out->n > before ||
-	       probe_none(s, ap, &m.near,
-			  "the function is not there, inlined, or has no type in BTF");
+	return push_found(&m);
 }
 
 static bool fentry_resolve(struct sema *s, const struct attach_point *ap,
@@ -78,56 +197,104 @@ static bool fexit_resolve(struct sema *s, const struct attach_point *ap, struct 
 	return fentry_resolve_as(s, &provider_fexit, ap, out);
 }
 
-/* The program is verified against one function: one program for each. */
-static bool fentry_share(struct kernel *k, unsigned uses, const struct attach_target *a,
-			 const struct attach_target *b)
+static bool is_return(const struct probe *p)
 {
-	return strcmp(a->symbol, b->symbol) == 0;
+	return p->prov == &provider_fexit;
 }
 
 static void fentry_plan(struct sema *s, struct probe *p)
 {
-	p->prog_type = BPF_PROG_TYPE_TRACING;
-	p->attach_type = p->prov == &provider_fexit ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY;
-	p->attach_btf_id = kernel_btf_find(sema_kernel(s), p->targets[0].symbol, BTF_KIND_FUNC);
+	if (!by_kprobe(sema_kernel(s))) {
+		probe_trampoline_plan(s, p, is_return(p));
+		return;
+	}
+	p->prog_type = BPF_PROG_TYPE_KPROBE;
 	p->pid_filter = sema_input(s)->pid;
+}
+
+/* ---- names ---- */
+
+/* Of a function's arguments, those that are in registers. */
+static const struct type *register_args(struct types *ts, struct arena *a, const struct type *args)
+{
+	uint32_t all = 0, n = 0;
+	const struct member *m = args ? type_members(ts, args, &all) : NULL;
+	struct member *in = arena_array_of(a, struct member, all);
+
+	for (uint32_t i = 0; i < all; i++)
+		if (m[i].type->size <= 8 && m[i].type->kind != TYPE_FLOAT &&
+		    regs_arg(m[i].offset / 8) >= 0)
+			in[n++] = m[i];
+	return args ? type_struct_new(ts, args->agr.name, args->size, in, n) : NULL;
+}
+
+static const struct type *prototype(struct types *ts, struct kernel *k, const struct probe *p,
+				    const struct type **ret)
+{
+	const struct attach_target *t = &p->targets[0];
+
+	return type_from_func(ts, kernel_btf_func(k, t->module, t->symbol),
+			      by_kprobe(k) ? SPACE_KERNEL : SPACE_BTF, ret);
 }
 
 static const struct type *fentry_name_type(struct sema *s, struct probe *p, enum probe_name name,
 					   unsigned index)
 {
-	const struct type *ret = NULL;
-	const struct type *args = type_from_func(sema_types(s), p->targets[0].symbol, &ret, NULL);
+	struct kernel *k = sema_kernel(s);
+	const struct type *ret = NULL, *args;
 
-	if (name == NAME_ARGS)
-		return args;
-	if (name == NAME_RETVAL && p->prov == &provider_fexit)
+	if (p->targets[0].a)
+		return probe_trampoline_type(s, p, name, index, is_return(p));
+	args = prototype(sema_types(s), k, p, &ret);
+	if (name == NAME_RETVAL && is_return(p))
 		return ret && ret->kind != TYPE_VOID ? ret : NULL;
+	if (name == NAME_ARGS && !by_kprobe(k))
+		return args;
+	if (name == NAME_ARGS)
+		return is_return(p) ? NULL : register_args(sema_types(s), sema_arena(s), args);
 	return name == NAME_FUNC ? type_int(sema_types(s), 8, false) : NULL;
+}
+
+static struct val load_by_kprobe(struct gen *g, enum probe_name name, const struct type *ret)
+{
+	if (name == NAME_RETVAL)
+		return val_mem(ret, gen_ctx(g), regs_retval(), SPACE_CTX);
+	return probe_func_load(g, name, FEATURE_KPROBE_FUNC_IP);
 }
 
 static struct val fentry_name_load(struct gen *g, struct probe *p, enum probe_name name,
 				   unsigned index)
 {
-	const struct type *ret = NULL;
-	const struct type *args = type_from_func(gen_types(g), p->targets[0].symbol, &ret, NULL);
+	const struct type *ret = NULL, *args;
 
+	if (p->targets[0].a)
+		return probe_trampoline_load(g, p, name, index);
+	args = prototype(gen_types(g), gen_kernel(g), p, &ret);
+	if (name != NAME_ARGS && by_kprobe(gen_kernel(g)))
+		return load_by_kprobe(g, name, ret);
 	if (name == NAME_ARGS)
 		return val_mem(args, gen_ctx(g), 0, SPACE_CTX);
 	if (name == NAME_RETVAL)
 		return val_mem(ret, gen_ctx(g), args ? (int32_t)args->size : 0, SPACE_CTX);
-	return val_scalar(type_int(gen_types(g), 8, false),
-			  IR_CALL(gen_ir(g), BPF_FUNC_get_func_ip, gen_ctx(g)));
+	return probe_trampoline_load(g, p, name, index);
+}
+
+/* A kprobe finds arguments in registers, not in slots. */
+static struct val fentry_arg_field(struct gen *g, struct probe *p, const struct member *m)
+{
+	if (!by_kprobe(gen_kernel(g)))
+		return (struct val){.kind = VAL_NONE};
+	return val_mem(m->type, gen_ctx(g), regs_arg(m->offset / 8), SPACE_CTX);
 }
 
 static int fentry_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
 {
-	int fd = bpf_raw_tp_open(NULL, p->fd, 0, e);
-
-	if (fd < 0)
-		return err_wrap(e, "cannot attach %s", p->targets[0].name);
-	env->own_fd(env, fd, false);
-	return 0;
+	if (p->prog_type == BPF_PROG_TYPE_TRACING)
+		return probe_trampoline_attach(env, p, e);
+	if (env->verbose)
+		env->warn(env, "%s goes by a kprobe, as this kernel has no fentry and fexit",
+			  p->targets[0].name);
+	return probe_attach_kprobe(env, p, strncmp(p->targets[0].name, "fexit", 5) == 0, e);
 }
 
 /* ---- listing ---- */
@@ -135,7 +302,7 @@ static int fentry_attach(struct attach_env *env, const struct attach_prog *p, st
 struct listing {
 	struct kernel *kernel;
 	const char *prov;
-	struct str func;
+	struct str module, func;
 	struct types *types; /* NULL: names only */
 	struct arena *arena;
 	bool is_return;
@@ -143,33 +310,49 @@ struct listing {
 	void *arg;
 };
 
-static void add_prototype(struct listing *l, const char *func, struct buf *out)
+static void add_prototype(struct listing *l, uint32_t id, struct buf *out)
 {
 	const struct type *ret = NULL;
-	uint32_t id;
-	const struct type *args = type_from_func(l->types, func, &ret, &id);
+	const struct type *args = type_from_func(l->types, id, SPACE_BTF, &ret);
 
 	probe_list_members(l->types, l->arena, args, out);
 	if (l->is_return && ret && ret->kind != TYPE_VOID)
 		buf_printf(out, "    %s retval\n", type_text(l->arena, ret));
 }
 
+/* Modules are listed when they are asked for. */
 static int list_one(void *arg, const char *module, const char *name)
 {
 	struct listing *l = arg;
 	struct buf detail = BUF_INIT;
 	char line[512];
+	uint32_t id;
 	int r;
 
-	if (module || !str_glob(l->func, str_of(name)) ||
-	    !kernel_btf_find(l->kernel, name, BTF_KIND_FUNC))
+	if (!str_glob(l->module, str_of(module ? module : "vmlinux")) ||
+	    !str_glob(l->func, str_of(name)) ||
+	    (module && kernel_btf_module(l->kernel, module, NULL) < 0))
 		return 0;
-	snprintf(line, sizeof(line), "%s:vmlinux:%s", l->prov, name);
+	id = kernel_btf_func(l->kernel, module, name);
+	if (!id)
+		return 0;
+	snprintf(line, sizeof(line), "%s:%s:%s", l->prov, module ? module : "vmlinux", name);
 	if (l->types)
-		add_prototype(l, name, &detail);
+		add_prototype(l, id, &detail);
 	r = l->fn(l->arg, line, detail.n ? buf_cstr(&detail) : NULL);
 	buf_release(&detail);
 	return r;
+}
+
+static int list_prog(void *arg, const struct bpf_prog_func *f)
+{
+	struct listing *l = arg;
+	char line[512];
+
+	if (!str_glob(l->func, str_of(f->name)))
+		return 0;
+	snprintf(line, sizeof(line), "%s:bpf:%u:%s", l->prov, f->prog, f->name);
+	return l->fn(l->arg, line, NULL);
 }
 
 static int list_as(const char *prov, struct kernel *k, const struct attach_point *pattern,
@@ -177,6 +360,7 @@ static int list_as(const char *prov, struct kernel *k, const struct attach_point
 {
 	struct listing l = {.kernel = k,
 			    .prov = prov,
+			    .module = STR("vmlinux"),
 			    .func = probe_pattern(pattern, pattern->nparts > 2 ? 2 : 1),
 			    .arena = arena_new(),
 			    .is_return = strcmp(prov, "fexit") == 0,
@@ -186,7 +370,11 @@ static int list_as(const char *prov, struct kernel *k, const struct attach_point
 
 	if (verbose)
 		l.types = types_new(l.arena, k);
-	if (kernel_has(k, FEATURE_FENTRY))
+	if (pattern->nparts > 2)
+		l.module = pattern->parts[1];
+	if (str_is(l.module, "bpf"))
+		r = kernel_prog_each(list_prog, &l, e);
+	else if (kernel_has(k, FEATURE_FENTRY) || by_kprobe(k))
 		r = kernel_func_each(k, list_one, &l, e);
 	arena_free(l.arena);
 	return r;
@@ -206,7 +394,10 @@ static int fexit_list(struct kernel *k, int pid, const struct attach_point *patt
 
 static void fentry_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
-	buf_printf(out, "kernel function %s, by a BPF trampoline\n", t->symbol);
+	const char *of = t->a ? "BPF program's" : t->module ? t->module : "kernel";
+
+	buf_printf(out, "%s function %s, by a %s\n", of, t->symbol,
+		   by_kprobe(k) ? "kprobe" : "BPF trampoline");
 }
 
 static const char *const fentry_aliases[] = {"f", "kfunc", NULL};
@@ -217,15 +408,18 @@ const struct provider provider_fentry = {
 	.aliases = fentry_aliases,
 	.form = "fentry:[MODULE:]FUNCTION",
 	.doc = "The entry of a kernel function, with typed arguments in args.\n\n"
+	       "Functions of modules (fentry:MODULE:FUNCTION) and of loaded BPF programs\n"
+	       "(fentry:bpf:FUNCTION, without args) can be traced as well.\n\n"
 	       "    fentry:vfs_read { @[args.count] = count(); }",
 	.space = SPACE_KERNEL,
 	.args_btf = true,
 	.listed = true,
 	.resolve = fentry_resolve,
-	.share = fentry_share,
+	.share = probe_trampoline_share,
 	.plan = fentry_plan,
 	.name_type = fentry_name_type,
 	.name_load = fentry_name_load,
+	.arg_field = fentry_arg_field,
 	.attach = fentry_attach,
 	.list = fentry_list,
 	.explain = fentry_explain,
@@ -240,10 +434,11 @@ const struct provider provider_fexit = {
 	.space = SPACE_KERNEL,
 	.args_btf = true,
 	.resolve = fexit_resolve,
-	.share = fentry_share,
+	.share = probe_trampoline_share,
 	.plan = fentry_plan,
 	.name_type = fentry_name_type,
 	.name_load = fentry_name_load,
+	.arg_field = fentry_arg_field,
 	.attach = fentry_attach,
 	.list = fexit_list,
 	.explain = fentry_explain,

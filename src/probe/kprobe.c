@@ -1,7 +1,8 @@
 /* kprobe:[MODULE:]FUNCTION[+OFFSET] and kretprobe:[MODULE:]FUNCTION: functions of the kernel.
  *
  * Several functions of one probe are attached by one kprobe_multi link where the kernel has it,
- * otherwise by a perf event each. A function that the kernel refuses spoils a whole multi link: the
+ * otherwise by a perf event each. A kernel without kprobes gets trampolines (trampoline.c) on
+ * functions that have types. A function that the kernel refuses spoils a whole multi link: the
  * functions are halved until it is alone, and left out.
  *
  *   kprobe:vfs_read        kprobe:nf_tables:nft_do_chain      kprobe:vfs_read+4
@@ -22,8 +23,14 @@ struct scan {
 	uint64_t offset;
 	struct attach_targets *out;
 	struct nearest near;
-	const char *copy; /* "FUNCTION.isra.0": what the compiler made of the function */
 };
+
+/* Without kprobes, trampolines stand in. */
+static bool by_trampoline(struct kernel *k)
+{
+	return !kernel_has(k, FEATURE_KPROBE) && !kernel_has(k, FEATURE_KPROBE_MULTI) &&
+	       kernel_has(k, FEATURE_FENTRY);
+}
 
 static void push_func(struct scan *m, const char *module, const char *name)
 {
@@ -48,12 +55,14 @@ static int match_one(void *arg, const char *module, const char *name)
 	struct scan *m = arg;
 
 	probe_near(m->s, &m->near, name);
-	if (strncmp(name, m->func.p, m->func.n) == 0 && name[m->func.n] == '.')
-		m->copy = arena_strdup(sema_arena(m->s), name);
 	if (m->module.n && !str_glob(m->module, str_of(module ? module : "vmlinux")))
 		return 0;
-	if (str_glob(m->func, str_of(name)))
-		push_func(m, module, name);
+	if (!str_glob(m->func, str_of(name)))
+		return 0;
+	if (by_trampoline(sema_kernel(m->s)) &&
+	    (module || !kernel_btf_func(sema_kernel(m->s), NULL, name)))
+		return 0;
+	push_func(m, module, name);
 	return 0;
 }
 
@@ -79,7 +88,7 @@ static bool need_kprobes(struct sema *s, const struct attach_point *ap)
 	struct diag_msg *m;
 
 	if (kernel_has(sema_kernel(s), FEATURE_KPROBE) ||
-	    kernel_has(sema_kernel(s), FEATURE_KPROBE_MULTI))
+	    kernel_has(sema_kernel(s), FEATURE_KPROBE_MULTI) || by_trampoline(sema_kernel(s)))
 		return true;
 	m = sema_report(s, E_FEATURE, ap->span, "this kernel has no kprobes");
 	diag_note(m, "it was built without CONFIG_KPROBES, or they are switched off");
@@ -108,17 +117,15 @@ static bool push_addr(struct scan *m, const struct attach_point *ap, uint64_t ad
 	return true;
 }
 
-/* Inlined in one place, the function may live on as a copy in others. */
-static bool none(struct scan *m, const struct attach_point *ap)
+/* Trampolines are at entries and returns only. */
+static bool needs_kprobe(struct scan *m, const struct attach_point *ap)
 {
-	const char *why = "the function is not there, inlined, or not open to tracing";
-
-	if (m->copy)
-		why = arena_printf(sema_arena(m->s),
-				   "the compiler made a copy of it, with arguments of its own: "
-				   "%s:%s",
-				   m->prov->name, m->copy);
-	return probe_none(m->s, ap, &m->near, why);
+	if (!by_trampoline(sema_kernel(m->s)))
+		return true;
+	probe_no_feature(m->s, ap,
+			 "this kernel has no kprobes; trampolines, which stand in for them, are at "
+			 "entries and returns only");
+	return false;
 }
 
 static bool kprobe_resolve_as(struct sema *s, const struct provider *prov,
@@ -132,8 +139,8 @@ static bool kprobe_resolve_as(struct sema *s, const struct provider *prov,
 	if (!probe_parts(s, prov, ap, 2, 3) || !need_kprobes(s, ap))
 		return false;
 	if (ap->nparts == 2 && str_to_u64(ap->parts[1], &addr))
-		return push_addr(&m, ap, addr);
-	if (!split_offset(&m, ap, ap->parts[ap->nparts - 1]))
+		return needs_kprobe(&m, ap) && push_addr(&m, ap, addr);
+	if (!split_offset(&m, ap, ap->parts[ap->nparts - 1]) || (m.offset && !needs_kprobe(&m, ap)))
 		return false;
 	if (ap->nparts == 3)
 		m.module = ap->parts[1];
@@ -147,7 +154,7 @@ static bool kprobe_resolve_as(struct sema *s, const struct provider *prov,
 		/* An exact name is taken at its word: attaching tells. */
 		push_func(&m, NULL, probe_cstr(s, m.func));
 	}
-	return out->n > before || none(&m, ap);
+	return out->n > before || probe_none(s, ap, &m.near, probe_why_none(s, prov->name, m.func));
 }
 
 static bool kprobe_resolve(struct sema *s, const struct attach_point *ap,
@@ -166,6 +173,8 @@ static bool kretprobe_resolve(struct sema *s, const struct attach_point *ap,
 static bool kprobe_share(struct kernel *k, unsigned uses, const struct attach_target *a,
 			 const struct attach_target *b)
 {
+	if (by_trampoline(k))
+		return probe_trampoline_share(k, uses, a, b);
 	return !a->addr == !b->addr && probe_share_perf(k, uses, a, b);
 }
 
@@ -173,6 +182,10 @@ static void kprobe_plan(struct sema *s, struct probe *p)
 {
 	struct kernel *k = sema_kernel(s);
 
+	if (by_trampoline(k)) {
+		probe_trampoline_plan(s, p, p->prov == &provider_kretprobe);
+		return;
+	}
 	p->prog_type = BPF_PROG_TYPE_KPROBE;
 	p->pid_filter = sema_input(s)->pid;
 	if (kernel_has(k, FEATURE_KPROBE_MULTI) && !p->targets[0].addr &&
@@ -183,6 +196,8 @@ static void kprobe_plan(struct sema *s, struct probe *p)
 static const struct type *kprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
 					   unsigned index)
 {
+	if (by_trampoline(sema_kernel(s)))
+		return probe_trampoline_type(s, p, name, index, false);
 	if (name == NAME_ARG)
 		return regs_arg(index) >= 0 ? type_int(sema_types(s), 8, false) : NULL;
 	return probe_func_name(s, name);
@@ -191,6 +206,8 @@ static const struct type *kprobe_name_type(struct sema *s, struct probe *p, enum
 static const struct type *kretprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
 					      unsigned index)
 {
+	if (by_trampoline(sema_kernel(s)))
+		return name == NAME_ARG ? NULL : probe_trampoline_type(s, p, name, index, true);
 	/* Without the helper nothing tells which function it was that returned. */
 	if (name == NAME_FUNC && !kernel_has(sema_kernel(s), FEATURE_KPROBE_FUNC_IP))
 		return NULL;
@@ -200,6 +217,8 @@ static const struct type *kretprobe_name_type(struct sema *s, struct probe *p, e
 static struct val kprobe_name_load(struct gen *g, struct probe *p, enum probe_name name,
 				   unsigned index)
 {
+	if (by_trampoline(gen_kernel(g)))
+		return probe_trampoline_load(g, p, name, index);
 	if (name == NAME_ARG)
 		return probe_ctx_reg(g, type_int(gen_types(g), 8, false), regs_arg(index));
 	return probe_func_load(g, name, FEATURE_KPROBE_FUNC_IP);
@@ -291,6 +310,24 @@ static int attach_perf(struct attach_env *env, const struct attach_prog *p,
 	return probe_attach_perf(env, p, &attr, 0, false, t->id, true, e);
 }
 
+/* Why the kernel refuses a function that it lists. */
+static void explain_refusal(struct attach_env *env, const struct attach_target *t, struct err *e)
+{
+	struct func_fate f;
+
+	if (!t->symbol || e->code == EPERM || e->code == EACCES)
+		return;
+	kernel_func_fate(env->kernel, str_of(t->symbol), &f);
+	if (f.blacklisted)
+		err_hint(e, "the kernel has it on its list of functions that probes would crash "
+			    "(/sys/kernel/debug/kprobes/blacklist): probe one that calls it");
+	else if (f.symbols > 1)
+		err_hint(e,
+			 "the kernel has %u functions of that name: give the address of one with "
+			 "--unsafe, from /proc/kallsyms",
+			 f.symbols);
+}
+
 /* Functions that the kernel refuses are left out when there are others. */
 static int attach_each(struct attach_env *env, const struct attach_prog *p, bool is_return,
 		       struct err *e)
@@ -301,6 +338,8 @@ static int attach_each(struct attach_env *env, const struct attach_prog *p, bool
 	for (size_t i = 0; r >= 0 && i < p->ntargets; i++) {
 		r = attach_perf(env, p, &p->targets[i], pmu, is_return, e);
 		attached += r == 0;
+		if (r < 0)
+			explain_refusal(env, &p->targets[i], e);
 		if (r < 0 && p->ntargets > 1) {
 			env->skipped(env, &p->targets[i], e->what);
 			r = 0;
@@ -313,9 +352,21 @@ static int attach_each(struct attach_env *env, const struct attach_prog *p, bool
 	return err_wrap(e, "cannot attach %s", p->targets[0].name);
 }
 
+int probe_attach_kprobe(struct attach_env *env, const struct attach_prog *p, bool is_return,
+			struct err *e)
+{
+	return attach_each(env, p, is_return, e);
+}
+
 static int attach_as(struct attach_env *env, const struct attach_prog *p, bool is_return,
 		     struct err *e)
 {
+	if (p->prog_type == BPF_PROG_TYPE_TRACING) {
+		if (env->verbose)
+			env->warn(env, "%s goes by a trampoline, as this kernel has no kprobes",
+				  p->targets[0].name);
+		return probe_trampoline_attach(env, p, e);
+	}
 	if (p->attach_type == TRACE_KPROBE_MULTI)
 		return attach_multi(env, p, is_return, e);
 	return attach_each(env, p, is_return, e);
@@ -359,7 +410,8 @@ static int list_as(const char *prov, struct kernel *k, const struct attach_point
 	struct listing l = {prov, STR("*"), probe_pattern(pattern, pattern->nparts > 2 ? 2 : 1), fn,
 			    arg};
 
-	if (!kernel_has(k, FEATURE_KPROBE) && !kernel_has(k, FEATURE_KPROBE_MULTI))
+	if (!kernel_has(k, FEATURE_KPROBE) && !kernel_has(k, FEATURE_KPROBE_MULTI) &&
+	    !by_trampoline(k))
 		return 0;
 	if (pattern->nparts > 2)
 		l.module = pattern->parts[1];

@@ -58,6 +58,22 @@ const struct type *probe_func_name(struct sema *s, enum probe_name name);
 /* The address of the function that was hit, by the helper when the kernel has it (`f`); without,
  * the place of the probe. */
 struct val probe_func_load(struct gen *g, enum probe_name name, enum feature f);
+/* trampoline.c: programs on functions with BTF; what fentry is, and kprobes without CONFIG_KPROBES.
+ */
+bool probe_trampoline_share(struct kernel *k, unsigned uses, const struct attach_target *a,
+			    const struct attach_target *b);
+void probe_trampoline_plan(struct sema *s, struct probe *p, bool is_return);
+const struct type *probe_trampoline_type(struct sema *s, struct probe *p, enum probe_name name,
+					 unsigned index, bool is_return);
+struct val probe_trampoline_load(struct gen *g, struct probe *p, enum probe_name name,
+				 unsigned index);
+int probe_trampoline_attach(struct attach_env *env, const struct attach_prog *p, struct err *e);
+/* kprobe.c: a perf event for each target. */
+int probe_attach_kprobe(struct attach_env *env, const struct attach_prog *p, bool is_return,
+			struct err *e);
+/* why.c: why no function of the kernel has this name; and the refusal of a kind of probe. */
+const char *probe_why_none(struct sema *s, const char *prov, struct str func);
+bool probe_no_feature(struct sema *s, const struct attach_point *ap, const char *what);
 /* Opens a perf event on every online CPU (or one for `pid`) and attaches the program. */
 int probe_attach_perf(struct attach_env *env, const struct attach_prog *p,
 		      struct perf_event_attr *attr, int pid, bool all_cpus, uint64_t cookie,

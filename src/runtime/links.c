@@ -51,12 +51,26 @@ static size_t close_fast(struct owned *v, size_t n)
 	return slow;
 }
 
+/* A descriptor that is no link has no such number. */
+uint64_t links_missed(struct run *r)
+{
+	uint64_t n = r->missed;
+
+	for (size_t i = 0; i < r->links.n; i++)
+		n += r->links.v[i].fd >= 0 ? bpf_link_missed(r->links.v[i].fd) : 0;
+	for (size_t i = 0; r->links.n && i < r->p->nprogs; i++)
+		n += r->prog_fds[i] >= 0 ? bpf_prog_missed(r->prog_fds[i]) : 0;
+	return n;
+}
+
 void links_close(struct run *r)
 {
 	struct closer c = {.v = r->links.v, .n = r->links.n};
 	pthread_t threads[CLOSERS];
-	size_t slow = close_fast(r->links.v, r->links.n), n = 0;
+	size_t slow, n = 0;
 
+	r->missed = links_missed(r);
+	slow = close_fast(r->links.v, r->links.n);
 	/* This thread closes too, so one link needs no other thread. */
 	while (n + 1 < slow && n < CLOSERS &&
 	       pthread_create(&threads[n], NULL, close_some, &c) == 0)

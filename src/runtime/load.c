@@ -116,6 +116,27 @@ static int load_with_log(struct run *r, const struct program_prog *p, struct pro
 	return ret;
 }
 
+static void close_positive(int fd)
+{
+	if (fd > 0)
+		close(fd);
+}
+
+/* Whose type attach_btf_id is: 0 for the kernel, else a descriptor to be closed, or -errno. */
+static int open_attach(const struct program_prog *p, struct err *e)
+{
+	int fd;
+
+	if (p->attach_module)
+		return bpf_btf_open_module(p->attach_module, e);
+	if (!p->attach_prog)
+		return 0;
+	fd = bpf_prog_open(p->attach_prog);
+	if (fd < 0)
+		err_set(e, -fd, "open the BPF program %u", p->attach_prog);
+	return fd;
+}
+
 static int load_program(struct run *r, const struct program_prog *p, struct err *e)
 {
 	struct prog_btf btf = {.fd = -1};
@@ -130,11 +151,16 @@ static int load_program(struct run *r, const struct program_prog *p, struct err 
 	};
 	int fd;
 
+	l.attach_fd = open_attach(p, e);
+	if (l.attach_fd < 0)
+		return err_wrap(e, "load %s", p->title);
 	if (prog_btf_needed(p) || r->o.verbose) {
 		int ret = prog_btf_load(r->arena, r->p->diag, p, r->o.verbose, &btf, e);
 
-		if (ret < 0 && prog_btf_needed(p))
+		if (ret < 0 && prog_btf_needed(p)) {
+			close_positive(l.attach_fd);
 			return ret;
+		}
 	}
 	if (btf.fd >= 0) {
 		l.btf_fd = btf.fd;
@@ -146,8 +172,8 @@ static int load_program(struct run *r, const struct program_prog *p, struct err 
 	fd = bpf_prog_load_raw(&l);
 	if (fd < 0)
 		fd = load_with_log(r, p, &l, fd, e);
-	if (btf.fd >= 0)
-		close(btf.fd);
+	close_positive(btf.fd);
+	close_positive(l.attach_fd);
 	return fd;
 }
 

@@ -1,7 +1,8 @@
 /* What was lost, by cause, told at the end of a run.
  *
- * Programs count losses in the globals (u64 for each cause, and one for each map of the script):
- * printed + lost = happened. One line for each cause with a number, what it means and what to do.
+ * Programs count losses in the globals (u64 for each cause, and one for each map of the script),
+ * the kernel those that no program saw (LOST_MISSED): printed + lost = happened. One line for each
+ * cause with a number, what it means and what to do.
  */
 #include "runtime/priv.h"
 
@@ -21,6 +22,8 @@ uint64_t run_lost(struct run *r, enum lost cause)
 {
 	uint64_t n = 0;
 
+	if (cause == LOST_MISSED)
+		return links_missed(r);
 	if (cause != LOST_MAP)
 		return counter(r, r->p->lost_off + 8u * (uint32_t)cause);
 	for (size_t i = 0; i < r->p->nmaps; i++)
@@ -99,6 +102,14 @@ static void report_one(struct run *r, enum lost cause, uint64_t n)
 			    " map update%s: too many processors wrote one key at once; use an "
 			    "aggregation (count, min, max …) or more keys",
 			    n, s);
+		break;
+	case LOST_MISSED:
+		run_message(
+			r, RUN_WARN,
+			"Missed %" PRIu64
+			" hit%s: the kernel had no room for so many returns at once, or the probe "
+			"was hit inside of another; probe fewer functions, or entries only",
+			n, s);
 		break;
 	default:
 		break;

@@ -128,6 +128,7 @@ struct run {
 	int exit_code;
 	bool exit_called;
 	uint64_t bad_records;
+	uint64_t missed; /* links_missed() when they were closed */
 };
 
 /* Messages of the environment to the caller; no newline at the end. */
@@ -164,6 +165,8 @@ int reject_explain(struct diag *d, const struct program_prog *p, int error, cons
 /* links.c */
 void links_own(struct run *r, int fd, bool slow);
 void links_close(struct run *r);
+uint64_t
+links_missed(struct run *r); /* hits that the kernel left out, until the links are closed */
 void links_close_addr(struct run *r, uint64_t addr); /* unwatch() */
 
 /* attach.c */

@@ -183,6 +183,7 @@ enum lost {
 	LOST_SCRATCH, /* too many programs inside one another on one CPU */
 	LOST_FAULT,   /* memory of the target could not be read: the value is empty or 0 */
 	LOST_CONTEND, /* a compare-and-swap did not succeed in its bounded tries */
+	LOST_MISSED,  /* hits that the kernel left out: counted by it, not by programs */
 	LOST_COUNT
 };
 

@@ -74,11 +74,13 @@ struct probe {
 	unsigned index;               /* of the program */
 	enum bpf_prog_type prog_type; /* set by prov->plan */
 	uint32_t attach_type, attach_btf_id;
-	bool preemptible;    /* two tasks may be inside on one CPU (uprobes) */
-	int pid_filter;      /* the body starts with `if (tgid != this) return`; 0: none */
-	void *data;          /* the provider's own */
-	void *sema;          /* sema's own: variables, scopes */
-	struct fn_inst *fns; /* functions that it calls, callees before callers */
+	const char *attach_module; /* whose type attach_btf_id is; NULL: the kernel's … */
+	uint32_t attach_prog;      /* … or that of the BPF program with this id */
+	bool preemptible;          /* two tasks may be inside on one CPU (uprobes) */
+	int pid_filter;            /* the body starts with `if (tgid != this) return`; 0: none */
+	void *data;                /* the provider's own */
+	void *sema;                /* sema's own: variables, scopes */
+	struct fn_inst *fns;       /* functions that it calls, callees before callers */
 };
 
 /* ---- the run-time side -------------------------------------------------------------------------

@@ -42,16 +42,21 @@ static const struct btf_type *proto_of(const struct btf *btf, uint32_t id)
 }
 
 /* A pointer as the verifier sees it in a typed context. */
-static const struct type *trusted(struct types *ts, const struct type *t)
+static const struct type *in_space(struct types *ts, const struct type *t, enum space space)
 {
 	if (t->kind == TYPE_PTR && t->ptr.to->kind == TYPE_STRUCT && t->ptr.space == SPACE_KERNEL)
-		return type_ptr(ts, t->ptr.to, SPACE_BTF);
+		return type_ptr(ts, t->ptr.to, space);
 	return t;
+}
+
+static const struct type *trusted(struct types *ts, const struct type *t)
+{
+	return in_space(ts, t, SPACE_BTF);
 }
 
 /* The parameters from `first` on; names from `names`, which may be the same prototype. */
 static const struct type *slots(struct types *ts, const char *what, const struct btf_type *proto,
-				const struct btf_type *names, uint32_t first)
+				const struct btf_type *names, uint32_t first, enum space space)
 {
 	const struct btf *btf = kernel_btf(ts->kernel, NULL);
 	uint32_t all = btf_vlen(proto), n = 0, at = 0;
@@ -64,7 +69,7 @@ static const struct type *slots(struct types *ts, const char *what, const struct
 
 		if (!btf_params(proto)[i].type) /* "..." */
 			break;
-		m->type = trusted(ts, type_from_btf(ts, btf_params(proto)[i].type));
+		m->type = in_space(ts, type_from_btf(ts, btf_params(proto)[i].type), space);
 		m->name = str_of(name ? name : arena_printf(ts->arena, "arg%u", n));
 		m->offset = at;
 		at += MAX(ALIGN_UP(m->type->size, 8), 8);
@@ -127,29 +132,28 @@ const struct type *type_from_rawtp(struct types *ts, const char *name)
 	/* The first parameter, `void *__data`, is not the program's. */
 	return remember(ts, key,
 			slots(ts, arena_printf(ts->arena, "_rawtracepoint_%s", name), proto,
-			      find_names(ts, btf, proto, name), 1));
+			      find_names(ts, btf, proto, name), 1, SPACE_BTF));
 }
 
-const struct type *type_from_func(struct types *ts, const char *name, const struct type **ret,
-				  uint32_t *btf_id)
+const struct type *type_from_func(struct types *ts, uint32_t id, enum space space,
+				  const struct type **ret)
 {
 	const struct btf *btf = ts->kernel ? kernel_btf(ts->kernel, NULL) : NULL;
-	uint32_t id = btf ? kernel_btf_find(ts->kernel, name, BTF_KIND_FUNC) : 0;
-	const struct btf_type *proto = id ? proto_of(btf, id) : NULL;
-	const char *key = cache_key(ts, 'f', name);
+	const struct btf_type *proto = btf && id ? proto_of(btf, id) : NULL;
+	const char *name = proto ? name_at(btf, btf__type_by_id(btf, id)->name_off) : NULL;
+	const char *key = cache_key(ts, 'f', arena_printf(ts->arena, "%u %d", id, (int)space));
 	const struct type *t;
 
 	if (!proto)
 		return NULL;
 	if (ret)
-		*ret = trusted(ts, type_from_btf(ts, proto->type));
-	if (btf_id)
-		*btf_id = id;
+		*ret = in_space(ts, type_from_btf(ts, proto->type), space);
 	t = strmap_get(&ts->cache, str_of(key));
 	if (t)
 		return t;
 	return remember(ts, key,
-			slots(ts, arena_printf(ts->arena, "_function_%s", name), proto, proto, 0));
+			slots(ts, arena_printf(ts->arena, "_function_%s", name ? name : "?"), proto,
+			      proto, 0, space));
 }
 
 /* ---- iterators ------------------------------------------------------------------------ */

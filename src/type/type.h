@@ -204,10 +204,11 @@ const struct type *type_from_rawtp(struct types *ts, const char *name);
 /* Context of a BTF iterator (struct bpf_iter__NAME): the struct, to be put behind a SPACE_CTX
  * pointer; its pointers are SPACE_BTF, its anonymous unions are flattened. */
 const struct type *type_from_iter(struct types *ts, const char *name);
-/* Prototype of a kernel function: arguments as a struct of 8-byte slots, result in *ret. NULL:
- * unknown. */
-const struct type *type_from_func(struct types *ts, const char *name, const struct type **ret,
-				  uint32_t *btf_id);
+/* Prototype of the kernel's function with this id (kernel_btf_func): arguments as a struct of
+ * 8-byte slots, result in *ret (may be NULL). Pointers to structs are of `space`: SPACE_BTF where
+ * the verifier trusts them, else SPACE_KERNEL. NULL: it is no function. */
+const struct type *type_from_func(struct types *ts, uint32_t id, enum space space,
+				  const struct type **ret);
 
 /* ---- from debug information ------------------------------------------------------------------ */
 

@@ -11,7 +11,7 @@ has() { echo "$features" | grep -qE "^  $1 +yes"; }
 expect() {
 	name=$1 pattern=$2
 	shift 2
-	awl -q "$@" >/tmp/out 2>/tmp/err
+	timeout 40 awl -q "$@" >/tmp/out 2>/tmp/err
 	if grep -hE "^($pattern)\$" /tmp/out /tmp/err >/dev/null; then
 		passed=$((passed + 1))
 		echo "ok $name"
@@ -77,6 +77,65 @@ needs KPROBE kprobe_none '.*did you mean vfs_read\?.*' -e 'kprobe:vfs_raed { @ =
 export AWL_MAX_PROBES=20000
 needs KPROBE_MULTI kprobe_thousands '[1-9][0-9][0-9][0-9]' -e 'kprobe:t* { @[func] = count(); } interval:ms:300 { exit(); } end { printf("%d\n", 1000); clear(@); }'
 needs KPROBE detach 'gone' --unsafe -e 'kprobe:vfs_* { @ = count(); } begin { printf("gone\n"); exit(); }'
+# One stands in for the other, which -v says; what neither does is refused.
+needs FENTRY kprobe_by_fentry '@\[100\]: 50' --no-feature KPROBE,KPROBE_MULTI -e 'kprobe:vfs_read { @[arg2] = count(); }' -c "$reads"
+needs FENTRY kretprobe_by_fentry '@\[100\]: 50' --no-feature KPROBE,KPROBE_MULTI -e 'kretprobe:vfs_read { @[retval] = count(); }' -c "$reads"
+needs FENTRY fallback_said '.*kprobe:vfs_read goes by a trampoline, as this kernel has no kprobes' -v --no-feature KPROBE,KPROBE_MULTI -e 'kprobe:vfs_read { exit(); } interval:ms:300 { exit(); }'
+needs FENTRY fallback_offset '.*E0701.*this kernel has no kprobes; .*' --no-feature KPROBE,KPROBE_MULTI -e 'kprobe:vfs_read+4 { @ = count(); }'
+needs KPROBE fentry_by_kprobe '@\[zero, 100\]: 50' --no-feature FENTRY -e 'fentry:vfs_read /comm == "dd"/ { @[str(args.file.f_path.dentry.d_name.name), args.count] = count(); }' -c "$reads"
+needs KPROBE fexit_by_kprobe '@\[100\]: 50' --no-feature FENTRY -e 'fexit:vfs_read { @[retval] = count(); }' -c "$reads"
+# What cannot be probed is explained by name.
+closed=$(cut -f 2 /sys/kernel/debug/kprobes/blacklist | grep -E '^[a-z_]+$' | head -n 1)
+needs KPROBE kprobe_closed '.*list of functions that probes would crash.*' -e "kprobe:$closed { @ = count(); }"
+needs KPROBE kprobe_missing '.*the function is not there: it is inlined into all of its callers.*' -e 'kprobe:get_current { @ = count(); }'
+copy=$(grep -hoE '^[a-z_]+\.constprop\.[0-9]+$' /sys/kernel/tracing/available_filter_functions | head -n 1)
+[ -z "$copy" ] || needs KPROBE kprobe_copy ".*the compiler made a copy of it, with arguments of its own: kprobe:${copy%%.*}\..*" -e "kprobe:${copy%%.*} { @ = count(); }"
+# Forty processes sleep in one function: more returns than the kernel keeps room for.
+cat >/tmp/sleepers <<'SLEEPERS'
+#!/bin/sh
+for i in $(seq 40); do sleep 3 & done
+wait
+SLEEPERS
+chmod +x /tmp/sleepers
+case $(uname -r) in
+5.10*|6.1.*) ;; # these do not tell
+*) needs KPROBE missed '.*Missed [1-9][0-9]* hits: .*' -e 'kretprobe:hrtimer_nanosleep { @ = count(); }' -c /tmp/sleepers ;;
+esac
+# Modules: by name, by the function alone, with typed arguments.
+if insmod /files/modules/dummy.ko 2>/dev/null && ip link add dummy9 type dummy 2>/dev/null; then
+	ifconfig dummy9 10.9.9.1 netmask 255.255.255.0 up
+	sends='ping -c 3 -W 1 10.9.9.2'
+	arp -s 10.9.9.2 02:00:00:00:00:01 2>/dev/null
+	needs KPROBE kprobe_module '@\[ping\]: [3-9]' -e 'kprobe:dummy:dummy_xmit { @[comm] = count(); }' -c "$sends"
+	needs KPROBE kprobe_module_wildcard '@\[dummy_xmit\]: [3-9][0-9]*' -e 'kprobe:dummy:dummy_* { @[func] = count(); }' -c "$sends"
+	if [ -f /sys/kernel/btf/dummy ]; then
+		needs FENTRY fentry_module '@\[dummy9, [1-9][0-9]*\]: [1-9][0-9]*' -e 'fentry:dummy:dummy_xmit { @[str(args.dev.name), args.skb.len] = count(); }' -c "$sends"
+		needs FENTRY fentry_module_found '@\[dummy9\]: [3-9][0-9]*' -e 'fentry:dummy_xmit { @[str(args.dev.name)] = count(); }' -c "$sends"
+		needs FENTRY fexit_module '@\[NETDEV_TX_OK\]: [3-9][0-9]*' -e 'fexit:dummy:dummy_xmit { @[retval] = count(); }' -c "$sends"
+		needs FENTRY list_module '    struct net_device \* dev' -lv 'fentry:dummy:dummy_xmit'
+	else
+		needs FENTRY fentry_no_module_btf '.*5.11 or later with CONFIG_DEBUG_INFO_BTF_MODULES=y.*|.*read BTF from /sys/kernel/btf/dummy.*' -e 'fentry:dummy:dummy_xmit { @ = count(); }'
+	fi
+else
+	echo "skip modules: dummy cannot be loaded"
+	skipped=$((skipped + 1))
+fi
+needs FENTRY fentry_no_module '.*no probe matches fentry:nowhere:vfs_read.*' -e 'fentry:nowhere:vfs_read { }'
+# Other BPF programs: one of another awl, which -v gives types.
+if has FENTRY; then
+	awl -q -v -e 'kprobe:vfs_read { @n = count(); }' >/tmp/other 2>&1 &
+	other=$!
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		func=$(awl -l 'fentry:bpf:*' 2>/dev/null | grep -oE 'fentry:bpf:[0-9]+:.*' | head -n 1)
+		[ -n "$func" ] && break
+		sleep 1
+	done
+	expect fentry_bpf '@: [1-9][0-9]*' -e "$func { @ = count(); }" -c "$reads"
+	expect fexit_bpf '@\[0\]: [1-9][0-9]*|.*retval is not available in fexit probes.*' -e "fexit:bpf:${func##*:} { @[retval] = count(); }" -c "$reads"
+	kill $other
+	wait $other
+fi
+expect fentry_bpf_none '.*no BPF program .*|.*this kernel has no fentry.*' -e 'fentry:bpf:no_such_program { }'
 # The constructs and the tools, when they were given (tests/vm/run).
 for more in /files/*.sh; do
 	[ -f "$more" ] && . "$more"

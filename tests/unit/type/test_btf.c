@@ -195,17 +195,18 @@ static void test_raw_tracepoint(void **state)
 static void test_function(void **state)
 {
 	const struct type *ret, *t;
-	uint32_t id = 0, n;
+	uint32_t id = kernel_btf_func(kernel, NULL, "find_task"), n;
 
-	t = type_from_func(ts, "find_task", &ret, &id);
+	t = type_from_func(ts, id, SPACE_BTF, &ret);
 	assert_non_null(t);
 	check(t, "task", 0, "struct task_struct *");
 	check(t, "arg1", 8, "uint64");
 	type_members(ts, t, &n);
 	assert_int_equal(n, 2);
 	assert_string_equal(type_text(arena, ret), "struct task_struct *");
-	assert_int_equal(id, kernel_btf_find(kernel, "find_task", BTF_KIND_FUNC));
-	assert_null(type_from_func(ts, "nothing", &ret, &id));
+	assert_int_equal(kernel_btf_own_id(kernel, id), id);
+	assert_int_equal(kernel_btf_func(kernel, NULL, "nothing"), 0);
+	assert_null(type_from_func(ts, 0, SPACE_BTF, &ret));
 }
 
 static void test_iterator(void **state)
@@ -326,7 +327,7 @@ static void walk_all(void)
 	}
 	type_from_rawtp(ts, "sched_switch");
 	type_from_iter(ts, "task");
-	type_from_func(ts, "find_task", NULL, NULL);
+	type_from_func(ts, kernel_btf_func(kernel, NULL, "find_task"), SPACE_BTF, NULL);
 }
 
 static void test_damaged(void **state)

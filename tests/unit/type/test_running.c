@@ -164,7 +164,8 @@ static void test_known_kernel_types(void **state)
 	assert_int_equal(v, 0);
 	assert_string_equal(type_text(arena, type_lookup(ts, LOOKUP_PLAIN, STR("gfp_t"))),
 			    "uint32");
-	assert_non_null(type_from_func(ts, "vfs_read", &ret, NULL));
+	assert_non_null(
+		type_from_func(ts, kernel_btf_func(kernel, NULL, "vfs_read"), SPACE_BTF, &ret));
 	assert_string_equal(type_text(arena, ret), "int64");
 }
 
