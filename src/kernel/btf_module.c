@@ -237,7 +237,8 @@ int kernel_btf_module(struct kernel *k, const char *module, struct err *e)
 		return -ENOENT;
 	if (find_module(k, module))
 		return 0;
-	snprintf(path, sizeof(path), "/sys/kernel/btf/%s", module);
+	snprintf(path, sizeof(path), "%s/%s",
+		 k->paths.modules ? k->paths.modules : "/sys/kernel/btf", module);
 	r = is_module_name(module) ? kernel_read_at(AT_FDCWD, path, &b, MODULE_LIMIT) : -ENOENT;
 	if (r == 0)
 		r = merge(k, module, &b);
@@ -263,8 +264,9 @@ uint32_t kernel_btf_func(struct kernel *k, const char *module, const char *name)
 		return kernel_btf_find(k, name, BTF_KIND_FUNC);
 	for (uint32_t id = m ? m->first : 0; m && id < m->end; id++) {
 		const struct btf_type *t = btf__type_by_id(k->btf, id);
+		const char *of = btf_is_func(t) ? btf__name_by_offset(k->btf, t->name_off) : NULL;
 
-		if (btf_is_func(t) && strcmp(btf__name_by_offset(k->btf, t->name_off), name) == 0)
+		if (of && strcmp(of, name) == 0)
 			return id;
 	}
 	return 0;

@@ -44,6 +44,7 @@ struct kernel *kernel_new(const struct kernel_paths *paths)
 		k->paths.kallsyms = copy(paths->kallsyms);
 		k->paths.features = copy(paths->features);
 		k->paths.functions = copy(paths->functions);
+		k->paths.modules = copy(paths->modules);
 	}
 	return k;
 }
@@ -73,6 +74,7 @@ void kernel_free(struct kernel *k)
 	free((char *)k->paths.kallsyms);
 	free((char *)k->paths.features);
 	free((char *)k->paths.functions);
+	free((char *)k->paths.modules);
 	free(k);
 }
 

@@ -21,6 +21,7 @@ struct kernel_paths {         /* NULL: the running kernel's */
 	const char
 		*features; /* file with one feature name a line that is there; the others are not */
 	const char *functions; /* file in the form of available_filter_functions */
+	const char *modules;   /* directory with the BTF of modules, a file each */
 };
 
 struct kernel *kernel_new(const struct kernel_paths *paths);
