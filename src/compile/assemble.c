@@ -230,15 +230,40 @@ static bool report_stack(struct assembly *a, const struct probe *probe, uint32_t
 	return false;
 }
 
+/* Registers that find no place are kept on the stack. When they are so many that it does not
+ * suffice, objects have to make room: the program is generated again, with more of them in scratch
+ * memory. Returns the bytes that are needed, 0 when all went well, UINT32_MAX after an error. */
+static uint32_t generate(struct assembly *a, struct probe *probe, struct ir_code *code,
+			 struct buf *trace)
+{
+	uint32_t need = 512;
+
+	for (a->gen.reserve = 0; need && a->gen.reserve <= 512; a->gen.reserve += need - 512 + 8) {
+		struct ir_module *m = gen_probe(&a->gen, probe);
+
+		if (!m)
+			return UINT32_MAX;
+		if (trace)
+			buf_reset(trace);
+		need = ir_compile(m, &a->isa, code, trace);
+		if (!need)
+			break;
+	}
+	return need;
+}
+
 static bool assemble_probe(struct assembly *a, struct probe *probe)
 {
 	struct program_prog *out = &a->p->progs[a->p->nprogs++];
-	struct ir_module *m = gen_probe(&a->gen, probe);
+	struct ir_code code;
 	struct buf trace = BUF_INIT;
-	uint32_t need;
+	uint32_t need = generate(a, probe, &code,
+				 a->in->dump_to && (a->in->dump & DUMP_IR) ? &trace : NULL);
 
-	if (!m)
+	if (need == UINT32_MAX) {
+		buf_release(&trace);
 		return false;
+	}
 	*out = (struct program_prog){
 		.name = arena_printf(a->arena, "%s_%u", probe->prov->name, probe->index + 1),
 		.title = probe->name,
@@ -250,9 +275,8 @@ static bool assemble_probe(struct assembly *a, struct probe *probe)
 		.attach_btf_id = probe->attach_btf_id,
 		.attach_module = probe->attach_module,
 		.attach_prog = probe->attach_prog,
+		.code = code,
 	};
-	need = ir_compile(m, &a->isa, &out->code,
-			  a->in->dump_to && (a->in->dump & DUMP_IR) ? &trace : NULL);
 	if (need)
 		report_stack(a, probe, need);
 	else

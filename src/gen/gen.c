@@ -204,6 +204,7 @@ static void body(struct gen *g)
 static void program(struct gen *g)
 {
 	g->m = ir_module_new(g->in->arena, arena_printf(g->in->arena, "p%u", g->p->index));
+	ir_module_reserve(g->m, g->in->reserve);
 	g->b = ir_begin(ir_fn_new(g->m, "main", IR_ENTRY, 1, 1));
 	g->b.span = g->p->decl ? g->p->decl->span : NO_SPAN;
 	g->ctx = ir_param(&g->b, 0);
@@ -228,6 +229,7 @@ struct ir_module *gen_probe(struct gen_in *in, struct probe *p)
 	for (unsigned class = 0; class < SCRATCH_CLASSES; class ++) {
 		struct gen g = {.in = in, .p = p, .scratch_class = class};
 
+		in->attempts++;
 		program(&g);
 		if (g.failed)
 			return NULL;

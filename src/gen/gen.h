@@ -63,6 +63,9 @@ struct gen_in {
 	uint32_t ring_size;
 	uint32_t zero_off,
 		zero_size; /* gen: bytes of the globals that stay zero (start with 0, 0) */
+	uint32_t attempts; /* gen: how many times a program was generated (starts with 0) */
+	uint32_t reserve;  /* bytes of stack that are left to registers above the usual: what lies
+			      there otherwise goes to scratch memory */
 };
 
 /* Bytes of the scratch map's one value, once all programs are generated (8 when none needs it). */

@@ -62,8 +62,8 @@ struct home {
 	ir_val v;     /* HOME_OBJECT */
 	uint32_t off; /* HOME_FRAME, HOME_SCRATCH */
 	bool captured;
-	unsigned loop;  /* the last one that made it unknown to the verifier */
-	unsigned class; /* of the attempt that the rest belongs to, plus one */
+	unsigned loop;    /* the last one that made it unknown to the verifier */
+	unsigned attempt; /* that the rest belongs to: the count in gen_in */
 };
 _Static_assert(sizeof(struct home) <= sizeof(((struct var_sym *)0)->home), "home");
 

@@ -16,6 +16,8 @@
  * its body is generated, so a block in front of the body is kept open, and the first request puts
  * the claim there; every way out then passes the release. Four programs inside one another already:
  * the event is counted as LOST_SCRATCH and the program leaves.
+ *
+ * The verifier is not told which slot it is: it would walk through the program once for each.
  */
 #include "gen/gen_impl.h"
 
@@ -32,8 +34,8 @@ static uint32_t slots_below(const struct gen_in *in, unsigned class)
 	return in->ncpus * SCRATCH_LEVELS * SCRATCH_SLOT * ((1u << class) - 1);
 }
 
-/* Tries slot `level`; on success `slot` has its address and control is at `got`. */
-static void claim_level(struct gen *g, ir_val base, unsigned level, ir_cell slot,
+/* Tries slot `level`; on success `cell` has the number and control is at `got`. */
+static void claim_level(struct gen *g, ir_val base, unsigned level, ir_cell cell,
 			struct ir_block *got)
 {
 	struct ir *b = &g->claim;
@@ -44,7 +46,7 @@ static void claim_level(struct gen *g, ir_val base, unsigned level, ir_cell slot
 
 	ir_br(b, old, next, mine, level ? IR_LIKELY_EVEN : IR_LIKELY_NO);
 	ir_at(b, mine);
-	ir_set(b, slot, p);
+	ir_set(b, cell, ir_const(b, level));
 	ir_jmp(b, got);
 	ir_at(b, next);
 }
@@ -64,7 +66,7 @@ static void claim(struct gen *g)
 {
 	struct ir *b = &g->claim;
 	struct ir_block *got = ir_block_new(b, "scratch");
-	ir_cell slot = ir_cell_new(b, "scratch", true);
+	ir_cell level = ir_cell_new(b, "level", false);
 
 	g->in->scratch_slot = MAX(g->in->scratch_slot, slot_size(g));
 	g->in->plan->needs_scratch = true;
@@ -74,10 +76,13 @@ static void claim(struct gen *g)
 		b, IR_ADD, ir_mapval(b, g->in->maps.scratch, slots_below(g->in, g->scratch_class)),
 		at);
 	for (unsigned i = 0; i < SCRATCH_LEVELS; i++)
-		claim_level(g, base, i, slot, got);
+		claim_level(g, base, i, level, got);
 	claim_failed(g);
 	ir_at(b, got);
-	g->scratch = ir_get(b, slot);
+	gen_zeroes(g, 8);
+	ir_module_zero(g->m, g->in->maps.globals, g->in->zero_off);
+	ir_val which = ir_mask(b, ir_hide(b, ir_get(b, level)), SCRATCH_LEVELS - 1);
+	g->scratch = ir_bin(b, IR_ADD, base, ir_bini(b, IR_MUL, which, slot_size(g)));
 	if (g->main_frame)
 		ir_store(b, 8, g->main_frame, FRAME_SCRATCH, g->scratch);
 }

@@ -25,8 +25,8 @@ static struct home *fresh_home(struct walk *w, struct var_sym *v)
 {
 	struct home *h = var_home(v);
 
-	if (h->class != w->g->scratch_class + 1) {
-		*h = (struct home){.class = w->g->scratch_class + 1};
+	if (h->attempt != w->g->in->attempts) {
+		*h = (struct home){.attempt = w->g->in->attempts};
 		v->has_home = false;
 		v->cell = 0;
 	}

@@ -275,6 +275,25 @@ ir_val ir_bound(struct ir *b, ir_val v, uint64_t max)
 	return ir_emit(b, (struct ir_insn){.op = OP_BOUND, .arg = {v}, .imm = (int64_t)max});
 }
 
+void ir_module_zero(struct ir_module *m, uint32_t map, uint32_t off)
+{
+	m->zero_map = map;
+	m->zero_off = off;
+}
+
+void ir_module_reserve(struct ir_module *m, uint32_t bytes)
+{
+	m->reserve = bytes;
+}
+
+/* Added: a zero that had to be loaded. */
+ir_val ir_hide(struct ir *b, ir_val v)
+{
+	ir_val zero = ir_mapval(b, b->m->zero_map, b->m->zero_off);
+
+	return ir_bin(b, IR_ADD, v, ir_load(b, 8, zero, 0, IR_MEM_VOLATILE));
+}
+
 ir_val ir_mask(struct ir *b, ir_val v, uint64_t mask)
 {
 	int64_t c;
@@ -323,7 +342,7 @@ void ir_stack_release(struct ir *b, uint32_t mark)
 
 uint32_t ir_stack_left(const struct ir *b)
 {
-	uint32_t used = b->fn->stack_now + STACK_RESERVE;
+	uint32_t used = b->fn->stack_now + STACK_RESERVE + b->m->reserve;
 
 	return used < STACK_LIMIT ? STACK_LIMIT - used : 0;
 }

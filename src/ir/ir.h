@@ -52,6 +52,12 @@ struct ir {
 
 struct ir_module *ir_module_new(struct arena *a, const char *name);
 
+/* Eight bytes of a map's value that are always zero, for ir_hide. */
+void ir_module_zero(struct ir_module *m, uint32_t map, uint32_t off);
+
+/* Objects shall leave so many bytes of stack free above the usual (ir_stack_left). */
+void ir_module_reserve(struct ir_module *m, uint32_t bytes);
+
 enum ir_fn_kind { IR_ENTRY, IR_SUBPROG, IR_CALLBACK };
 
 /* Parameters arrive in r1…r5. The entry has one, the context. Pointer parameters are named by a bit
@@ -104,6 +110,10 @@ ir_val ir_not(struct ir *b, ir_val v);                  /* v == 0 */
 ir_val ir_zext(struct ir *b, ir_val v, unsigned bytes); /* keep the low 1, 2 or 4 bytes */
 ir_val ir_sext(struct ir *b, ir_val v, unsigned bytes);
 ir_val ir_bswap(struct ir *b, ir_val v, unsigned bytes); /* 2, 4, 8; result zero-extended */
+
+/* The same number, but the verifier knows nothing about it: ways through the program on which it
+ * has different values are one to the verifier from there on. */
+ir_val ir_hide(struct ir *b, ir_val v);
 
 /* Facts. */
 ir_val ir_nonnull(struct ir *b, ir_val p);               /* in the branch where p != 0 */

@@ -96,6 +96,8 @@ struct ir_module {
 	struct arena *a;
 	const char *name;
 	VEC(struct ir_fn *) fns;
+	uint32_t zero_map, zero_off; /* ir_module_zero() */
+	uint32_t reserve;            /* bytes of stack that objects leave free */
 };
 
 static inline struct ir_insn *ir_insn(const struct ir_fn *fn, ir_val v)

@@ -65,3 +65,16 @@ def test_what_stands_behind_the_end_of_a_string_makes_no_other_key(trace, capaci
         r = t.finish()
         for name in "@", "@t":
             assert f"{name}[{d}/s]: 2" in r.lines, r
+
+
+def test_many_values_alive_leave_the_stack_to_the_registers(awl):
+    # what lies on the stack otherwise goes to scratch memory when registers need the room
+    n = 60
+    lines = [f"$v{i} = @z + {i}; @m[$v{i}, {i}] = $v{i};" for i in range(n)]
+    lines += [f"$t{i} = ($v{i}, $v{i + 1});" for i in range(10)]
+    lines.append("@x = " + " + ".join(f"$v{i} * $v{i * 7 % n}" for i in range(n)) + ";")
+    lines += [f"print($t{i});" for i in range(10)]
+    r = awl("-q", "-e", "begin { " + " ".join(lines) + " @z = 0; print(@x); clear(@m); }")
+    assert r.code == 0, r
+    assert f"@x: {sum(i * (i * 7 % n) for i in range(n))}" in r.lines
+    assert "(9, 10)" in r.lines
