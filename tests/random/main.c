@@ -1,25 +1,28 @@
 /* Compiles, loads and runs random programs, and compares what they print with what they must.
  *
- *   random_programs [--load] [--from SEED] [--count N] [--print] [--rejects] [FILE…]
+ *   random_programs [--load | --emulate] [--from SEED] [--count N] [--print] [--rejects] [FILE…]
  *
  * A program is named by its seed. Without --load, it runs on the kernel at hand and its output must
  * be that of the walked tree (random.h); with --load, it is only loaded: what the compiler accepts,
- * the verifier has to accept. FILE takes a script from a file. The last line counts; the exit
- * status is 0 when all went well. With --print the programs are shown, with --rejects what the
+ * the verifier has to accept; with --emulate, the emitted code runs in an interpreter, which needs
+ * no kernel's consent and is quicker. FILE takes a script from a file. The last line counts; the
+ * exit status is 0 when all went well. With --print the programs are shown, with --rejects what the
  * compiler says about those that it refuses. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "compile/compile.h"
+#include "emulate.h"
 #include "random.h"
 #include "runtime/runtime.h"
 
 struct options {
 	enum program_kind kind;
 	uint64_t from, count;
-	bool print, rejects;
+	bool print, rejects, emulate;
 };
 
 static struct kernel *kernel;
@@ -78,8 +81,14 @@ static void on_message(void *arg, enum run_level level, const char *text)
 
 static int run_all(struct run *r, struct err *e)
 {
-	int ret = run_load(r, e);
+	const char *fault;
+	int ret;
 
+	if (opt.emulate) {
+		fault = emulate(r, e);
+		return fault ? err_set(e, EINVAL, "%s", fault) : 0;
+	}
+	ret = run_load(r, e);
 	if (ret < 0 || opt.kind == PROGRAM_LOAD)
 		return ret;
 	ret = run_attach(r, e);
@@ -220,6 +229,8 @@ static int parse_options(int argc, char **argv)
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
 		if (strcmp(argv[i], "--load") == 0)
 			opt.kind = PROGRAM_LOAD;
+		else if (strcmp(argv[i], "--emulate") == 0)
+			opt.emulate = true;
 		else if (strcmp(argv[i], "--print") == 0)
 			opt.print = true;
 		else if (strcmp(argv[i], "--rejects") == 0)
@@ -240,9 +251,9 @@ int main(int argc, char **argv)
 	struct buf text = BUF_INIT;
 
 	if (first < 0) {
-		fprintf(stderr,
-			"usage: random_programs [--load] [--from SEED] [--count N] [--print] "
-			"[--rejects] [FILE…]\n");
+		fprintf(stderr, "usage: random_programs [--load | --emulate] [--from SEED] "
+				"[--count N] [--print] "
+				"[--rejects] [FILE…]\n");
 		return 2;
 	}
 	signal(SIGSEGV, on_crash);

@@ -1,5 +1,6 @@
 /* Memory, maps and helpers for random programs. */
 #include <linux/bpf.h>
+#include "../../interp/bpf.h"
 #include "world.h"
 
 static uint64_t mix(uint64_t h, uint64_t v)
@@ -159,4 +160,39 @@ uint64_t world_hash(const struct world *w)
 		for (unsigned k = 0; k < 8; k++)
 			h = mix(h, w->used[m][k] ? w->keys[m][k] + 1 : 0);
 	return h;
+}
+
+/* ---- for the interpreter of BPF -------------------------------------------------------------- */
+
+static uint64_t vm_load(void *w, uint64_t addr, unsigned bytes)
+{
+	return world_load(w, addr, bytes);
+}
+
+static void vm_store(void *w, uint64_t addr, unsigned bytes, uint64_t v)
+{
+	world_store(w, addr, bytes, v);
+}
+
+static uint64_t vm_map(void *w, uint32_t map)
+{
+	return WORLD_MAP + map;
+}
+
+static uint64_t vm_map_value(void *w, uint32_t map, uint32_t off)
+{
+	return WORLD_GLOBALS + off;
+}
+
+static uint64_t vm_helper(void *w, struct bpf_vm *m, int helper, const uint64_t *args)
+{
+	return world_helper(w, helper, args);
+}
+
+uint64_t vm_run(const struct ir_code *code, struct world *w)
+{
+	struct bpf_env env = {w,         vm_load,   vm_store,    vm_map,  vm_map_value,
+			      vm_helper, WORLD_CTX, WORLD_STACK, 1000000, &w->fault};
+
+	return bpf_run(code, &env);
 }

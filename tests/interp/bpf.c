@@ -1,20 +1,24 @@
 /* An interpreter of BPF bytecode: the oracle for what was emitted. Registers a call clobbers get
  * garbage, so code that relies on them is found. */
-#include "world.h"
+#include <string.h>
+#include "bpf.h"
 
 struct frame {
 	size_t ret;
 	uint64_t saved[4];
 };
 
-struct vm {
+struct bpf_vm {
 	const struct ir_code *code;
-	struct world *w;
+	const struct bpf_env *env;
 	uint64_t r[11];
-	struct frame frames[WORLD_FRAMES];
+	struct frame frames[BPF_FRAMES];
 	unsigned depth;
+	uint64_t steps;
 	size_t pc;
 };
+
+enum { MAY_GOTO = 0xe0, CODE = 0x6000000000 };
 
 static uint64_t divide(uint64_t l, uint64_t r, bool is_mod, bool is_signed, bool is32)
 {
@@ -74,7 +78,7 @@ static uint64_t alu(const struct bpf_insn *i, uint64_t l, uint64_t r, bool is32)
 	}
 }
 
-static void do_alu(struct vm *m, const struct bpf_insn *i)
+static void do_alu(struct bpf_vm *m, const struct bpf_insn *i)
 {
 	bool is32 = BPF_CLASS(i->code) == BPF_ALU;
 	uint64_t l = m->r[i->dst_reg], r;
@@ -120,18 +124,19 @@ static bool compare(unsigned op, uint64_t l, uint64_t r)
 	}
 }
 
-static void clobber(struct vm *m)
+static void clobber(struct bpf_vm *m)
 {
 	for (int k = 1; k <= 5; k++)
 		m->r[k] = 0xdeadbeef00000000u + (unsigned)k;
 }
 
-static void do_call(struct vm *m, const struct bpf_insn *i)
+static void do_call(struct bpf_vm *m, const struct bpf_insn *i)
 {
 	if (i->src_reg == BPF_PSEUDO_CALL) {
 		struct frame *f = &m->frames[m->depth++];
-		if (m->depth >= WORLD_FRAMES) {
-			m->w->fault = "too deep";
+		if (m->depth >= BPF_FRAMES) {
+			*m->env->fault = "too deep";
+			m->depth--;
 			return;
 		}
 		f->ret = m->pc;
@@ -140,12 +145,20 @@ static void do_call(struct vm *m, const struct bpf_insn *i)
 		m->pc += (size_t)(int64_t)i->imm;
 		return;
 	}
-	m->r[0] = world_helper(m->w, i->imm, &m->r[1]);
+	m->r[0] = m->env->helper(m->env->w, m, i->imm, &m->r[1]);
 	clobber(m);
 }
 
-/* Returns false at the end of the program. */
-static bool do_jmp(struct vm *m, const struct bpf_insn *i)
+static void do_exit(struct bpf_vm *m)
+{
+	m->pc = m->frames[--m->depth].ret;
+	memcpy(&m->r[6], m->frames[m->depth].saved, 32);
+	m->r[10] -= 512;
+	clobber(m);
+}
+
+/* Returns false at the end of what was called at depth `base`. */
+static bool do_jmp(struct bpf_vm *m, const struct bpf_insn *i, unsigned base)
 {
 	uint64_t r = BPF_SRC(i->code) == BPF_X ? m->r[i->src_reg] : (uint64_t)(int64_t)i->imm;
 
@@ -157,12 +170,11 @@ static bool do_jmp(struct vm *m, const struct bpf_insn *i)
 		do_call(m, i);
 		return true;
 	case BPF_EXIT:
-		if (!m->depth)
+		if (m->depth == base)
 			return false;
-		m->pc = m->frames[--m->depth].ret;
-		memcpy(&m->r[6], m->frames[m->depth].saved, 32);
-		m->r[10] -= 512;
-		clobber(m);
+		do_exit(m);
+		return true;
+	case MAY_GOTO: /* the budget is never used up here */
 		return true;
 	default:
 		if (compare(BPF_OP(i->code), m->r[i->dst_reg], r))
@@ -179,38 +191,61 @@ static unsigned size_of(unsigned code)
 					 : 1;
 }
 
-static void do_wide(struct vm *m, const struct bpf_insn *i)
+static void do_wide(struct bpf_vm *m, const struct bpf_insn *i)
 {
 	uint64_t hi = (uint32_t)i[1].imm;
 
 	m->pc++;
 	if (i->src_reg == BPF_PSEUDO_MAP_FD)
-		m->r[i->dst_reg] = WORLD_MAP + (uint64_t)i->imm;
+		m->r[i->dst_reg] = m->env->map(m->env->w, (uint32_t)i->imm);
 	else if (i->src_reg == BPF_PSEUDO_MAP_VALUE)
-		m->r[i->dst_reg] = WORLD_GLOBALS + hi;
+		m->r[i->dst_reg] = m->env->map_value(m->env->w, (uint32_t)i->imm, (uint32_t)hi);
+	else if (i->src_reg == BPF_PSEUDO_FUNC)
+		m->r[i->dst_reg] = CODE + (uint64_t)(i - m->code->insns) +
+				   (uint64_t)(int64_t)i->imm + 1;
 	else
 		m->r[i->dst_reg] = hi << 32 | (uint32_t)i->imm;
 }
 
-static void do_stx(struct vm *m, const struct bpf_insn *i)
+static uint64_t changed(int32_t op, uint64_t old, uint64_t v)
 {
-	uint64_t addr = m->r[i->dst_reg] + (uint64_t)(int64_t)i->off, old;
+	switch (op & ~BPF_FETCH) {
+	case BPF_ADD:
+		return old + v;
+	case BPF_AND:
+		return old & v;
+	case BPF_OR:
+		return old | v;
+	case BPF_XOR:
+		return old ^ v;
+	default:
+		return v;
+	}
+}
+
+static void do_stx(struct bpf_vm *m, const struct bpf_insn *i)
+{
+	const struct bpf_env *e = m->env;
+	uint64_t addr = m->r[i->dst_reg] + (uint64_t)(int64_t)i->off, v = m->r[i->src_reg], old;
 	unsigned n = size_of(i->code);
 
 	if (BPF_MODE(i->code) != BPF_ATOMIC) {
-		world_store(m->w, addr, n, m->r[i->src_reg]);
+		e->store(e->w, addr, n, v);
 		return;
 	}
+	old = e->load(e->w, addr, n);
 	if (i->imm == BPF_CMPXCHG) {
-		m->r[0] = world_cmpxchg(m->w, addr, n, m->r[0], m->r[i->src_reg]);
+		if (old == (n == 4 ? (uint32_t)m->r[0] : m->r[0]))
+			e->store(e->w, addr, n, v);
+		m->r[0] = old;
 		return;
 	}
-	old = world_atomic(m->w, i->imm, addr, n, m->r[i->src_reg]);
+	e->store(e->w, addr, n, changed(i->imm, old, v));
 	if (i->imm & BPF_FETCH)
 		m->r[i->src_reg] = old;
 }
 
-static bool step(struct vm *m)
+static bool step(struct bpf_vm *m, unsigned base)
 {
 	const struct bpf_insn *i = &m->code->insns[m->pc++];
 	uint64_t v;
@@ -222,18 +257,18 @@ static bool step(struct vm *m)
 		return true;
 	case BPF_JMP:
 	case BPF_JMP32:
-		return do_jmp(m, i);
+		return do_jmp(m, i, base);
 	case BPF_LD:
 		do_wide(m, i);
 		return true;
 	case BPF_LDX:
-		v = world_load(m->w, m->r[i->src_reg] + (uint64_t)(int64_t)i->off,
-			       size_of(i->code));
+		v = m->env->load(m->env->w, m->r[i->src_reg] + (uint64_t)(int64_t)i->off,
+				 size_of(i->code));
 		m->r[i->dst_reg] = BPF_MODE(i->code) == 0x80 ? sext(v, size_of(i->code) * 8) : v;
 		return true;
 	case BPF_ST:
-		world_store(m->w, m->r[i->dst_reg] + (uint64_t)(int64_t)i->off, size_of(i->code),
-			    (uint64_t)(int64_t)i->imm);
+		m->env->store(m->env->w, m->r[i->dst_reg] + (uint64_t)(int64_t)i->off,
+			      size_of(i->code), (uint64_t)(int64_t)i->imm);
 		return true;
 	default:
 		do_stx(m, i);
@@ -241,17 +276,38 @@ static bool step(struct vm *m)
 	}
 }
 
-uint64_t vm_run(const struct ir_code *code, struct world *w)
+static uint64_t run(struct bpf_vm *m, unsigned base)
 {
-	struct vm m = {.code = code, .w = w};
+	while (m->steps++ < m->env->limit && !*m->env->fault && m->pc < m->code->n)
+		if (!step(m, base))
+			return m->r[0];
+	if (!*m->env->fault)
+		*m->env->fault = "ran too long";
+	return 0;
+}
+
+uint64_t bpf_run(const struct ir_code *code, const struct bpf_env *env)
+{
+	struct bpf_vm m = {.code = code, .env = env};
 
 	for (unsigned k = 0; k < 10; k++)
 		m.r[k] = 0xbad0000000000000u + k;
-	m.r[1] = WORLD_CTX;
-	m.r[10] = WORLD_STACK + 512;
-	for (unsigned n = 0; n < 1000000 && !w->fault && m.pc < code->n; n++)
-		if (!step(&m))
-			return m.r[0];
-	w->fault = w->fault ? w->fault : "ran too long";
-	return 0;
+	m.r[1] = env->ctx;
+	m.r[10] = env->stack + 512;
+	return run(&m, 0);
+}
+
+uint64_t bpf_callback(struct bpf_vm *m, uint64_t fn, const uint64_t args[4])
+{
+	struct bpf_vm saved = *m;
+	uint64_t result;
+
+	m->pc = fn - CODE;
+	memcpy(&m->r[1], args, 32);
+	m->r[10] += 512;
+	m->depth++;
+	result = run(m, m->depth);
+	saved.steps = m->steps;
+	*m = saved;
+	return result;
 }
