@@ -459,6 +459,32 @@ static void macros(struct pick *p)
 	buf_printf(p->out, "macro mac4(@m, x) { @m = @m %s x; }\n", ops[pick_below(p, 6)]);
 }
 
+/* Functions of the script: early returns, loops, calls of one another. */
+static void functions(struct pick *p)
+{
+	static const char *const ops[] = {"+", "-", "*", "^", "|", "&"};
+	static const char *const cmps[] = {"<", ">", "==", "!=", "<=", ">="};
+	static const char *const types[] = {"int64", "uint8", "int32", "uint64", "int16"};
+	const char *t = types[pick_below(p, 5)];
+
+	buf_printf(
+		p->out,
+		"fn fun0($a: int64, $b: %s): int64 { if $a %s $b { return $a %s %u; } $a %s $b }\n",
+		t, cmps[pick_below(p, 6)], ops[pick_below(p, 6)], 1 + pick_below(p, 9),
+		ops[pick_below(p, 6)]);
+	buf_printf(p->out,
+		   "fn fun1($a: %s, $b: int64): %s { let $n: int64 = 0; for $k : 0..%u { "
+		   "if $k == ($b & 7) { %s; } $n += $b %s $k; } $n + $a }\n",
+		   types[pick_below(p, 5)], types[pick_below(p, 5)], 1 + pick_below(p, 9),
+		   pick_chance(p, 50)   ? "break"
+		   : pick_chance(p, 50) ? "continue"
+					: "return 3",
+		   ops[pick_below(p, 6)]);
+	buf_printf(p->out,
+		   "fn fun2($a: int64, $b: int64): bool { $a %s %u || fun0($a, 3) %s $b }\n",
+		   cmps[pick_below(p, 6)], pick_below(p, 99), cmps[pick_below(p, 6)]);
+}
+
 /* In every program the same names have the same shapes. */
 static void variables(struct pick *p)
 {
@@ -575,6 +601,7 @@ void program_random(struct buf *out, uint64_t seed, enum program_kind kind)
 	p.depth = style < 6 ? 3 : style < 8 ? 1 : style < 9 ? 2 : 5;
 	p.budget = style < 9 ? 120 : 200;
 	macros(&p);
+	functions(&p);
 	if (kind == PROGRAM_LOAD) {
 		live_probes(&p);
 	} else {

@@ -375,6 +375,31 @@ static void pick_macro(struct pick *p, unsigned depth)
 	buf_addc(p->out, ')');
 }
 
+static void pick_function(struct pick *p, unsigned depth)
+{
+	buf_printf(p->out, "fun%u(", pick_below(p, 3));
+	pick_dyn(p, depth);
+	buf_adds(p->out, ", ");
+	pick_dyn(p, depth);
+	buf_addc(p->out, ')');
+}
+
+/* One byte of a string, also behind its end. */
+static void pick_character(struct pick *p, unsigned depth)
+{
+	buf_printf(p->out, "$s%u[(", pick_below(p, 2));
+	pick_dyn(p, depth);
+	buf_printf(p->out, " & %u)]", pick_chance(p, 50) ? 7 : 127);
+}
+
+static void pick_constant(struct pick *p)
+{
+	static const char *const ops[] = {"+", "-", "*", "^", "|", "&", "/", "%", "<<", ">>"};
+
+	buf_printf(p->out, "(comptime (%u %s %u) + $i0)", pick_below(p, 99), ops[pick_below(p, 10)],
+		   1 + pick_below(p, 20));
+}
+
 static void pick_leaf(struct pick *p)
 {
 	if (p->kind == PROGRAM_LOAD && pick_chance(p, 20))
@@ -385,7 +410,7 @@ static void pick_leaf(struct pick *p)
 
 static void pick_rare(struct pick *p, unsigned depth)
 {
-	switch (pick_below(p, 9)) {
+	switch (pick_below(p, 12)) {
 	case 0:
 		pick_elvis(p, depth);
 		return;
@@ -413,6 +438,15 @@ static void pick_rare(struct pick *p, unsigned depth)
 		return;
 	case 7:
 		pick_if(p, SHAPE_INT, depth);
+		return;
+	case 8:
+		pick_function(p, depth);
+		return;
+	case 9:
+		pick_character(p, depth);
+		return;
+	case 10:
+		pick_constant(p);
 		return;
 	default:
 		pick_macro(p, depth);

@@ -59,6 +59,7 @@ struct world {
 	VEC(struct table *) tables;
 	VEC(struct slot) slots; /* of the probe that runs */
 	enum flow flow;         /* why statements are being left, FLOW_NEXT: they are not */
+	struct value result;    /* what the last `return` said */
 	uint64_t steps;
 };
 

@@ -116,8 +116,30 @@ static bool contains(struct str hay, struct str needle)
 	return hay.n && memmem(hay.p, hay.n, needle.p, needle.n) != NULL;
 }
 
+/* A function of the script. What it leaves by `return` ends with it. */
+static struct value call_fn(struct world *w, struct expr *e, const struct fn_inst *f)
+{
+	struct value args[5], v;
+
+	for (size_t i = 0; i < f->nparams; i++)
+		args[i] = value_as(w->arena, eval(w, e->call.args[i]), f->params[i]->type);
+	for (size_t i = 0; i < f->nparams; i++)
+		*eval_slot(w, f->params[i]) = args[i];
+	v = eval_block(w, f->body);
+	if (w->flow == FLOW_RETURN) {
+		w->flow = FLOW_NEXT;
+		v = w->result;
+	}
+	return v.type && f->result->kind != TYPE_VOID ? value_as(w->arena, v, f->result)
+						      : (struct value){.type = f->result};
+}
+
 struct value eval_call(struct world *w, struct expr *e)
 {
+	const struct call_sem *cs = e->sem;
+
+	if (cs && cs->kind == CALL_FN)
+		return call_fn(w, e, cs->data);
 	struct str f = call_name_of(e);
 	struct expr **args = e->kind == EXPR_CALL ? e->call.args : NULL;
 	struct value a;
@@ -280,7 +302,7 @@ static void repeat(struct world *w, struct stmt *s)
 static void jump(struct world *w, struct stmt *s)
 {
 	if (s->kind == STMT_RETURN && s->expr)
-		eval(w, s->expr);
+		w->result = eval(w, s->expr);
 	w->flow = s->kind == STMT_BREAK      ? FLOW_BREAK
 		  : s->kind == STMT_CONTINUE ? FLOW_CONTINUE
 					     : FLOW_RETURN;
