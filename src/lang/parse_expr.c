@@ -60,6 +60,19 @@ struct list {
 	size_t n, cap;
 };
 
+/* A type below `e`: typeof() in it may hold expressions, which count like operands of `e`. */
+static struct type_name *type_below(struct parser *p, struct expr *e)
+{
+	unsigned tallest = p->tallest;
+	struct type_name *t;
+
+	p->tallest = 0;
+	t = parse_type(p);
+	set_height(p, e, p->tallest + 1);
+	p->tallest = MAX(tallest, e->height);
+	return t;
+}
+
 static struct expr *parse_arg(struct parser *p)
 {
 	struct expr *e;
@@ -68,8 +81,7 @@ static struct expr *parse_arg(struct parser *p)
 	if (!at_kw(p, KW_TYPEOF))
 		return parse_expr(p);
 	e = expr_new(p, EXPR_TYPE, from);
-	e->meta.of_type = parse_type(p);
-	set_height(p, e, p->tallest + 1);
+	e->meta.of_type = type_below(p, e);
 	e->span = span_since(p, from);
 	return e;
 }
@@ -238,10 +250,9 @@ static struct expr *meta(struct parser *p, enum expr_kind kind)
 	advance(p);
 	expect(p, T_LPAREN, "`(`");
 	if (starts_type_arg(p))
-		e->meta.of_type = parse_type(p);
+		e->meta.of_type = type_below(p, e);
 	else
-		e->meta.of = parse_expr(p);
-	set_height(p, e, e->meta.of ? e->meta.of->height + 1u : p->tallest + 1);
+		expr_adopt(p, e, e->meta.of = parse_expr(p));
 	if (kind == EXPR_OFFSETOF)
 		offsetof_path(p, e);
 	p->in_pred = in_pred;

@@ -387,10 +387,12 @@ static struct stmt *other(struct parser *p, struct expr **value)
 /* `if` or `{` where a statement begins: no `;`, no operator behind it. */
 static struct stmt *compound(struct parser *p, struct expr **value)
 {
+	unsigned tallest = p->tallest;
 	struct expr *e;
 
 	if (!parse_enter(p))
 		return NULL;
+	p->tallest = 0;
 	if (at_kw(p, KW_IF)) {
 		e = parse_if(p);
 	} else {
@@ -400,7 +402,7 @@ static struct stmt *compound(struct parser *p, struct expr **value)
 		e->height = (uint16_t)MIN(p->tallest + 1, MAX_HEIGHT);
 	}
 	parse_leave(p);
-	p->tallest = MAX(p->tallest, e->height);
+	p->tallest = MAX(tallest, e->height);
 	if (at(p, T_RBRACE) && has_value(e)) {
 		*value = e;
 		return NULL;

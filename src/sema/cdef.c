@@ -25,7 +25,7 @@ static bool string_literal(struct str t, struct constant *k)
 static bool evaluate(struct sema *s, struct cmacro *m)
 {
 	struct buf b = BUF_INIT;
-	struct cvalue v = {1, false};
+	struct cvalue v = {1, false, true};
 	struct str t;
 	bool ok;
 
@@ -36,6 +36,8 @@ static bool evaluate(struct sema *s, struct cmacro *m)
 	buf_release(&b);
 	m->constant.name = m->name;
 	m->constant.value = v.value;
+	m->constant.is_unsigned = v.is_unsigned;
+	m->constant.narrow = v.narrow;
 	m->constant.negative = !v.is_unsigned && (int64_t)v.value < 0;
 	return ok;
 }
@@ -115,51 +117,134 @@ void cpp_missing(struct cpp *c, struct str name)
 		"headers in \"…\" are looked for beside the script, and in the directories of -I");
 }
 
+static void define_all(struct cpp *c, const char *const *texts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		cpp_define(c, texts[i]);
+}
+
+/* A C library leaves these to the header of the same name that comes with a compiler. */
+void cpp_compiler_header(struct cpp *c, struct str name)
+{
+	static const char *const limits[] = {
+		"CHAR_BIT 8",
+		"SCHAR_MIN (-128)",
+		"SCHAR_MAX 127",
+		"UCHAR_MAX 255",
+		"CHAR_MIN SCHAR_MIN",
+		"CHAR_MAX SCHAR_MAX",
+		"SHRT_MIN (-32768)",
+		"SHRT_MAX 32767",
+		"USHRT_MAX 65535",
+		"INT_MIN (-INT_MAX - 1)",
+		"INT_MAX 2147483647",
+		"UINT_MAX 4294967295U",
+		"LONG_MIN (-LONG_MAX - 1L)",
+		"LONG_MAX 9223372036854775807L",
+		"ULONG_MAX 18446744073709551615UL",
+		"LLONG_MIN (-LLONG_MAX - 1LL)",
+		"LLONG_MAX 9223372036854775807LL",
+		"ULLONG_MAX 18446744073709551615ULL",
+	};
+	static const char *const booleans[] = {"bool _Bool", "__bool_true_false_are_defined 1"};
+
+	if (str_is(name, "limits.h"))
+		define_all(c, limits, ARRAY_SIZE(limits));
+	else if (str_is(name, "stdbool.h"))
+		define_all(c, booleans, ARRAY_SIZE(booleans));
+}
+
 static void predefine(struct cpp *c)
 {
 	static const char *const texts[] = {
 		"BPFTRACE_HAVE_BTF 1",
 		"__linux__ 1",
+		"__linux 1",
+		"__gnu_linux__ 1",
 		"__unix__ 1",
+		"__unix 1",
+		"__ELF__ 1",
+		"_LP64 1",
 		"__LP64__ 1",
 		"__STDC__ 1",
+		"__STDC_HOSTED__ 1",
+		"__STDC_VERSION__ 201710L",
 		"__GNUC__ 12",
 		"__GNUC_MINOR__ 2",
-		"__STDC_VERSION__ 201112L",
+		"__GNUC_PATCHLEVEL__ 0",
 		"__CHAR_BIT__ 8",
+		"__SCHAR_MAX__ 0x7f",
+		"__SHRT_MAX__ 0x7fff",
+		"__INT_MAX__ 0x7fffffff",
+		"__LONG_MAX__ 0x7fffffffffffffffL",
+		"__LONG_LONG_MAX__ 0x7fffffffffffffffLL",
+		"__WCHAR_MAX__ 0x7fffffff",
+		"__WCHAR_MIN__ (-__WCHAR_MAX__ - 1)",
+		"__WINT_MAX__ 0xffffffffU",
+		"__LDBL_MANT_DIG__ 64",
+		"__DBL_MANT_DIG__ 53",
+		"__FLT_MANT_DIG__ 24",
+		"__SIZE_MAX__ 0xffffffffffffffffUL",
+		"__SIZEOF_SHORT__ 2",
+		"__SIZEOF_INT__ 4",
 		"__SIZEOF_LONG__ 8",
+		"__SIZEOF_LONG_LONG__ 8",
 		"__SIZEOF_POINTER__ 8",
+		"__SIZEOF_SIZE_T__ 8",
+		"__SIZEOF_PTRDIFF_T__ 8",
+		"__SIZEOF_WCHAR_T__ 4",
+		"__SIZEOF_WINT_T__ 4",
+		"__SIZEOF_FLOAT__ 4",
+		"__SIZEOF_DOUBLE__ 8",
+		"__SIZEOF_LONG_DOUBLE__ 16",
+		"__SIZEOF_INT128__ 16",
+		"__BIGGEST_ALIGNMENT__ 16",
 		"__ORDER_LITTLE_ENDIAN__ 1234",
 		"__ORDER_BIG_ENDIAN__ 4321",
+		"__ORDER_PDP_ENDIAN__ 3412",
 		"__BYTE_ORDER__ 1234",
+		"__FLOAT_WORD_ORDER__ 1234",
 		"__SIZE_TYPE__ unsigned long",
 		"__PTRDIFF_TYPE__ long",
 		"__WCHAR_TYPE__ int",
-		"__extension__ ",
-		"__inline static",
-		"__inline__ static",
-		"__attribute(x) __attribute__(x)",
+		"__WINT_TYPE__ unsigned int",
+		"__INTPTR_TYPE__ long",
+		"__UINTPTR_TYPE__ unsigned long",
+		"__INT8_TYPE__ signed char",
+		"__INT16_TYPE__ short",
+		"__INT32_TYPE__ int",
+		"__INT64_TYPE__ long",
+		"__UINT8_TYPE__ unsigned char",
+		"__UINT16_TYPE__ unsigned short",
+		"__UINT32_TYPE__ unsigned int",
+		"__UINT64_TYPE__ unsigned long",
+		"__INTMAX_TYPE__ long",
+		"__UINTMAX_TYPE__ unsigned long",
+		"__CHAR16_TYPE__ unsigned short",
+		"__CHAR32_TYPE__ unsigned int",
+		"__OPTIMIZE__ 1",
 #if defined(__x86_64__)
 		"__x86_64__ 1",
+		"__x86_64 1",
+		"__amd64__ 1",
+		"__SSE__ 1",
+		"__SSE2__ 1",
 #elif defined(__aarch64__)
 		"__aarch64__ 1",
 #endif
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		cpp_define(c, texts[i]);
+	define_all(c, texts, ARRAY_SIZE(texts));
 }
 
 /* Moves what was read so far, with macros replaced, into the arena. */
 static struct str take_text(struct cpp *c)
 {
-	struct buf b = BUF_INIT;
 	struct str t;
 
-	cpp_expand(c, (struct str){buf_cstr(c->out), c->out->n}, &b);
-	t = (struct str){arena_strndup(c->s->a, buf_cstr(&b), b.n), b.n};
-	buf_release(&b);
-	buf_reset(c->out);
+	cpp_flush(c);
+	t = (struct str){arena_strndup(c->s->a, buf_cstr(c->done), c->done->n), c->done->n};
+	buf_reset(c->done);
 	return t;
 }
 
@@ -185,7 +270,7 @@ static void one(struct cpp *c, const struct c_def *d)
 	c->at = d->span;
 	c->path = diag_source_name(c->s->in->diag, d->span.file);
 	cpp_run(c, d->text);
-	if (!c->out->n)
+	if (!c->out->n && !c->done->n)
 		return;
 	if (d->kind == C_PREPROCESSOR)
 		sema_declarations(c->s, d->span, take_text(c),
@@ -196,11 +281,14 @@ static void one(struct cpp *c, const struct c_def *d)
 
 void sema_cdefs(struct sema *s)
 {
-	struct buf out = BUF_INIT;
+	struct buf out = BUF_INIT, done = BUF_INIT;
 
 	s->cpp = arena_new_of(s->a, struct cpp);
 	s->cpp->s = s;
 	s->cpp->out = &out;
+	s->cpp->done = &done;
+	strmap_init(&s->cpp->typedefs, s->a);
+	strmap_init(&s->cpp->aligns, s->a);
 	strmap_init(&s->cpp->macros, s->a);
 	strmap_init(&s->cpp->once, s->a);
 	predefine(s->cpp);
@@ -208,5 +296,6 @@ void sema_cdefs(struct sema *s)
 	VEC_EACH (struct c_def, d, &s->in->script->c_defs)
 		one(s->cpp, d);
 	buf_release(&out);
-	s->cpp->out = NULL;
+	buf_release(&done);
+	s->cpp->out = s->cpp->done = NULL;
 }

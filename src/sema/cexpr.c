@@ -1,8 +1,9 @@
 /* Constant expressions of C: values of #define, conditions of #if, sizes of arrays, enumerators.
  *
- * Numbers are 64 bits wide and signed unless a literal says otherwise (a suffix u, or a size that
- * needs it); that decides about / % >> and comparisons. Names are enumerators, constants of the
- * script and well-known ones. Casts to integer types and sizeof(type) are understood. */
+ * Numbers are int, unsigned int, long or unsigned long by C's rules: ~0U is 4294967295, 1 << 31 is
+ * negative, -1 / 2u is large. In conditions of #if all are long or unsigned long. Names are
+ * enumerators, constants of the script and well-known ones. Casts to integer types, sizeof(type),
+ * _Alignof(type) and offsetof(type, member) are understood, and sizeof of a string. */
 #include "sema/cpp.h"
 
 #define DEPTH_MAX 200
@@ -42,85 +43,221 @@ static size_t word_len(struct str t)
 static struct cvalue fail(struct cexpr *x)
 {
 	x->bad = true;
-	return (struct cvalue){0, false};
+	return (struct cvalue){0};
 }
 
+/* A result of this type: what does not fit is cut off. */
+static struct cvalue fit(struct cexpr *x, struct cvalue v)
+{
+	v.narrow &= !x->pp;
+	if (v.narrow)
+		v.value = v.is_unsigned ? (uint32_t)v.value : (uint64_t)(int64_t)(int32_t)v.value;
+	return v;
+}
+
+static struct cvalue int_of(struct cexpr *x, uint64_t value)
+{
+	return fit(x, (struct cvalue){value, false, value == (uint64_t)(int64_t)(int32_t)value});
+}
+
+/* A decimal literal never becomes unsigned int by itself, a hexadecimal or octal one does. */
 static struct cvalue number(struct cexpr *x, struct str w)
 {
-	struct cvalue v = {0, false};
+	struct cvalue v = {.narrow = true};
+	bool decimal = w.p[0] != '0';
 	unsigned long long n;
 
 	while (w.n > 1 && strchr("uUlL", w.p[w.n - 1])) {
 		v.is_unsigned |= w.p[w.n - 1] == 'u' || w.p[w.n - 1] == 'U';
+		v.narrow &= w.p[w.n - 1] != 'l' && w.p[w.n - 1] != 'L';
 		w.n--;
 	}
 	if (!str_to_u64(w, &n))
 		return fail(x);
 	v.value = n;
-	v.is_unsigned |= n > INT64_MAX;
-	return v;
+	v.narrow &= n <= (v.is_unsigned || !decimal ? UINT32_MAX : INT32_MAX);
+	v.is_unsigned |= n > INT64_MAX || (v.narrow && n > INT32_MAX);
+	return fit(x, v);
 }
 
+static int digit_of(char c)
+{
+	return c >= '0' && c <= '9'                 ? c - '0'
+	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+						    : 99;
+}
+
+/* Behind the backslash: \n, \0, \177, \x1b. */
+static uint64_t escape(struct str *t)
+{
+	static const char names[] = "ntr\\'\"abfv?e", codes[] = "\n\t\r\\'\"\a\b\f\v?\033";
+	const char *at = t->n ? strchr(names, t->p[0]) : NULL;
+	int base = t->n && t->p[0] == 'x' ? 16 : 8;
+	uint64_t v = 0;
+
+	if (at && *at) {
+		*t = (struct str){t->p + 1, t->n - 1};
+		return (unsigned char)codes[at - names];
+	}
+	if (base == 16)
+		*t = (struct str){t->p + 1, t->n - 1};
+	for (int i = 0; i < 3 && t->n && digit_of(t->p[0]) < base; i++) {
+		v = v * (unsigned)base + (unsigned)digit_of(t->p[0]);
+		*t = (struct str){t->p + 1, t->n - 1};
+	}
+	return (uint64_t)(int64_t)(int8_t)v;
+}
+
+/* 'a', and 'RIFF', which is four bytes in one number. */
 static struct cvalue character(struct cexpr *x)
 {
-	static const char names[] = "ntr0\\'\"abfv", codes[] = "\n\t\r\0\\'\"\a\b\f\v";
-	const char *at;
-	struct cvalue v = {0, false};
+	struct str t = {x->t.p + 1, x->t.n - 1};
+	uint64_t v = 0;
+	unsigned n = 0;
 
-	if (x->t.n >= 3 && x->t.p[1] != '\\' && x->t.p[2] == '\'') {
-		v.value = (unsigned char)x->t.p[1];
-		skip(x, 3);
-		return v;
+	for (; t.n && t.p[0] != '\''; n++) {
+		uint64_t one = (unsigned char)t.p[0];
+
+		t = (struct str){t.p + 1, t.n - 1};
+		if (one == '\\')
+			one = escape(&t);
+		v = n ? v << 8 | (one & 0xff) : one;
 	}
-	if (x->t.n < 4 || x->t.p[1] != '\\' || x->t.p[3] != '\'')
+	if (!t.n || !n || n > 4)
 		return fail(x);
-	at = strchr(names, x->t.p[2]);
-	if (!at)
-		return fail(x);
-	v.value = (unsigned char)codes[at - names];
-	skip(x, 4);
-	return v;
+	skip(x, (size_t)(t.p - x->t.p) + 1);
+	return int_of(x, (uint64_t)(int64_t)(int32_t)v);
 }
 
 static struct cvalue name(struct cexpr *x, struct str w)
 {
-	struct cvalue v = {0, false};
+	struct cvalue v = {0};
+	const struct type *type;
 	const struct constant *c;
 
 	if (x->pp)
 		return v;
 	for (size_t i = 0; i < x->s->cpp->nvalues; i++)
 		if (str_is(w, x->s->cpp->values[i].name))
-			return (struct cvalue){x->s->cpp->values[i].value, false};
+			return int_of(x, x->s->cpp->values[i].value);
 	c = sema_c_constant(x->s, w);
 	if (c && !c->is_str)
-		return (struct cvalue){c->value, !c->negative && c->value > INT64_MAX};
-	if (type_enumerator(x->s->types, w, &v.value, NULL) || sema_well_known(w, &v.value))
-		return v;
+		return (struct cvalue){c->value, c->is_unsigned, c->narrow};
+	if (type_enumerator(x->s->types, w, &v.value, &type) || sema_well_known(w, &v.value))
+		return int_of(x, v.value);
 	return fail(x);
+}
+
+/* Bytes up to and with the bracket that closes the one at the start; 0: there is none. */
+static size_t bracket_len(struct str t)
+{
+	int depth = 0;
+
+	for (size_t i = 0; i < t.n; i++) {
+		depth += t.p[i] == '(';
+		depth -= t.p[i] == ')';
+		if (depth == 0)
+			return t.p[0] == '(' ? i + 1 : 0;
+	}
+	return 0;
 }
 
 /* `( type )` in front of an operand, or behind sizeof: its type, and the text goes on behind it. */
 static const struct type *parenthesized_type(struct cexpr *x)
 {
-	const char *end = x->t.n ? memchr(x->t.p, ')', x->t.n) : NULL;
+	size_t n = bracket_len(x->t);
 	const struct type *t;
 
-	if (!end || x->t.p[0] != '(' || x->pp)
+	if (n < 2 || x->pp)
 		return NULL;
-	t = sema_c_type(x->s, (struct str){x->t.p + 1, (size_t)(end - x->t.p) - 1});
+	t = sema_c_type(x->s, str_trim((struct str){x->t.p + 1, n - 2}));
 	if (t)
-		skip(x, (size_t)(end - x->t.p) + 1);
+		skip(x, n);
 	return t;
 }
+
+/* The bytes of a string constant, which is ahead or has a name; 0: neither. */
+static size_t string_size(struct cexpr *x)
+{
+	bool parens = x->t.n && x->t.p[0] == '(';
+	struct str t = parens ? str_trim((struct str){x->t.p + 1, x->t.n - 1}) : x->t;
+	struct str w = {t.p, word_len(t)};
+	const struct constant *c = w.n ? sema_c_constant(x->s, w) : NULL;
+	const char *end = t.n && t.p[0] == '"' ? memchr(t.p + 1, '"', t.n - 1) : NULL;
+	size_t used = c && c->is_str ? w.n : end ? (size_t)(end - t.p) + 1 : 0;
+
+	if (!used || (!c && memchr(t.p, '\\', used)))
+		return 0;
+	skip(x, (size_t)(t.p - x->t.p) + used);
+	if (parens && !take(x, ")"))
+		fail(x);
+	return c ? c->text.n + 1 : used - 1;
+}
+
+static struct cvalue unary(struct cexpr *x);
 
 static struct cvalue size_of(struct cexpr *x)
 {
 	const struct type *t = parenthesized_type(x);
+	size_t n = t ? 0 : string_size(x);
+	struct cvalue v;
 
-	if (!t || (!t->size && !type_complete(x->s->types, t)))
+	if (n)
+		return (struct cvalue){n, true, false};
+	if (!t) {
+		v = unary(x); /* of an expression: of its type */
+		return (struct cvalue){v.narrow ? 4 : 8, true, false};
+	}
+	if (!t->size && !type_complete(x->s->types, t))
 		return fail(x);
-	return (struct cvalue){t->size, true};
+	return (struct cvalue){t->size, true, false};
+}
+
+static struct cvalue align_of(struct cexpr *x)
+{
+	const struct type *t = parenthesized_type(x);
+
+	return t ? (struct cvalue){MAX(t->align, 1), true, false} : fail(x);
+}
+
+/* `(struct x, a.b)`: the distance of a member. */
+static struct cvalue offset_of(struct cexpr *x)
+{
+	size_t n = bracket_len(x->t);
+	struct str in = {x->t.p + 1, n > 2 ? n - 2 : 0}, of = str_cut(&in, ',');
+	const struct type *t = sema_c_type(x->s, str_trim(of));
+	struct cvalue v = {0, true, false};
+	struct member m;
+
+	in = str_trim(in);
+	while (t && in.n) {
+		struct str part = str_cut(&in, '.');
+
+		if (!type_member(x->s->types, t, str_trim(part), &m) || m.bit_size)
+			return fail(x);
+		v.value += m.offset;
+		t = m.type;
+	}
+	if (!t || n < 2)
+		return fail(x);
+	skip(x, n);
+	return v;
+}
+
+/* What asks about types; false: the word is something else. */
+static bool operator_word(struct cexpr *x, struct str w, struct cvalue *v)
+{
+	if (x->pp)
+		return false;
+	if (str_is(w, "sizeof"))
+		*v = size_of(x);
+	else if (str_is(w, "_Alignof") || str_is(w, "__alignof__") || str_is(w, "alignof"))
+		*v = align_of(x);
+	else if (str_is(w, "__builtin_offsetof") || str_is(w, "offsetof"))
+		*v = offset_of(x);
+	else
+		return false;
+	return true;
 }
 
 static struct cvalue primary(struct cexpr *x)
@@ -135,7 +272,8 @@ static struct cvalue primary(struct cexpr *x)
 		if (!type_is_scalar(t))
 			return fail(x);
 		v.value = sema_truncate(v.value, t);
-		v.is_unsigned = t->size == 8 && !type_is_signed(t);
+		v.narrow = t->size < 8;
+		v.is_unsigned = t->size >= 4 && !type_is_signed(t);
 		return v;
 	}
 	if (take(x, "(")) {
@@ -148,8 +286,8 @@ static struct cvalue primary(struct cexpr *x)
 	if (!w.n)
 		return fail(x);
 	skip(x, w.n);
-	if (str_is(w, "sizeof"))
-		return size_of(x);
+	if (operator_word(x, w, &v))
+		return v;
 	return w.p[0] >= '0' && w.p[0] <= '9' ? number(x, w) : name(x, w);
 }
 
@@ -162,14 +300,16 @@ static struct cvalue unary(struct cexpr *x)
 	if (take(x, "-")) {
 		v = unary(x);
 		v.value = -v.value;
+		v = fit(x, v);
 	} else if (take(x, "+")) {
 		v = unary(x);
 	} else if (take(x, "~")) {
 		v = unary(x);
 		v.value = ~v.value;
+		v = fit(x, v);
 	} else if (take(x, "!")) {
 		v = unary(x);
-		v = (struct cvalue){v.value == 0, false};
+		v = int_of(x, v.value == 0);
 	} else {
 		v = primary(x);
 	}
@@ -216,58 +356,89 @@ static uint64_t shifted_right(struct cvalue l, uint64_t by)
 	return l.is_unsigned ? l.value >> by : (uint64_t)((int64_t)l.value >> by);
 }
 
-static struct cvalue apply(struct cexpr *x, enum binary_op op, struct cvalue l, struct cvalue r)
+/* Both sides in the type that C computes in. */
+static struct cvalue common(struct cvalue a, struct cvalue b)
 {
-	bool u = l.is_unsigned || r.is_unsigned;
-	struct cvalue v = {0, u};
+	struct cvalue v = {.narrow = a.narrow && b.narrow};
 
+	v.is_unsigned = (a.is_unsigned && a.narrow == v.narrow) ||
+			(b.is_unsigned && b.narrow == v.narrow);
+	return v;
+}
+
+static bool compare(enum binary_op op, struct cvalue l, struct cvalue r, bool u, uint64_t *out)
+{
 	switch (op) {
 	case BIN_LOR:
-		return (struct cvalue){l.value || r.value, false};
+		*out = l.value || r.value;
+		return true;
 	case BIN_LAND:
-		return (struct cvalue){l.value && r.value, false};
+		*out = l.value && r.value;
+		return true;
 	case BIN_EQ:
-		return (struct cvalue){l.value == r.value, false};
 	case BIN_NE:
-		return (struct cvalue){l.value != r.value, false};
+		*out = (l.value == r.value) == (op == BIN_EQ);
+		return true;
 	case BIN_LT:
-		return (struct cvalue){less(l, r, u), false};
-	case BIN_GT:
-		return (struct cvalue){less(r, l, u), false};
-	case BIN_LE:
-		return (struct cvalue){!less(r, l, u), false};
 	case BIN_GE:
-		return (struct cvalue){!less(l, r, u), false};
-	case BIN_SHL:
-		v = (struct cvalue){r.value < 64 ? l.value << r.value : 0, l.is_unsigned};
-		break;
-	case BIN_SHR:
-		v = (struct cvalue){shifted_right(l, r.value), l.is_unsigned};
-		break;
-	case BIN_OR:
-		v.value = l.value | r.value;
-		break;
-	case BIN_XOR:
-		v.value = l.value ^ r.value;
-		break;
-	case BIN_AND:
-		v.value = l.value & r.value;
-		break;
-	case BIN_ADD:
-		v.value = l.value + r.value;
-		break;
-	case BIN_SUB:
-		v.value = l.value - r.value;
-		break;
-	case BIN_MUL:
-		v.value = l.value * r.value;
-		break;
+		*out = less(l, r, u) == (op == BIN_LT);
+		return true;
+	case BIN_GT:
+	case BIN_LE:
+		*out = less(r, l, u) == (op == BIN_GT);
+		return true;
 	default:
-		/* Behind && and || that decided already, nobody wants the value. */
-		if (!divide(op, l, r, u, &v.value) && !x->pp)
-			return fail(x);
+		return false;
 	}
-	return v;
+}
+
+static bool shift(enum binary_op op, struct cvalue l, struct cvalue r, uint64_t *out)
+{
+	if (op == BIN_SHL)
+		*out = r.value < 64 ? l.value << r.value : 0;
+	else if (op == BIN_SHR)
+		*out = shifted_right(l, r.value);
+	else
+		return false;
+	return true;
+}
+
+static uint64_t bits_or_sum(enum binary_op op, uint64_t l, uint64_t r)
+{
+	switch (op) {
+	case BIN_OR:
+		return l | r;
+	case BIN_XOR:
+		return l ^ r;
+	case BIN_AND:
+		return l & r;
+	case BIN_ADD:
+		return l + r;
+	case BIN_SUB:
+		return l - r;
+	default:
+		return l * r;
+	}
+}
+
+static struct cvalue apply(struct cexpr *x, enum binary_op op, struct cvalue l, struct cvalue r)
+{
+	struct cvalue v = common(l, r), a = v, b = v;
+
+	if (shift(op, l, r, &l.value)) /* of the type of the left side */
+		return fit(x, l);
+	a.value = l.value;
+	b.value = r.value;
+	a = fit(x, a);
+	b = fit(x, b);
+	if (compare(op, a, b, v.is_unsigned, &v.value))
+		return int_of(x, v.value);
+	if (op != BIN_DIV && op != BIN_MOD)
+		v.value = bits_or_sum(op, a.value, b.value);
+	else if (!divide(op, a, b, v.is_unsigned, &v.value) && !x->pp)
+		/* Behind && and || that decided already, nobody wants the value. */
+		return fail(x);
+	return fit(x, v);
 }
 
 static struct cvalue choice(struct cexpr *x, struct cvalue cond)

@@ -214,6 +214,17 @@ static void rescan(struct expansion *x, const struct cmacro *m, struct str text)
 	expand(&inner, text);
 }
 
+/* `#define _SIO _IO` and then _SIO('C', 1): what it stands for takes the arguments. */
+static const struct cmacro *aliased(const struct expansion *x, const struct cmacro *m)
+{
+	for (unsigned i = 0; i < 8 && m && !m->fn && m->body.n; i++) {
+		if (is_active(x, m) || word_len(m->body) != m->body.n)
+			return m;
+		m = strmap_get(&x->c->macros, m->body);
+	}
+	return m && m->fn ? m : NULL;
+}
+
 /* A word that may be a macro's name; returns the bytes that were used up. */
 static size_t expand_word(struct expansion *x, struct str t)
 {
@@ -223,8 +234,12 @@ static size_t expand_word(struct expansion *x, struct str t)
 	struct buf b = BUF_INIT;
 	unsigned nargs = 0;
 
-	while (blanks < t.n && (t.p[blanks] == ' ' || t.p[blanks] == '\t'))
+	while (blanks < t.n && memchr(" \t\n", t.p[blanks], 3))
 		blanks++;
+	if (str_is((struct str){t.p, n}, "_Pragma") && blanks < t.n && t.p[blanks] == '(')
+		return blanks + split_args(from(t, blanks), args, 1, &nargs);
+	if (m && !m->fn && blanks < t.n && t.p[blanks] == '(' && aliased(x, m))
+		m = aliased(x, m);
 	if (!m || is_active(x, m) || (m->fn && (blanks >= t.n || t.p[blanks] != '('))) {
 		buf_addstr(x->out, (struct str){t.p, n});
 		return n;
@@ -232,6 +247,8 @@ static size_t expand_word(struct expansion *x, struct str t)
 	used = n;
 	if (m->fn) {
 		used = split_args(from(t, blanks), args, MAX(m->nparams, 1u), &nargs);
+		if (used && m->variadic && nargs + 1 == m->nparams)
+			args[nargs++] = (struct str){NULL, 0};
 		if (!used || (nargs != m->nparams && !(m->nparams == 0 && nargs == 1))) {
 			buf_addstr(x->out, (struct str){t.p, n});
 			return n;
@@ -297,10 +314,12 @@ static bool parse_params(struct cpp *c, struct cmacro *m, struct str *t)
 		n = 0;
 	m->params = arena_array_of(c->s->a, struct str, n);
 	for (unsigned i = 0; i < n; i++) {
-		bool rest = str_is(args[i], "...");
+		bool rest = args[i].n >= 3 && memcmp(args[i].p + args[i].n - 3, "...", 3) == 0;
+		struct str word = {args[i].p, word_len(args[i])};
 
-		m->params[i] = rest ? STR("__VA_ARGS__") : keep(c, args[i]);
-		if (!rest && word_len(args[i]) != args[i].n)
+		m->variadic |= rest;
+		m->params[i] = rest && !word.n ? STR("__VA_ARGS__") : keep(c, word);
+		if (!rest && word.n != args[i].n)
 			return false;
 	}
 	m->nparams = n;
@@ -320,12 +339,46 @@ static void define(struct cpp *c, struct str t)
 	if (m->fn && !parse_params(c, m, &t))
 		return;
 	m->body = keep(c, str_trim(t));
+	cpp_flush(c);
 	strmap_put(&c->macros, m->name, m);
+}
+
+/* What was read means what the macros say now: `#define si_pid _sifields._kill.si_pid` behind a
+ * struct does not change the name of its member. */
+void cpp_flush(struct cpp *c)
+{
+	if (c->out->n && c->done->n < TEXT_MAX)
+		cpp_expand(c, (struct str){buf_cstr(c->out), c->out->n}, c->done);
+	buf_reset(c->out);
 }
 
 void cpp_define(struct cpp *c, const char *text)
 {
 	define(c, str_of(text));
+}
+
+static bool has_header(struct cpp *c, struct str arg);
+
+/* __has_include(<x>) is known; attributes, builtins and features of a compiler are none here. */
+static struct str answer_has(struct cpp *c, struct str word, struct str t, struct buf *out)
+{
+	struct str arg;
+	unsigned n;
+	size_t used;
+
+	t = str_trim(t);
+	used = t.n && t.p[0] == '(' ? split_args(t, &arg, 1, &n) : 0;
+	if (!used)
+		buf_addstr(out, word);
+	else
+		buf_adds(out, str_starts(word, STR("__has_include")) && has_header(c, arg) ? " 1 "
+											   : " 0 ");
+	return from(t, used);
+}
+
+static bool is_defined(const struct cpp *c, struct str name)
+{
+	return strmap_get(&c->macros, name) || str_is(name, "__has_include");
 }
 
 /* `defined X` is answered before macros are expanded. */
@@ -337,6 +390,10 @@ static void answer_defined(struct cpp *c, struct str t, struct buf *out)
 		bool parens;
 
 		t = from(t, n);
+		if (str_starts(word, STR("__has_"))) {
+			t = answer_has(c, word, t, out);
+			continue;
+		}
 		if (!str_is(word, "defined")) {
 			buf_addstr(out, word);
 			continue;
@@ -345,13 +402,14 @@ static void answer_defined(struct cpp *c, struct str t, struct buf *out)
 		parens = t.n && t.p[0] == '(';
 		t = parens ? from(t, 1) : t;
 		take_word(&t, &word);
-		buf_adds(out, strmap_get(&c->macros, word) ? " 1 " : " 0 ");
+		buf_adds(out, is_defined(c, word) ? " 1 " : " 0 ");
 		t = str_trim(t);
 		if (parens && t.n && t.p[0] == ')')
 			t = from(t, 1);
 	}
 }
 
+/* What macros expand to may ask again: `#define HAS(h) __has_include(h)`. */
 static bool condition(struct cpp *c, struct str t)
 {
 	struct buf defined = BUF_INIT, text = BUF_INIT;
@@ -360,6 +418,10 @@ static bool condition(struct cpp *c, struct str t)
 
 	answer_defined(c, t, &defined);
 	cpp_expand(c, (struct str){buf_cstr(&defined), defined.n}, &text);
+	buf_reset(&defined);
+	answer_defined(c, (struct str){buf_cstr(&text), text.n}, &defined);
+	buf_reset(&text);
+	buf_addstr(&text, (struct str){buf_cstr(&defined), defined.n});
 	ok = cexpr_value(c->s, (struct str){buf_cstr(&text), text.n}, true, &v) && v.value != 0;
 	buf_release(&defined);
 	buf_release(&text);
@@ -397,7 +459,7 @@ static bool conditional(struct cpp *c, struct str word, struct str t)
 		open_level(c, is_on(c) && condition(c, t));
 	} else if (str_is(word, "ifdef") || str_is(word, "ifndef")) {
 		take_word(&t, &name);
-		open_level(c, !!strmap_get(&c->macros, name) == str_is(word, "ifdef"));
+		open_level(c, is_defined(c, name) == str_is(word, "ifdef"));
 	} else if (str_is(word, "elif")) {
 		other_branch(c, c->nest.n && !c->nest.v[c->nest.n - 1].taken && condition(c, t));
 	} else if (str_is(word, "else")) {
@@ -426,11 +488,25 @@ static const char *in_dir(struct cpp *c, const char *dir, struct str name)
 	return access(path, R_OK) == 0 ? path : NULL;
 }
 
+/* In the system's directories; behind the one of the current file when `next` (#include_next). */
+static const char *in_system(struct cpp *c, struct str name, bool next)
+{
+	static const char *const dirs[] = {"/usr/local/include", ("/usr/include/" CPP_TRIPLET),
+					   "/usr/include"};
+	const char *path;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		path = in_dir(c, dirs[i], name);
+		if (path && !next)
+			return path;
+		next &= !path || strcmp(path, c->path);
+	}
+	return NULL;
+}
+
 /* Where a header is; *own tells that it is the script's, not the system's. */
 static const char *find_header(struct cpp *c, struct str name, bool quotes, bool *own)
 {
-	static const char *const system_dirs[] = {"/usr/local/include",
-						  ("/usr/include/" CPP_TRIPLET), "/usr/include"};
 	const char *path;
 
 	*own = true;
@@ -439,13 +515,17 @@ static const char *find_header(struct cpp *c, struct str name, bool quotes, bool
 	for (const char *const *d = c->s->in->include_dirs; d && *d; d++)
 		if ((path = in_dir(c, *d, name)))
 			return path;
-	*own = c->own && c->depth;
-	for (size_t i = 0; i < ARRAY_SIZE(system_dirs); i++)
-		if ((path = in_dir(c, system_dirs[i], name))) {
-			*own = false;
-			return path;
-		}
-	return NULL;
+	path = in_system(c, name, false);
+	*own = false;
+	return path;
+}
+
+static bool has_header(struct cpp *c, struct str arg)
+{
+	bool own;
+
+	return arg.n > 2 &&
+	       find_header(c, (struct str){arg.p + 1, arg.n - 2}, arg.p[0] == '"', &own);
 }
 
 static void run_text(struct cpp *c, struct str text);
@@ -457,7 +537,7 @@ bool cpp_file(struct cpp *c, const char *path, bool own)
 	size_t base = c->nest_base;
 	bool outer_own = c->own;
 
-	if (c->files++ >= FILES_MAX || c->depth >= NEST_MAX || c->out->n >= TEXT_MAX ||
+	if (c->files++ >= FILES_MAX || c->depth >= NEST_MAX || c->out->n + c->done->n >= TEXT_MAX ||
 	    buf_read_file(&b, path, TEXT_MAX) < 0)
 		return false;
 	c->path = path;
@@ -474,7 +554,7 @@ bool cpp_file(struct cpp *c, const char *path, bool own)
 	return true;
 }
 
-static void include(struct cpp *c, struct str t)
+static void include(struct cpp *c, struct str t, bool next)
 {
 	struct buf text = BUF_INIT;
 	const char *path, *end;
@@ -493,11 +573,27 @@ static void include(struct cpp *c, struct str t)
 	name = (struct str){t.p + 1, end ? (size_t)(end - t.p - 1) : 0};
 	if (!name.n)
 		return;
-	path = find_header(c, name, t.p[0] == '"', &own);
+	if (next && c->path) {
+		path = in_system(c, name, true);
+		own = false;
+	} else {
+		path = find_header(c, name, t.p[0] == '"', &own);
+		cpp_compiler_header(c, name);
+	}
 	if (path && !strmap_get(&c->once, str_of(path)))
 		cpp_file(c, path, own);
 	else if (!path && t.p[0] == '"' && !c->depth)
 		cpp_missing(c, name);
+}
+
+static void pragma(struct cpp *c, struct str t)
+{
+	struct str word;
+
+	if (str_is(t, "once") && c->path)
+		strmap_put(&c->once, str_of(c->path), (void *)c->path);
+	else if (take_word(&t, &word) && str_is(word, "pack"))
+		buf_printf(c->out, " " CPP_PACK "%.*s\n", STR_ARG(t));
 }
 
 static void directive(struct cpp *c, struct str t)
@@ -511,11 +607,12 @@ static void directive(struct cpp *c, struct str t)
 		define(c, t);
 	} else if (str_is(word, "undef")) {
 		take_word(&t, &name);
+		cpp_flush(c);
 		strmap_put(&c->macros, keep(c, name), NULL);
 	} else if (str_is(word, "include") || str_is(word, "include_next")) {
-		include(c, t);
-	} else if (str_is(word, "pragma") && c->path && str_is(str_trim(t), "once")) {
-		strmap_put(&c->once, str_of(c->path), (void *)c->path);
+		include(c, t, str_is(word, "include_next"));
+	} else if (str_is(word, "pragma")) {
+		pragma(c, str_trim(t));
 	}
 }
 

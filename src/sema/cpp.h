@@ -5,7 +5,8 @@
 
 #include "sema/sema_priv.h"
 
-#define CPP_PARAMS 16
+#define CPP_PARAMS 32
+#define CPP_PACK   "__pragma_pack" /* how #pragma pack goes on to the declarations */
 
 #if defined(__x86_64__)
 #define CPP_TRIPLET "x86_64-linux-gnu"
@@ -19,7 +20,7 @@ struct cmacro {
 	struct str name, body;
 	struct str *params;
 	unsigned nparams;
-	bool fn;
+	bool fn, variadic;
 	bool failed;              /* is no expression of the script's language */
 	struct constant constant; /* once it was asked for */
 	enum { CONST_UNKNOWN, CONST_YES, CONST_NO, CONST_BUSY } state;
@@ -40,10 +41,16 @@ struct cpp {
 	const char *path; /* of the file being read; the script's at first */
 	bool own;         /* it is the script's own header */
 	unsigned depth, files;
+	uint32_t pack;      /* #pragma pack: no member is aligned to more; 0: not in force */
+	uint32_t packs[16]; /* put aside by push */
+	unsigned npacks;
 	const struct enum_value *values; /* of the enum that is being read */
 	size_t nvalues;
-	struct buf *out; /* declarations, macros not expanded yet */
-	struct span at;  /* the line of the script, for messages */
+	struct buf *out;        /* declarations, macros not expanded yet */
+	struct buf *done;       /* … and expanded, with the macros as they were there */
+	struct strmap typedefs; /* struct type; of headers and of the script, the last one wins */
+	struct strmap aligns;   /* uint32_t: of typedefs that say other than their type */
+	struct span at;         /* the line of the script, for messages */
 };
 
 void cpp_define(struct cpp *c, const char *text); /* "NAME value" */
@@ -51,11 +58,17 @@ void cpp_run(struct cpp *c, struct str text);
 bool cpp_file(struct cpp *c, const char *path, bool own);
 bool cpp_is_on(const struct cpp *c);
 void cpp_expand(struct cpp *c, struct str text, struct buf *out);
+/* Moves what was read so far to `done`, before a macro changes. */
+void cpp_flush(struct cpp *c);
+/* cdef.c: what a compiler's own header of this name defines. */
+void cpp_compiler_header(struct cpp *c, struct str name);
 void cpp_missing(struct cpp *c, struct str name); /* cdef.c: reports */
 
+/* Numbers of 32 bits are kept sign-extended or zero-extended, as their type says. */
 struct cvalue {
 	uint64_t value;
 	bool is_unsigned;
+	bool narrow; /* int or unsigned int */
 };
 
 /* Evaluates a whole text. With `pp` (conditions) unknown names are 0, otherwise it fails. */

@@ -1,412 +1,199 @@
-/* Types that a script defines in its C section: struct, union, enum.
+/* Types that a script or a header defines: struct, union, enum, typedef.
  *
- *   struct event { u64 ts; char name[16]; struct list *next; unsigned a : 3, b : 5; union { int x;
- * long y; }; };
+ *   struct event { u64 ts; char name[16]; struct list *next; unsigned a : 3, b : 5;
+ *                  union { int x; long y; }; int (*done[2])(int); };
  *
- * They are laid out as the C compiler would do it (natural alignment, bit-fields packed into units
- * of their type, __attribute__((packed)) respected) and hide the kernel's types of the same name.
- * Pointers to functions are void *. Definitions may be in any order: names are declared before use.
- */
-#include "sema/cpp.h"
+ * They are laid out as the C compiler would do it (clayout.c) and, when they are the script's own,
+ * hide the kernel's types of the same name. Functions have no size: a pointer to one is void *.
+ * Definitions may be in any order: names are declared before use. */
+#include "sema/cparse.h"
 
-#define DEPTH_MAX 16
+#define DEPTH_MAX   32
+#define ARRAY_LIMIT (1u << 24)
 
-struct cparse {
-	struct sema *s;
-	struct span span; /* of the definition: what messages point at */
-	struct str t;
-	unsigned depth;
-	bool bad;
-	bool silent;      /* a header: nothing is reported */
-	bool own;         /* … of the script: its types hide the kernel's */
-	uint32_t aligned; /* by the last attributes */
-};
+/* ---- declarators ----------------------------------------------------------------------------- */
 
-struct members {
-	VEC(struct member) v;
-	uint64_t bits; /* laid out so far */
-	uint64_t size; /* of a union: the largest */
-	uint32_t align;
-	bool is_union, packed;
-};
-
-/* ---- tokens -----------------------------------------------------------------------------------
- */
-
-static bool is_word_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_';
-}
-
-static void advance(struct cparse *c, size_t n)
-{
-	c->t = (struct str){c->t.p + n, c->t.n - n};
-}
-
-static bool skip_comment(struct cparse *c)
-{
-	size_t i = 2;
-
-	if (c->t.n < 2 || c->t.p[0] != '/' || (c->t.p[1] != '/' && c->t.p[1] != '*'))
-		return false;
-	if (c->t.p[1] == '/')
-		while (i < c->t.n && c->t.p[i] != '\n')
-			i++;
-	else
-		while (i < c->t.n && !(i >= 3 && c->t.p[i] == '/' && c->t.p[i - 1] == '*'))
-			i++;
-	advance(c, MIN(i + 1, c->t.n));
-	return true;
-}
-
-static void skip_space(struct cparse *c)
-{
-	do {
-		while (c->t.n && (unsigned char)c->t.p[0] <= ' ')
-			advance(c, 1);
-	} while (skip_comment(c));
-}
-
-static struct str peek_word(struct cparse *c)
-{
-	size_t n = 0;
-
-	skip_space(c);
-	while (n < c->t.n && is_word_char(c->t.p[n]))
-		n++;
-	return (struct str){c->t.p, n};
-}
-
-static bool take(struct cparse *c, char ch)
-{
-	skip_space(c);
-	if (!c->t.n || c->t.p[0] != ch)
-		return false;
-	advance(c, 1);
-	return true;
-}
-
-static bool take_word(struct cparse *c, const char *word)
-{
-	struct str w = peek_word(c);
-
-	if (!str_is(w, word))
-		return false;
-	advance(c, w.n);
-	return true;
-}
-
-static bool fail(struct cparse *c, const char *what)
-{
-	struct diag_msg *m;
-
-	if (!c->bad && !c->silent) {
-		m = sema_report(c->s, E_SYNTAX, c->span,
-				"this C definition is not understood: expected %s at \"%.*s\"",
-				what, (int)MIN(c->t.n, 20), c->t.p);
-		diag_help(m, "plain fields, arrays, bit-fields and nested structs and unions are "
-			     "possible");
-	}
-	c->bad = true;
-	return false;
-}
-
-static void skip_balanced(struct cparse *c)
-{
-	unsigned depth = 0;
-
-	do {
-		skip_space(c);
-		if (!c->t.n)
-			return;
-		depth += c->t.p[0] == '(';
-		depth -= c->t.p[0] == ')';
-		advance(c, 1);
-	} while (depth);
-}
-
-/* Behind `aligned`: (16), or nothing, which is the most that any type wants. */
-static uint32_t alignment(struct cparse *c, struct str t)
-{
-	const char *end = t.n ? memchr(t.p, ')', t.n) : NULL;
-	struct cvalue v;
-
-	while (t.n && (t.p[0] == '_' || t.p[0] == ' '))
-		t = (struct str){t.p + 1, t.n - 1};
-	if (!end || t.p[0] != '(')
-		return 16;
-	t = (struct str){t.p + 1, (size_t)(end - t.p) - 1};
-	if (!cexpr_value(c->s, t, false, &v) || !v.value || v.value > 4096 ||
-	    (v.value & (v.value - 1)))
-		return 1;
-	return (uint32_t)v.value;
-}
-
-/* __attribute__((packed)) and others; true when packed was among them. */
-static bool take_attributes(struct cparse *c)
-{
-	bool packed = false;
-
-	c->aligned = 1;
-	while (take_word(c, "__attribute__") || take_word(c, "__packed")) {
-		struct str before = c->t;
-
-		packed |= before.p[-1] == 'd';
-		skip_space(c);
-		if (!c->t.n || c->t.p[0] != '(')
-			continue;
-		skip_balanced(c);
-		for (const char *p = before.p; p + 7 <= c->t.p; p++) {
-			packed |= memcmp(p, "packed", 6) == 0;
-			if (memcmp(p, "aligned", 7) == 0)
-				c->aligned = alignment(c, (struct str){p + 7, c->t.p - p - 7});
-		}
-	}
-	return packed;
-}
-
-/* A constant expression: up to what ends it in a declaration. */
-static uint64_t number(struct cparse *c)
-{
-	struct cvalue v = {0, false};
-	unsigned depth = 0;
-	size_t n = 0;
-
-	skip_space(c);
-	while (n < c->t.n && (depth || !strchr(",;:]}", c->t.p[n]))) {
-		if (c->t.p[n] == ')' && !depth)
-			break;
-		depth += c->t.p[n] == '(';
-		depth -= c->t.p[n] == ')';
-		n++;
-	}
-	if (!cexpr_value(c->s, (struct str){c->t.p, n}, false, &v))
-		fail(c, "a number");
-	advance(c, n);
-	return v.value;
-}
-
-/* ---- layout
- * --------------------------------------------------------------------------------------- */
-
-static void place(struct cparse *c, struct members *m, struct member f, uint32_t wanted)
-{
-	uint32_t align = MAX(m->packed ? 1 : MAX(f.type->align, 1), wanted);
-	uint64_t at = m->is_union ? 0 : ALIGN_UP(m->bits, align * 8);
-
-	f.offset = at / 8;
-	m->align = MAX(m->align, align);
-	m->bits = at + (uint64_t)f.type->size * 8;
-	m->size = MAX(m->size, m->bits / 8);
-	if (m->size > 1 << 20) {
-		fail(c, "a smaller type");
-		return;
-	}
-	vec_push(c->s->a, &m->v, f);
-}
-
-static void place_bits(struct cparse *c, struct members *m, struct member f, uint64_t width)
-{
-	uint64_t unit = f.type->size * 8, at = m->is_union ? 0 : m->bits;
-
-	if (!type_is_integer(f.type) || width > unit) {
-		fail(c, "a bit-field that fits its type");
-		return;
-	}
-	if (width == 0) {
-		m->bits = ALIGN_UP(at, unit);
-		return;
-	}
-	if (!m->packed && at / unit != (at + width - 1) / unit)
-		at = ALIGN_UP(at, unit);
-	f.load_size = f.type->size;
-	f.offset = at / unit * f.type->size;
-	f.bit_off = at % unit;
-	f.bit_size = width;
-	m->bits = at + width;
-	m->size = MAX(m->size, (m->bits + 7) / 8);
-	m->align = MAX(m->align, m->packed ? 1 : f.type->align);
-	if (f.name.n)
-		vec_push(c->s->a, &m->v, f);
-}
-
-/* ---- fields
- * ----------------------------------------------------------------------------------------- */
-
-static const struct type *parse_aggregate(struct cparse *c, bool is_union);
-static const struct type *parse_enum(struct cparse *c);
-
-static bool is_qualifier(struct str w)
-{
-	static const char *const words[] = {
-		"const",        "volatile", "__user",       "__rcu",    "__percpu",
-		"__kernel",     "__const",  "__volatile__", "restrict", "__restrict",
-		"__restrict__", "_Atomic",  "__iomem",      "__bitwise"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (str_is(w, words[i]))
-			return true;
-	return false;
-}
-
-static bool is_integer_word(struct str w)
-{
-	static const char *const words[] = {"unsigned", "signed", "long",  "short",
-					    "int",      "char",   "_Bool", "__signed__"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (str_is(w, words[i]))
-			return true;
-	return false;
-}
-
-static const struct type *named_type(struct cparse *c, struct str name)
-{
-	const struct type *t = type_builtin(c->s->types, name);
-
-	if (!t)
-		t = type_lookup(c->s->types, LOOKUP_PLAIN, name);
-	if (!t)
-		fail(c, "the name of a type");
-	return t;
-}
-
-static const struct type *integer_words(struct cparse *c)
-{
-	struct buf b = BUF_INIT;
-	const struct type *t;
-	struct str w;
-
-	while (w = peek_word(c), is_integer_word(w) || is_qualifier(w)) {
-		if (!is_qualifier(w)) {
-			buf_adds(&b, b.n ? " " : "");
-			buf_addstr(&b, w);
-		}
-		advance(c, w.n);
-	}
-	t = named_type(c, (struct str){buf_cstr(&b), b.n});
-	buf_release(&b);
-	return t;
-}
-
-static const struct type *parse_base(struct cparse *c)
-{
-	struct str w;
-
-	while (w = peek_word(c), is_qualifier(w))
-		advance(c, w.n);
-	if (take_word(c, "struct"))
-		return parse_aggregate(c, false);
-	if (take_word(c, "union"))
-		return parse_aggregate(c, true);
-	if (take_word(c, "enum"))
-		return parse_enum(c);
-	if (is_integer_word(w))
-		return integer_words(c);
-	advance(c, w.n);
-	return w.n ? named_type(c, w) : (fail(c, "a type"), NULL);
-}
-
-static const struct type *pointers(struct cparse *c, const struct type *t)
+static const struct type *pointers(struct cparse *c, const struct type *t, struct cattr *a)
 {
 	for (;;) {
-		struct str w = peek_word(c);
+		struct str w = c_word(c);
 
-		if (is_qualifier(w))
-			advance(c, w.n);
-		else if (take(c, '*'))
+		if (c_is_qualifier(w)) {
+			c_advance(c, w.n);
+		} else if (c_take(c, '*')) {
 			t = type_ptr(c->s->types, t, SPACE_KERNEL);
-		else
-			return t;
+			c->base_align = 0;
+		} else {
+			c_attributes(c, a);
+			if (!c_is_qualifier(c_word(c)) && (!c->t.n || c->t.p[0] != '*'))
+				return t;
+		}
 	}
 }
 
-/* `[2][3]`: the last one is the innermost. */
-static const struct type *arrays(struct cparse *c, const struct type *t)
+/* `[2][3]` or `(int, char)`: the last one is the innermost. */
+static const struct type *suffixes(struct cparse *c, const struct type *t)
 {
 	uint64_t n = 0;
 
-	if (!take(c, '['))
-		return t;
-	if (!take(c, ']')) {
-		n = number(c);
-		if (!take(c, ']'))
-			fail(c, "]");
+	c_space(c);
+	if (c->t.n && c->t.p[0] == '(') {
+		c_balanced(c);
+		return suffixes(c, &type_void);
 	}
-	t = arrays(c, t);
-	if (n > 1 << 20 || n * t->size > 1 << 20)
-		fail(c, "a smaller array");
+	if (!c_take(c, '['))
+		return t;
+	while (c_is_qualifier(c_word(c)))
+		c_advance(c, c_word(c).n);
+	if (!c_take(c, ']')) {
+		n = c_number(c, "]");
+		if (!c_take(c, ']'))
+			c_fail(c, "]");
+	}
+	t = suffixes(c, t);
+	if (n > ARRAY_LIMIT || n * t->size > ARRAY_LIMIT)
+		c_fail(c, "an array of less than 16 MiB");
 	return c->bad ? t : type_array(c->s->types, t, n);
 }
 
-static void declarator(struct cparse *c, struct members *m, const struct type *base)
+/* What stands in parentheses is applied last: `int (*f)(void)` is a pointer to what the rest says.
+ */
+static const struct type *nested(struct cparse *c, const struct type *base, struct str *name,
+				 struct cattr *a)
+{
+	struct str inside, after;
+
+	inside = (struct str){c->t.p + 1, c->t.n - 1};
+	c_balanced(c);
+	base = suffixes(c, base);
+	after = c->t;
+	c->t = inside;
+	base = c_declarator(c, base, name, a);
+	if (!c_take(c, ')'))
+		c_fail(c, ")");
+	c->t = after;
+	return base;
+}
+
+const struct type *c_declarator(struct cparse *c, const struct type *base, struct str *name,
+				struct cattr *a)
+{
+	const struct type *t;
+
+	*name = (struct str){NULL, 0};
+	if (++c->depth > DEPTH_MAX) {
+		c_fail(c, "less nesting");
+		return base;
+	}
+	t = pointers(c, base, a);
+	c_space(c);
+	if (c->t.n && c->t.p[0] == '(') {
+		t = nested(c, t, name, a);
+	} else {
+		*name = c_word(c);
+		c_advance(c, name->n);
+		t = suffixes(c, t);
+	}
+	c_attributes(c, a);
+	c->depth--;
+	return t;
+}
+
+/* mode(DI) and vector_size(16) make another type of the one that was read. */
+static const struct type *shaped(struct cparse *c, const struct type *t, const struct cattr *a)
+{
+	if (a->mode && t->kind == TYPE_INT)
+		t = type_int(c->s->types, a->mode, type_is_signed(t));
+	if (a->vector && t->size && a->vector <= 4096) {
+		t = type_array(c->s->types, t, a->vector / t->size);
+		c->base_align = a->vector;
+	}
+	return t;
+}
+
+/* ---- members --------------------------------------------------------------------------------- */
+
+static void member(struct cparse *c, struct members *m, const struct type *base, struct cattr a)
 {
 	struct member f = {0};
-	const struct type *t = pointers(c, base);
-	uint64_t count;
 
-	if (take(c, '(')) { /* int (*callback[2])(…) */
-		while (take(c, '*') || is_qualifier(peek_word(c)))
-			advance(c, is_qualifier(peek_word(c)) ? peek_word(c).n : 0);
-		f.name = peek_word(c);
-		advance(c, f.name.n);
-		count = take(c, '[') ? number(c) : 0;
-		if (count && (!take(c, ']') || count > 4096))
-			fail(c, "]");
-		if (!take(c, ')'))
-			fail(c, ")");
-		skip_balanced(c);
-		t = type_ptr(c->s->types, &type_void, SPACE_KERNEL);
-		t = count && !c->bad ? type_array(c->s->types, t, count) : t;
+	f.type = shaped(c, c_declarator(c, base, &f.name, &a), &a);
+	if (c->bad)
+		return;
+	if (c_take(c, ':')) {
+		uint64_t width = c_number(c, ",;");
+
+		c_attributes(c, &a);
+		c_place_bits(c, m, f, width, &a);
+	} else if (!f.name.n && f.type->kind != TYPE_STRUCT) {
+		/* `enum { A, B };` among the members only defines names. */
+		if (f.type->kind != TYPE_ENUM)
+			c_fail(c, "the name of a field");
+	} else if (f.type->kind == TYPE_VOID || (f.type->kind == TYPE_STRUCT && !f.type->size &&
+						 !type_complete(c->s->types, f.type))) {
+		c_fail(c, "a type whose size is known");
 	} else {
-		f.name = peek_word(c);
-		advance(c, f.name.n);
+		c_place(c, m, f, &a);
 	}
-	f.type = arrays(c, t);
-	take_attributes(c);
-	if (take(c, ':'))
-		place_bits(c, m, f, number(c));
-	else if (!f.name.n && f.type->kind != TYPE_STRUCT)
-		fail(c, "the name of a field");
-	else if (f.type->kind == TYPE_VOID || (f.type->kind == TYPE_STRUCT && !f.type->size &&
-					       !type_complete(c->s->types, f.type)))
-		fail(c, "a type whose size is known");
-	else
-		place(c, m, f, c->aligned);
-	take_attributes(c);
+}
+
+/* What the preprocessor made of #pragma pack: (), (N), (push), (push, N), (pop). */
+static bool take_pack(struct cparse *c)
+{
+	struct cpp *p = c->s->cpp;
+	struct str w;
+
+	if (!c_take_word(c, CPP_PACK))
+		return false;
+	c_take(c, '(');
+	c_space(c);
+	if (c->t.n && c->t.p[0] == ')')
+		p->pack = 0;
+	while (c->t.n && !c_take(c, ')')) {
+		w = c_word(c);
+		if (c_take_word(c, "push")) {
+			if (p->npacks < ARRAY_SIZE(p->packs))
+				p->packs[p->npacks++] = p->pack;
+		} else if (c_take_word(c, "pop")) {
+			p->pack = p->npacks ? p->packs[--p->npacks] : 0;
+		} else if (w.n && w.p[0] >= '0' && w.p[0] <= '9') {
+			p->pack = (uint32_t)c_number(c, ",)");
+		} else if (!c_take(c, ',')) {
+			c_advance(c, MAX(w.n, 1));
+		}
+	}
+	return true;
 }
 
 static void fields(struct cparse *c, struct members *m)
 {
-	while (!c->bad && !take(c, '}')) {
-		const struct type *base = parse_base(c);
+	while (!c->bad && !c_take(c, '}')) {
+		struct cattr a = {0};
+		const struct type *base;
 
+		if (take_pack(c) || c_take(c, ';'))
+			continue;
+		if (str_is(c_word(c), "_Static_assert") || str_is(c_word(c), "static_assert")) {
+			c_skip_declaration(c);
+			continue;
+		}
+		base = c_base(c, &a);
 		if (!base)
 			return;
-		do
-			declarator(c, m, base);
-		while (!c->bad && take(c, ','));
-		if (!c->bad && !take(c, ';'))
-			fail(c, ";");
+		do {
+			uint32_t align = c->base_align;
+
+			member(c, m, base, a);
+			c->base_align = align;
+		} while (!c->bad && c_take(c, ','));
+		if (!c->bad && !c_take(c, ';'))
+			c_fail(c, "; behind the field");
 	}
 }
 
-/* Whether the attribute behind the closing brace says packed. */
-static bool packed_ahead(struct cparse c)
-{
-	unsigned depth = 1;
+/* ---- structs and unions ---------------------------------------------------------------------- */
 
-	while (c.t.n && depth) {
-		depth += c.t.p[0] == '{';
-		depth -= c.t.p[0] == '}';
-		advance(&c, 1);
-	}
-	return take_attributes(&c);
-}
-
-/* A header of the system does not replace what the kernel says of itself. */
-static const struct type *known_type(struct cparse *c, enum type_lookup tag, struct str name)
+const struct type *c_known(struct cparse *c, enum type_lookup tag, struct str name)
 {
 	const struct type *t;
 
@@ -416,161 +203,107 @@ static const struct type *known_type(struct cparse *c, enum type_lookup tag, str
 	return t || tag != LOOKUP_PLAIN ? t : type_builtin(c->s->types, name);
 }
 
-static void skip_body(struct cparse *c)
+/* The attributes behind the closing brace say how everything before is laid out. */
+static void attributes_ahead(struct cparse ahead, struct cattr *a)
 {
-	unsigned depth = 0;
-
-	do {
-		skip_space(c);
-		if (!c->t.n)
-			return;
-		depth += c->t.p[0] == '{';
-		depth -= c->t.p[0] == '}';
-		advance(c, 1);
-	} while (depth);
-	take_attributes(c);
+	c_balanced(&ahead);
+	c_attributes(&ahead, a);
 }
 
-static const struct type *parse_aggregate(struct cparse *c, bool is_union)
+static const struct type *define(struct cparse *c, bool is_union, struct str name, struct cattr *a)
 {
-	struct members m = {.is_union = is_union, .align = 1};
-	struct str name = peek_word(c);
+	struct members m = {.is_union = is_union, .align = 1, .pack = c->s->cpp->pack};
+	enum type_lookup tag = is_union ? LOOKUP_UNION : LOOKUP_STRUCT;
 	const struct type *t;
+	struct cattr again = {0};
+	uint64_t size;
 
-	m.packed = take_attributes(c);
-	name = peek_word(c);
-	advance(c, name.n);
-	skip_space(c);
-	t = known_type(c, is_union ? LOOKUP_UNION : LOOKUP_STRUCT, name);
-	if (t && c->t.n && c->t.p[0] == '{' && t->size) {
-		skip_body(c);
-		return t;
-	}
-	if (!take(c, '{')) {
-		t = name.n ? type_lookup(c->s->types, is_union ? LOOKUP_UNION : LOOKUP_STRUCT, name)
-			   : NULL;
-		return t || !name.n
-			       ? t
-			       : type_declare(c->s->types, is_union ? LOOKUP_UNION : LOOKUP_STRUCT,
-					      arena_strndup(c->s->a, name.p, name.n));
-	}
+	attributes_ahead(*c, a);
+	m.packed = a->packed;
+	t = name.n ? type_declare(c->s->types, tag, arena_strndup(c->s->a, name.p, name.n))
+		   : type_struct_lazy(c->s->types, NULL, is_union, 0, NULL, NULL);
+	c_take(c, '{');
 	if (++c->depth > DEPTH_MAX)
-		fail(c, "less nesting");
-	m.packed |= packed_ahead(*c);
-	t = name.n ? type_declare(c->s->types, is_union ? LOOKUP_UNION : LOOKUP_STRUCT,
-				  arena_strndup(c->s->a, name.p, name.n))
-		   : NULL;
+		c_fail(c, "less nesting");
 	fields(c, &m);
-	take_attributes(c);
-	m.align = MAX(m.align, c->aligned);
 	c->depth--;
+	c_attributes(c, &again);
 	if (c->bad)
 		return NULL;
-	if (!t)
-		return type_struct_new(c->s->types, NULL, ALIGN_UP(m.size, m.align), m.v.v, m.v.n);
-	type_define(c->s->types, t, ALIGN_UP(m.size, m.align), m.align, m.v.v, m.v.n);
+	c->base_align = 0;
+	size = c_finish(&m, a);
+	type_define(c->s->types, t, (uint32_t)size, m.align, m.v.v, m.v.n);
 	return t;
 }
 
-/* ---- enums
- * -------------------------------------------------------------------------------------------- */
-
-static int64_t enum_value(struct cparse *c, int64_t next)
+const struct type *c_aggregate(struct cparse *c, bool is_union)
 {
-	return take(c, '=') ? (int64_t)number(c) : next;
+	enum type_lookup tag = is_union ? LOOKUP_UNION : LOOKUP_STRUCT;
+	struct cattr a = {0};
+	const struct type *t;
+	struct str name;
+	bool body;
+
+	c_attributes(c, &a);
+	name = c_word(c);
+	c_advance(c, name.n);
+	c_space(c);
+	body = c->t.n && c->t.p[0] == '{';
+	t = c_known(c, tag, name);
+	if (body && t && t->size) {
+		c_balanced(c);
+		c_attributes(c, &a);
+		return t;
+	}
+	if (body)
+		return define(c, is_union, name, &a);
+	if (!name.n)
+		return c_fail(c, "a name or { behind struct"), NULL;
+	t = type_lookup(c->s->types, tag, name);
+	return t ? t : type_declare(c->s->types, tag, arena_strndup(c->s->a, name.p, name.n));
 }
 
-static const struct type *parse_enum(struct cparse *c)
+/* ---- declarations ---------------------------------------------------------------------------- */
+
+static void one_typedef(struct cparse *c, struct str name, const struct type *t, uint32_t align)
 {
-	struct str name = peek_word(c);
-	VEC(struct enum_value) values = {0};
-	int64_t next = 0, min = 0;
+	const char *text = arena_strndup(c->s->a, name.p, name.n);
 
-	advance(c, name.n);
-	if (!take(c, '{')) {
-		const struct type *t = type_lookup(c->s->types, LOOKUP_ENUM, name);
-
-		return t ? t : type_int(c->s->types, 4, false);
-	}
-	while (!c->bad && !take(c, '}')) {
-		struct str w = peek_word(c);
-
-		if (!w.n) {
-			fail(c, "the name of a value");
-			break;
-		}
-		advance(c, w.n);
-		c->s->cpp->values = values.v;
-		c->s->cpp->nvalues = values.n;
-		next = enum_value(c, next);
-		c->s->cpp->nvalues = 0;
-		min = MIN(min, next);
-		vec_push(c->s->a, &values,
-			 (struct enum_value){arena_strndup(c->s->a, w.p, w.n), (uint64_t)next});
-		next++;
-		if (!take(c, ',') && (!c->t.n || c->t.p[0] != '}'))
-			fail(c, ", or }");
-	}
-	if (c->bad)
-		return NULL;
-	return type_enum_new(c->s->types, name.n ? arena_strndup(c->s->a, name.p, name.n) : NULL, 4,
-			     min < 0, values.v, values.n);
+	if (!c->own && c_known(c, LOOKUP_PLAIN, name))
+		return;
+	type_typedef(c->s->types, text, t);
+	strmap_put(&c->s->cpp->typedefs, str_of(text), (void *)t);
+	if (align)
+		strmap_put(&c->s->cpp->aligns, str_of(text),
+			   arena_memdup(c->s->a, &align, sizeof(align)));
 }
-
-/* ---- declarations
- * ------------------------------------------------------------------------------------- */
 
 /* `typedef struct x { … } x, *px;` behind the word. */
 static void typedefs(struct cparse *c)
 {
-	const struct type *base = parse_base(c), *t;
+	struct cattr base_attr = {0};
+	const struct type *base = c_base(c, &base_attr), *t;
+	uint32_t base_align = c->base_align;
 	struct str name;
 
-	do {
-		if (!base)
+	while (base && !c->bad) {
+		struct cattr a = base_attr;
+
+		c->base_align = base_align;
+		t = shaped(c, c_declarator(c, base, &name, &a), &a);
+		if (!c->bad && name.n)
+			one_typedef(c, name, t, a.align ? a.align : c->base_align);
+		if (!c_take(c, ','))
 			return;
-		t = pointers(c, base);
-		if (take(c, '(')) { /* a pointer to functions, or a function */
-			while (take(c, '*'))
-				;
-			t = type_ptr(c->s->types, &type_void, SPACE_KERNEL);
-		}
-		name = peek_word(c);
-		advance(c, name.n);
-		if (take(c, ')'))
-			skip_balanced(c);
-		t = arrays(c, t);
-		take_attributes(c);
-		if (!c->bad && name.n && (c->own || !known_type(c, LOOKUP_PLAIN, name)))
-			type_typedef(c->s->types, arena_strndup(c->s->a, name.p, name.n), t);
-	} while (!c->bad && take(c, ','));
-}
-
-/* Up to the `;` or the closing brace of what begins here. */
-static void skip_declaration(struct cparse *c)
-{
-	unsigned depth = 0;
-
-	while (c->t.n) {
-		char ch = c->t.p[0];
-
-		skip_space(c);
-		if (!c->t.n)
-			return;
-		ch = c->t.p[0];
-		advance(c, 1);
-		depth += ch == '{' || ch == '(';
-		depth -= (ch == '}' || ch == ')') && depth;
-		if (depth == 0 && (ch == ';' || ch == '}'))
-			break;
 	}
-	take(c, ';');
 }
 
 static bool starts_type(struct cparse *c)
 {
-	struct str w = peek_word(c);
+	struct str w;
 
+	while (w = c_word(c), c_is_qualifier(w))
+		c_advance(c, w.n);
 	return str_is(w, "struct") || str_is(w, "union") || str_is(w, "enum");
 }
 
@@ -578,46 +311,57 @@ static bool starts_type(struct cparse *c)
 static void declaration(struct cparse *c)
 {
 	struct cparse ahead = *c;
+	struct cattr a = {0};
 
-	if (take_word(&ahead, "typedef"))
+	if (take_pack(c))
+		return;
+	if (c_take_word(&ahead, "__extension__") && c_word(c).n)
+		c_take_word(c, "__extension__");
+	if (c_take_word(&ahead, "typedef"))
 		typedefs(&ahead);
-	else if (starts_type(c))
-		parse_base(&ahead);
-	skip_declaration(c);
+	else if (starts_type(&ahead))
+		c_base(&ahead, &a);
+	c_skip_declaration(c);
 }
 
 void sema_declarations(struct sema *s, struct span at, struct str text, bool own)
 {
 	struct cparse c = {.s = s, .span = at, .t = text, .silent = true, .own = own};
 
-	while (skip_space(&c), c.t.n)
+	while (c_space(&c), c.t.n)
 		declaration(&c);
 }
 
 const struct type *sema_c_type(struct sema *s, struct str text)
 {
 	struct cparse c = {.s = s, .t = text, .silent = true};
-	struct str w = peek_word(&c);
+	struct str w = c_word(&c), name;
+	struct cattr a = {0};
 	const struct type *t;
 
 	if (!w.n || (w.p[0] >= '0' && w.p[0] <= '9') || memchr(text.p, '{', text.n))
 		return NULL;
-	t = parse_base(&c);
-	t = t && !c.bad ? pointers(&c, t) : NULL;
-	skip_space(&c);
-	return c.t.n ? NULL : t;
+	t = c_base(&c, &a);
+	t = t ? c_declarator(&c, t, &name, &a) : NULL;
+	c_space(&c);
+	return c.bad || c.t.n || name.n ? NULL : t;
 }
 
 void sema_ctype(struct sema *s, struct span at, struct str text)
 {
 	struct cparse c = {.s = s, .span = at, .t = text, .own = true};
+	struct cattr a = {0};
 
-	if (take_word(&c, "typedef"))
+	while (take_pack(&c))
+		;
+	if (c_take_word(&c, "typedef"))
 		typedefs(&c);
 	else
-		parse_base(&c);
-	take(&c, ';');
-	skip_space(&c);
+		c_base(&c, &a);
+	c_take(&c, ';');
+	while (take_pack(&c))
+		;
+	c_space(&c);
 	if (!c.bad && c.t.n)
-		fail(&c, "the end of the definition");
+		c_fail(&c, "the end of the definition");
 }

@@ -61,7 +61,7 @@ struct constant { /* #define NAME 42, #define NAME "text" */
 	bool is_str;
 	struct str text;
 	uint64_t value;
-	bool negative;
+	bool negative, is_unsigned, narrow; /* its type in C: int, unsigned, long … */
 };
 
 struct cpp;

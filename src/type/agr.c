@@ -214,7 +214,7 @@ bool type_complete(struct types *ts, const struct type *t)
 		btf_read_members(ts, a);
 	if (a->state == AGR_CALL) {
 		a->state = AGR_OPEN; /* a callback that asks for its own members gets none */
-		if (!a->complete(ts, t, a->arg))
+		if (!a->complete || !a->complete(ts, t, a->arg))
 			a->state = AGR_DONE;
 	}
 	return a->defined;

@@ -189,7 +189,7 @@ static bool read_member(struct types *ts, const struct btf *btf, const struct bt
 	if (name)
 		m->name = (struct str){name, strlen(name)};
 	if (bits) {
-		layout_bits(m, at, bits, parent->size);
+		type_place_bits(m, at, bits, parent->size);
 		return type_is_integer(m->type) && bits <= 64 &&
 		       (uint64_t)m->offset + m->load_size <= parent->size;
 	}

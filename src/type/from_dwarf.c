@@ -70,7 +70,7 @@ static bool add_member(struct types *ts, struct dwarf_types *dt, const struct dw
 	}
 	if (from->bit_offset + from->bit_size > (uint64_t)size * 8 || !type_is_scalar(m->type))
 		return false;
-	layout_bits(m, (uint32_t)from->bit_offset, from->bit_size, size);
+	type_place_bits(m, (uint32_t)from->bit_offset, from->bit_size, size);
 	return true;
 }
 

@@ -39,7 +39,7 @@ static bool covers(uint32_t from, uint32_t load, uint32_t at, uint32_t bits)
 	return from * 8 <= at && (uint64_t)at + bits <= ((uint64_t)from + load) * 8;
 }
 
-void layout_bits(struct member *m, uint32_t at, uint32_t bits, uint32_t size)
+void type_place_bits(struct member *m, uint32_t at, uint32_t bits, uint32_t size)
 {
 	uint32_t load, from = 0;
 

@@ -58,8 +58,7 @@ void btf_read_values(struct types *ts, struct agr *a);
 /* Gives `a`, known by name only, its place in BTF; false when BTF has none. */
 bool btf_bind(struct types *ts, struct agr *a);
 
-/* Numbers that registers do not hold: floating point, integers of odd sizes (as arrays). */
-const struct type *type_float(struct types *ts, uint64_t size);
+/* Integers of sizes that registers do not hold, as arrays. */
 const struct type *type_wide_int(struct types *ts, uint64_t size);
 /* An enum whose enumerators scripts cannot name. */
 const struct type *type_enum_local(struct types *ts, const char *name, uint32_t size,
@@ -69,7 +68,5 @@ const struct type *type_enum_local(struct types *ts, const char *name, uint32_t 
 void layout_tuple(struct type *t, struct member *members, uint32_t n);
 /* Alignment that a struct of this size has at most. */
 uint32_t layout_align_of_size(uint32_t size);
-/* Where to load a bit-field of `bits` bits at bit `at` of a struct of `size` bytes. */
-void layout_bits(struct member *m, uint32_t at, uint32_t bits, uint32_t size);
 
 #endif

@@ -142,6 +142,8 @@ struct kernel *types_kernel(struct types *ts);
 extern const struct type type_poison, type_void, type_bool;
 const struct type *type_int(struct types *ts, unsigned bytes, bool is_signed);
 const struct type *type_int_literal(struct types *ts, uint64_t value, bool is_unsigned64);
+/* 4, 8 or 16 bytes; of other sizes it is an array of bytes. */
+const struct type *type_float(struct types *ts, uint64_t size);
 const struct type *type_ptr(struct types *ts, const struct type *to, enum space space);
 const struct type *type_array(struct types *ts, const struct type *of, uint32_t count);
 const struct type *type_string(struct types *ts, uint32_t cap);
@@ -175,6 +177,8 @@ void type_define(struct types *ts, const struct type *t, uint32_t size, uint32_t
 const struct type *
 type_struct_lazy(struct types *ts, const char *name, bool is_union, uint32_t size,
 		 bool (*complete)(struct types *ts, const struct type *t, void *arg), void *arg);
+/* Fills in where to load a bit-field of `bits` bits at bit `at` of a struct of `size` bytes. */
+void type_place_bits(struct member *m, uint32_t at, uint32_t bits, uint32_t size);
 /* An enum; with a name it is found by type_lookup, and its enumerators by type_enumerator. */
 const struct type *type_enum_new(struct types *ts, const char *name, uint32_t size, bool is_signed,
 				 const struct enum_value *values, uint32_t n);
