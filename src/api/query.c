@@ -1,5 +1,6 @@
 /* What can be asked without running a script: formatted text, documentation, features. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "api/session.h"
 #include "lang/lang.h"
@@ -45,9 +46,24 @@ static bool doc_wanted(const char *name, const char *const *aliases, const char 
 	return false;
 }
 
+/* A code of a diagnostic: not in the list of all, which is of what scripts are made of. */
+static int doc_code(const char *code, awl_doc_fn fn, void *arg)
+{
+	enum diag_severity severity;
+	const char *summary, *text;
+	char headline[128];
+
+	if (!code || !diag_about(code, &severity, &summary, &text))
+		return -ENOENT;
+	snprintf(headline, sizeof(headline), "%s[%s]: %s",
+		 severity == DIAG_ERROR ? "error" : "warning", code, summary);
+	fn(arg, "diagnostic", code, headline, text);
+	return 0;
+}
+
 int awl_doc(const char *name, awl_doc_fn fn, void *arg)
 {
-	int found = -ENOENT;
+	int found = doc_code(name, fn, arg);
 
 	for (const struct builtin *const *family = builtin_families; *family; family++) {
 		for (const struct builtin *b = *family; b->name; b++) {

@@ -27,6 +27,26 @@ const struct diag_code_info *diag_code_info(enum diag_code code)
 	return &codes[code];
 }
 
+static const char *const explanations[DIAG_CODE_COUNT] = {
+#define EXPLAIN(name, text) [name] = text,
+#include "base/explain.def"
+#undef EXPLAIN
+};
+
+bool diag_about(const char *code, enum diag_severity *severity, const char **summary,
+		const char **text)
+{
+	for (size_t i = 0; i < DIAG_CODE_COUNT; i++) {
+		if (strcmp(codes[i].code, code))
+			continue;
+		*severity = codes[i].severity;
+		*summary = codes[i].summary;
+		*text = explanations[i];
+		return true;
+	}
+	return false;
+}
+
 struct diag *diag_new(struct arena *a)
 {
 	struct diag *d = arena_new_of(a, struct diag);

@@ -68,6 +68,11 @@ void diag_help(struct diag_msg *m, const char *fmt, ...) __attribute__((format(p
 /* "did you mean X?" with the edit that would do it. */
 void diag_suggest(struct diag_msg *m, struct span s, const char *replacement);
 
+/* What the code ("E0205") means: `text` is some sentences of explain.def. False: there is none
+ * such. */
+bool diag_about(const char *code, enum diag_severity *severity, const char **summary,
+		const char **text);
+
 unsigned diag_errors(const struct diag *d);
 unsigned diag_warnings(const struct diag *d);
 

@@ -479,8 +479,10 @@ static void json_place(const struct diag *d, struct buf *out, struct span s)
 
 	diag_line_col(d, s, &line, &col);
 	diag_line_col(d, (struct span){s.off + s.len, 0, s.file}, &end_line_no, &end_col);
-	buf_printf(out, "\"line\": %u, \"column\": %u, \"end_line\": %u, \"end_column\": %u", line,
-		   col, end_line_no, end_col);
+	buf_printf(out,
+		   "\"line\": %u, \"column\": %u, \"end_line\": %u, \"end_column\": %u, "
+		   "\"start\": %u, \"end\": %u",
+		   line, col, end_line_no, end_col, s.off, s.off + s.len);
 }
 
 static void json_member(struct buf *out, const char *name, const char *value)
@@ -534,6 +536,8 @@ static void render_json(const struct diag *d, struct buf *out, const struct diag
 	buf_adds(out, ", \"suggestions\": [");
 	for (size_t i = 0; i < m->suggestions.n; i++) {
 		buf_adds(out, i ? ", {" : "{");
+		json_member(out, "file", diag_source_name(d, m->suggestions.v[i].span.file));
+		buf_adds(out, ", ");
 		json_place(d, out, m->suggestions.v[i].span);
 		buf_adds(out, ", ");
 		json_member(out, "replacement", m->suggestions.v[i].replacement);

@@ -108,7 +108,8 @@ static int cmd_doc(const struct cli *c)
 	int r = awl_doc(c->doc, doc_one, &b);
 
 	if (r < 0)
-		fprintf(stderr, "awl: there is no builtin or probe \"%s\"; `awl doc` lists all\n",
+		fprintf(stderr,
+			"awl: there is no builtin, probe or code \"%s\"; `awl doc` lists all\n",
 			c->doc);
 	return r < 0 ? (buf_release(&b), EXIT_USAGE) : show(&b);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "cli/opts.h"
 
 const struct opt_row opt_rows[] = {
@@ -403,6 +404,13 @@ static void set_words(struct cli *c, struct arena *a, struct words *w, const wor
 	c->params = params.v;
 }
 
+/* --explain E0205, unless that is a script. */
+static bool is_code(const char *word)
+{
+	return word && (word[0] == 'E' || word[0] == 'W') && strlen(word) == 5 &&
+	       strspn(word + 1, "0123456789") == 4 && access(word, F_OK) != 0;
+}
+
 bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv)
 {
 	struct words w = {argv, argc, 1};
@@ -422,6 +430,10 @@ bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv)
 	if (!split_words(c, a, &w, &others))
 		return false;
 	set_words(c, a, &w, &others);
+	if (c->explain && is_code(c->file)) {
+		c->is_doc = true;
+		c->doc = c->file;
+	}
 	return check(c);
 }
 

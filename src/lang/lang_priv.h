@@ -134,6 +134,12 @@ struct expr *parse_map(struct parser *p);
 
 /* parse_type.c */
 struct type_name *parse_type(struct parser *p);
+
+/* mistakes.c */
+bool mistake_statement(struct parser *p, const struct expr *e);
+bool mistake_operator(struct parser *p);
+bool mistake_for(struct parser *p);
+bool mistake_item(struct parser *p, uint32_t from);
 bool starts_cast(struct parser *p);     /* at `(` */
 bool starts_type_arg(struct parser *p); /* behind the `(` of sizeof and the like */
 

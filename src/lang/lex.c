@@ -494,7 +494,14 @@ static void lex_unknown(struct parser *p)
 		m = syntax_error(p, E_CHAR, span_at(p, from, p->pos),
 				 "unexpected control character \\x%02x", c);
 	else
-		m = syntax_error(p, E_CHAR, span_at(p, from, p->pos), "unexpected character");
+		m = syntax_error(p, E_CHAR, span_at(p, from, p->pos),
+				 c < 0x80 ? "unexpected character `%c`" : "unexpected character",
+				 c);
+	if (c == '\\')
+		diag_help(m, "behind -e, put the program in single quotes: then the shell leaves "
+			     "quotes and $ alone");
+	else if (c == '`')
+		diag_help(m, "the output of commands is printed by system(\"…\"), with --unsafe");
 	if (c == '#')
 		diag_help(m,
 			  "comments begin with `//`; preprocessor lines stand before all probes");

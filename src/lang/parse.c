@@ -83,26 +83,13 @@ static const char *found(struct parser *p)
 	}
 }
 
-/* Words of other languages, where an operator is missing. */
-static const char *operator_for(const struct parser *p)
-{
-	if (!at(p, T_IDENT))
-		return NULL;
-	return str_is(p->tok.str, "and") ? "&&" : str_is(p->tok.str, "or") ? "||" : NULL;
-}
-
 void expected(struct parser *p, const char *what)
 {
-	const char *op = operator_for(p);
 	struct diag_msg *m;
 
 	if (p->failed)
 		return;
-	if (op) {
-		m = syntax_error(p, E_SYNTAX, tok_span(p), "`%.*s` is no operator",
-				 STR_ARG(p->tok.str));
-		diag_suggest(m, tok_span(p), op);
-	} else if (!at(p, T_BAD)) {
+	if (!mistake_operator(p) && !at(p, T_BAD)) {
 		m = syntax_error(p, E_SYNTAX, tok_span(p), "expected %s, found %s", what, found(p));
 		diag_primary(m, "expected %s", what);
 	}
@@ -412,24 +399,34 @@ static void predicate(struct parser *p, struct probe_decl *probe)
 		m = syntax_error(p, E_SYNTAX, span_at(p, p->prev_end, p->prev_end),
 				 "expected `/` at the end of the predicate");
 		diag_label(m, span_at(p, open, open + 1), "it begins here");
+		diag_suggest(m, span_at(p, p->prev_end, p->prev_end), "/");
 		return;
 	}
 	expected(p, "`/` at the end of the predicate");
 }
 
-static bool next_is_block(struct parser *p)
+static bool next_is_block(struct parser *p, uint32_t from)
 {
 	struct diag_msg *m;
 
 	if (p->failed || at(p, T_LBRACE))
 		return true;
+	if (mistake_item(p, from))
+		return !at(p, T_EOF);
 	if (at(p, T_EOF)) {
 		m = syntax_error(p, E_SYNTAX, span_at(p, p->prev_end, p->prev_end),
 				 "expected `{` and the body of the probe");
 		diag_help(m, "a probe is written as in `tracepoint:sched:sched_switch { … }`");
 		return false;
 	}
-	expected(p, "`,`, a `/predicate/` or `{` after the name of a probe");
+	if (!at(p, T_BAD)) {
+		m = syntax_error(p, E_SYNTAX, tok_span(p),
+				 "expected `,`, a `/predicate/` or `{` after the name of a probe, "
+				 "found %s",
+				 found(p));
+		diag_help(m, "a condition is written between slashes: /pid == 1/ { … }");
+	}
+	parse_fail(p);
 	return true;
 }
 
@@ -446,7 +443,7 @@ static void probe(struct parser *p)
 		p->tok.len = 0;
 		advance(p);
 	}
-	decl.body = next_is_block(p) ? item_block(p) : arena_new_of(p->arena, struct block);
+	decl.body = next_is_block(p, from) ? item_block(p) : arena_new_of(p->arena, struct block);
 	block_drop_value(p, decl.body);
 	decl.span = span_at(p, from, p->pos);
 	if (!decl.naps)

@@ -136,6 +136,7 @@ static void block_not_closed(struct parser *p, uint32_t open)
 
 	if (!p->failed && !p->give_up)
 		m = syntax_error(p, E_SYNTAX, span_at(p, open, open + 1), "`{` is never closed");
+	diag_help(m, "each `{` needs a `}` of its own");
 	if (at(p, T_IDENT))
 		diag_label(m, tok_span(p), "here a probe seems to begin");
 	p->unwind = true;
@@ -146,15 +147,8 @@ static void block_not_closed(struct parser *p, uint32_t open)
 /* Known mistakes where a statement should have ended. */
 static bool semicolon_mistake(struct parser *p)
 {
-	struct str s = p->tok.str;
-	struct diag_msg *m;
-
-	if (!at(p, T_IDENT) || p->tok.line_start)
+	if (!at(p, T_IDENT) || p->tok.line_start || !mistake_operator(p))
 		return false;
-	if (!str_is(s, "and") && !str_is(s, "or"))
-		return false;
-	m = syntax_error(p, E_SYNTAX, tok_span(p), "`%.*s` is no operator", STR_ARG(s));
-	diag_suggest(m, tok_span(p), str_is(s, "and") ? "&&" : "||");
 	parse_fail(p);
 	return true;
 }
@@ -192,6 +186,11 @@ static struct stmt *let(struct parser *p)
 			  STR_ARG(p->tok.str));
 		parse_fail(p);
 	}
+	if (at(p, T_IDENT)) {
+		m = syntax_error(p, E_SYNTAX, tok_span(p), "names of variables begin with `$`");
+		diag_suggest(m, tok_span(p), arena_printf(p->arena, "$%.*s", STR_ARG(p->tok.str)));
+		p->tok.kind = T_VAR;
+	}
 	expect(p, T_VAR, "a variable such as $x after let");
 	if (accept(p, T_COLON))
 		s->let.type = parse_type(p);
@@ -226,6 +225,8 @@ static struct stmt *for_loop(struct parser *p)
 			     tok_span(p), ":");
 		p->tok.kind = T_COLON;
 	}
+	if (!p->failed && mistake_for(p))
+		return s;
 	if (!expect(p, T_COLON, "`:` and a map or a range"))
 		return s;
 	s->loop.from = parse_operators(p);
@@ -318,24 +319,16 @@ static void check_lhs(struct parser *p, const struct expr *lhs)
 	else if (lhs->kind == EXPR_INDEX && lhs->index.e->kind == EXPR_MAP)
 		diag_help(m, "a map has one pair of brackets: write @%.*s[a, b] for several keys",
 			  STR_ARG(lhs->index.e->map.name));
+	else if (lhs->kind == EXPR_INDEX && lhs->index.e->kind == EXPR_IDENT)
+		diag_suggest(m, lhs->index.e->span,
+			     arena_printf(p->arena, "@%.*s", STR_ARG(lhs->index.e->ident.name)));
+	else if (lhs->kind == EXPR_BINARY && lhs->bin.l->kind == EXPR_VAR &&
+		 lhs->bin.r->kind == EXPR_IDENT)
+		diag_suggest(m, lhs->span,
+			     arena_printf(p->arena, "$%.*s_%.*s", STR_ARG(lhs->bin.l->ident.name),
+					  STR_ARG(lhs->bin.r->ident.name)));
 	else
 		diag_primary(m, "neither a $variable nor a @map");
-}
-
-/* `int x = 5;` */
-static bool c_declaration(struct parser *p, const struct expr *e)
-{
-	struct diag_msg *m;
-
-	if (e->kind != EXPR_IDENT || !at(p, T_IDENT) || p->tok.line_start || p->tok.kw != KW_NONE)
-		return false;
-	m = syntax_error(p, E_SYNTAX, span_at(p, e->span.off, p->tok.off + p->tok.len),
-			 "`%.*s %.*s` is not a statement", STR_ARG(e->ident.name),
-			 STR_ARG(p->tok.str));
-	diag_help(m, "a variable is declared by `let $%.*s : %.*s = …;`", STR_ARG(p->tok.str),
-		  STR_ARG(e->ident.name));
-	parse_fail(p);
-	return true;
 }
 
 static struct stmt *assignment(struct parser *p, struct expr *lhs)
@@ -372,7 +365,7 @@ static struct stmt *other(struct parser *p, struct expr **value)
 		return NULL;
 	if (assign_op_at(p, &compound, &op))
 		return assignment(p, e);
-	if (c_declaration(p, e))
+	if (mistake_statement(p, e))
 		return NULL;
 	if (at(p, T_RBRACE)) {
 		*value = e;

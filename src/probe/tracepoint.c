@@ -52,6 +52,63 @@ static bool report_tracefs(struct sema *s, const struct attach_point *ap, const 
 	return false;
 }
 
+/* Events that a `*` at the end would find, or the categories that have an event. */
+struct hint {
+	struct str category, event;
+	struct buf text;
+	unsigned n;
+	bool whole;
+};
+
+static int hint_one(void *arg, const char *category, const char *name)
+{
+	struct hint *h = arg;
+
+	if (h->category.n && !str_is(h->category, category))
+		return 0;
+	if (h->whole ? !str_is(h->event, name) : !str_starts(str_of(name), h->event))
+		return 0;
+	if (h->n++ < 4)
+		buf_printf(&h->text, "%s%s", h->n > 1 ? ", " : "", h->whole ? category : name);
+	return 0;
+}
+
+static bool hint_find(struct sema *s, struct hint *h)
+{
+	struct err e = {0};
+
+	return kernel_tracefs(sema_kernel(s), &e) >= 0 &&
+	       kernel_tp_each(sema_kernel(s), hint_one, h, &e) >= 0 && h->n;
+}
+
+static bool report_category(struct sema *s, const struct attach_point *ap)
+{
+	struct hint h = {.event = ap->parts[1], .text = BUF_INIT, .whole = true};
+	struct diag_msg *m;
+
+	if (hint_find(s, &h)) {
+		m = sema_report(s, E_PROBE_FORM, ap->span,
+				"malformed tracepoint probe: the category is missing");
+		diag_help(m, "write tracepoint:%.*s:%.*s", (int)strcspn(buf_cstr(&h.text), ","),
+			  buf_cstr(&h.text), STR_ARG(ap->parts[1]));
+	}
+	buf_release(&h.text);
+	return !h.n && probe_malformed(s, &provider_tracepoint, ap, "the event is missing");
+}
+
+/* NULL: no event's name goes on behind what was written. */
+static const char *longer_names(struct sema *s, const struct scan *m)
+{
+	struct hint h = {.category = m->category, .event = m->event, .text = BUF_INIT};
+	const char *text = NULL;
+
+	if (!probe_is_glob(m->category) && !probe_is_glob(m->event) && hint_find(s, &h))
+		text = arena_printf(sema_arena(s), "with a `*` behind it, it matches %u: %s%s", h.n,
+				    buf_cstr(&h.text), h.n > 4 ? " …" : "");
+	buf_release(&h.text);
+	return text;
+}
+
 static bool tracepoint_resolve(struct sema *s, const struct attach_point *ap,
 			       struct attach_targets *out)
 {
@@ -64,7 +121,7 @@ static bool tracepoint_resolve(struct sema *s, const struct attach_point *ap,
 	m.category = ap->nparts == 3 ? ap->parts[1] : STR("*");
 	m.event = ap->parts[ap->nparts - 1];
 	if (ap->nparts == 2 && !probe_is_glob(m.event))
-		return probe_malformed(s, &provider_tracepoint, ap, "the event is missing");
+		return report_category(s, ap);
 	if (kernel_tracefs(sema_kernel(s), &e) < 0)
 		return report_tracefs(s, ap, &e);
 	if (!probe_is_glob(m.category) && !probe_is_glob(m.event)) {
@@ -81,7 +138,7 @@ static bool tracepoint_resolve(struct sema *s, const struct attach_point *ap,
 				      : m.event);
 	if (kernel_tp_each(sema_kernel(s), match_one, &m, &e) < 0)
 		return report_tracefs(s, ap, &e);
-	return out->n > before || probe_none(s, ap, &m.near, NULL);
+	return out->n > before || probe_none(s, ap, &m.near, longer_names(s, &m));
 }
 
 static bool is_syscall(const struct attach_target *t)

@@ -116,6 +116,24 @@ void sema_deref(struct sema *s, struct expr *e)
 
 #define LIST_MAX 12
 
+/* The result of a system call is `ret`; its arguments are known at its entry only. */
+static bool help_syscall(struct sema *s, struct diag_msg *m, const struct expr *e)
+{
+	const char *at = strstr(s->probe->name, ":sys_exit_");
+
+	if (!at)
+		return false;
+	if (str_is(e->field.name, "retval") || str_is(e->field.name, "return"))
+		diag_suggest(m, e->field.name_span, "ret");
+	else
+		diag_help(
+			m,
+			"the arguments of the call are those of sys_enter_%s: keep them there in a "
+			"map, @%.*s[tid] = args.%.*s",
+			at + strlen(":sys_exit_"), STR_ARG(e->field.name), STR_ARG(e->field.name));
+	return true;
+}
+
 static void list_fields(struct sema *s, struct diag_msg *m, const struct type *t)
 {
 	struct buf b = BUF_INIT;
@@ -172,7 +190,7 @@ static void report_field(struct sema *s, struct expr *e, const struct type *t)
 		   args ? "the arguments of this probe" : sema_type_text(s, base->type));
 	nearest_init(&n, e->field.name);
 	nearest_member(s, &n, t, 0);
-	if (!why && nearest_found(&n))
+	if (!why && !(args && help_syscall(s, m, e)) && nearest_found(&n))
 		diag_suggest(m, e->field.name_span, arena_strndup(s->a, n.best.p, n.best.n));
 	list_fields(s, m, t);
 }

@@ -26,17 +26,31 @@ static bool is_char_ptr(const struct type *t)
 	return t->kind == TYPE_PTR && t->ptr.to->kind == TYPE_INT && t->ptr.to->size == 1;
 }
 
+/* `pid == "1234"` */
+static bool number_as_text(const struct expr *text, const struct expr *other)
+{
+	unsigned long long n;
+
+	return text->kind == EXPR_STR && is_number(other->type) && str_to_u64(text->str, &n);
+}
+
 static void help_operands(struct sema *s, struct diag_msg *m, enum binary_op op, struct expr *l,
 			  struct expr *r)
 {
 	const struct type *tl = l->type, *tr = r->type;
 	bool sl = tl->kind == TYPE_STRING, sr = tr->kind == TYPE_STRING;
 
-	(void)s;
 	if ((sl && is_char_ptr(tr)) || (sr && is_char_ptr(tl)) ||
-	    (sl && is_number(tr) && tr->size == 8) || (sr && is_number(tl) && tl->size == 8))
+	    (is_compare(op) &&
+	     ((sl && is_number(tr) && tr->size == 8) || (sr && is_number(tl) && tl->size == 8))))
 		diag_help(m, "str() reads the text that a pointer points to: str(…) %s \"…\"",
 			  binary_op_text(op));
+	else if (is_compare(op) && (number_as_text(l, r) || number_as_text(r, l)))
+		diag_suggest(m, number_as_text(l, r) ? l->span : r->span,
+			     arena_strndup(s->a, (number_as_text(l, r) ? l : r)->str.p,
+					   (number_as_text(l, r) ? l : r)->str.n));
+	else if (sl != sr && op == BIN_ADD)
+		diag_help(m, "text is put together by printf(): printf(\"%%s %%d\", …)");
 	else if (sl && sr && is_compare(op))
 		diag_help(m, "strings are compared with == and != only");
 	else if (sl && sr)

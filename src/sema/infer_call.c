@@ -6,6 +6,41 @@
  */
 #include "sema/sema_priv.h"
 
+/* Functions that people know from elsewhere, and what does that here. */
+static const char *elsewhere(struct str name)
+{
+	static const struct {
+		const char *name, *instead;
+	} rows[] = {
+		{"strcmp",
+		 "strings are compared with == and !=; strncmp(a, b, n) compares n bytes"},
+		{"sprintf", "printf() prints; strings are made by str() and literals only"},
+		{"snprintf", "printf() prints; strings are made by str() and literals only"},
+		{"concat", "text is put together by printf(): printf(\"%s%s\", …)"},
+		{"substr", "str(ptr, n) reads the first n bytes; $s[i] is one of them"},
+		{"length", "strlen() counts the characters of a string, len() the keys of a map"},
+		{"size", "strlen() counts the characters of a string, len() the keys of a map"},
+		{"puts", "printf(\"…\\n\") or print(…) print"},
+		{"echo", "printf(\"…\\n\") or print(…) print"},
+		{"println", "print(…) ends with a new line"},
+		{"log", "printf(\"…\\n\") or print(…) print"},
+		{"getpid", "the process is pid, the thread tid"},
+		{"gettid", "the thread is tid, the process pid"},
+		{"now", "nsecs is the time in nanoseconds, time() prints the clock"},
+		{"execname", "the name of the process is comm"},
+		{"sleep", "a probe cannot wait; interval:s:1 { … } runs every second"},
+		{"int", "a cast is written (int32)…"},
+		{"atoi", "parameters such as $1 are numbers already when they look like one"},
+		{"quantize", "@ = hist(n) counts in powers of two"},
+		{"lquantize", "@ = lhist(n, min, max, step) counts in steps"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (str_is(name, rows[i].name))
+			return rows[i].instead;
+	return NULL;
+}
+
 static void report_unknown(struct sema *s, struct expr *e)
 {
 	struct diag_msg *m;
@@ -17,7 +52,9 @@ static void report_unknown(struct sema *s, struct expr *e)
 		return;
 	nearest_init(&n, e->call.name);
 	sema_nearest_builtin(s, &n);
-	if (nearest_found(&n))
+	if (elsewhere(e->call.name))
+		diag_help(m, "%s", elsewhere(e->call.name));
+	else if (nearest_found(&n))
 		diag_suggest(m, e->call.name_span, arena_strndup(s->a, n.best.p, n.best.n));
 	else
 		diag_help(m, "awl doc lists the functions");

@@ -177,6 +177,7 @@ static const struct type *join_branches(struct sema *s, struct expr *at, struct 
 			sema_type_text(s, yes), sema_type_text(s, no));
 	diag_label(m, yes_sp, "%s", sema_type_text(s, yes));
 	diag_label(m, no_sp, "%s", sema_type_text(s, no));
+	diag_help(m, "give both the same type, or use if (…) { … } else { … }");
 	return &type_poison;
 }
 

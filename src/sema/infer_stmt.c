@@ -267,6 +267,16 @@ static void unroll_body(struct sema *s, struct stmt *st, uint64_t times)
 	s->repeats = outer;
 }
 
+static void unroll_not_constant(struct sema *s, struct expr *n)
+{
+	struct diag_msg *m = sema_report(s, E_UNROLL, n->span,
+					 "the count of unroll must be known at compile time");
+
+	diag_primary(m, "only known when the probe fires");
+	diag_help(m, "use a loop: for ($i : 0..%s) { … }",
+		  n->kind == EXPR_VAR ? arena_printf(s->a, "$%.*s", STR_ARG(n->ident.name)) : "$n");
+}
+
 static void stmt_unroll(struct sema *s, struct stmt *st)
 {
 	struct expr *n = st->repeat.cond;
@@ -275,9 +285,7 @@ static void stmt_unroll(struct sema *s, struct stmt *st)
 
 	sema_value(s, n);
 	if (n->type->kind != TYPE_POISON && !(n->folded && type_is_integer(n->type)))
-		diag_primary(sema_report(s, E_UNROLL, n->span,
-					 "the count of unroll must be known at compile time"),
-			     "only known when the probe fires");
+		unroll_not_constant(s, n);
 	else if (n->folded && (n->value < 1 || n->value > 100)) {
 		m = sema_report(s, E_UNROLL, n->span, "unroll repeats from 1 to 100 times");
 		diag_help(m, "use a loop: for ($i : 0..%" PRIu64 ") { … }", n->value);

@@ -254,6 +254,8 @@ static void report_value(struct sema *s, struct map_info *m, struct expr *value,
 		diag_help(msg, "str() reads the text that a pointer points to");
 	else if (type_is_integer(m->sym.value) && t->kind == TYPE_PTR)
 		diag_help(msg, "an address as a number: (uint64)…");
+	else
+		diag_help(msg, "all values of a map have one type: use another map for these");
 }
 
 static bool unstorable(const struct type *t)

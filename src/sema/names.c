@@ -141,6 +141,40 @@ static bool try_constant(struct sema *s, struct expr *e)
 	return true;
 }
 
+/* An argument of the probe without `args.` in front. */
+static bool help_argument(struct sema *s, struct diag_msg *m, const struct expr *e)
+{
+	const struct provider *prov = s->probe->prov;
+	const struct type *t = prov->name_type ? prov->name_type(s, s->probe, NAME_ARGS, 0) : NULL;
+	struct member found;
+
+	if (t && t->kind == TYPE_PTR)
+		t = t->ptr.to;
+	if (!t || t->kind != TYPE_STRUCT || !type_member(s->types, t, e->ident.name, &found))
+		return false;
+	diag_suggest(m, e->span, arena_printf(s->a, "args.%.*s", STR_ARG(e->ident.name)));
+	return true;
+}
+
+/* What other languages call it. */
+static bool help_word(struct diag_msg *m, const struct expr *e)
+{
+	static const struct {
+		const char *word, *own;
+	} words[] = {{"null", "NULL"},       {"nil", "NULL"},    {"None", "NULL"},
+		     {"nullptr", "NULL"},    {"True", "true"},   {"TRUE", "true"},
+		     {"False", "false"},     {"FALSE", "false"}, {"execname", "comm"},
+		     {"timestamp", "nsecs"}, {"stack", "kstack"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (!str_is(e->ident.name, words[i].word))
+			continue;
+		diag_suggest(m, e->span, words[i].own);
+		return true;
+	}
+	return false;
+}
+
 static void report_name(struct sema *s, struct expr *e)
 {
 	static const char *const names[] = {"args", "arg0", "retval", "ctx", "func"};
@@ -149,6 +183,8 @@ static void report_name(struct sema *s, struct expr *e)
 	struct nearest n;
 
 	m = sema_report(s, E_NAME, e->span, "the name %.*s is not known", STR_ARG(name));
+	if (!m || help_argument(s, m, e) || help_word(m, e))
+		return;
 	nearest_init(&n, name);
 	sema_nearest_builtin(s, &n);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -159,9 +195,9 @@ static void report_name(struct sema *s, struct expr *e)
 		diag_suggest(m, e->span, arena_strndup(s->a, n.best.p, n.best.n));
 	else
 		diag_help(m,
-			  "variables are written $%.*s, maps @%.*s; constants of C headers need a "
-			  "#define",
-			  STR_ARG(name), STR_ARG(name));
+			  "text is written in quotes: \"%.*s\"; variables $%.*s, maps @%.*s; "
+			  "constants of C headers need a #define",
+			  STR_ARG(name), STR_ARG(name), STR_ARG(name));
 }
 
 void sema_ident(struct sema *s, struct expr *e)

@@ -26,6 +26,25 @@ static const struct provider *provider_find(struct sema *s, struct str name)
 	return NULL;
 }
 
+/* `kprobe.vfs_read` has a dot for a colon; `openat` is a system call. */
+static void help_provider(struct sema *s, struct diag_msg *m, const struct attach_point *ap)
+{
+	const char *name = arena_strndup(s->a, ap->parts[0].p, ap->parts[0].n);
+	const char *event = arena_printf(s->a, "sys_enter_%s", name);
+	struct str rest = ap->parts[0], word = str_cut(&rest, '.');
+	struct err err = {0};
+
+	if (rest.n && provider_find(s, word))
+		diag_suggest(m, ap->part_spans[0],
+			     arena_printf(s->a, "%.*s:%.*s", STR_ARG(word), STR_ARG(rest)));
+	else if (kernel_tracefs(s->in->kernel, &err) >= 0 &&
+		 kernel_tp_exists(s->in->kernel, "syscalls", event))
+		diag_help(m, "the system call is tracepoint:syscalls:%s", event);
+	else
+		diag_help(m, "awl -l lists the probes of this system; a probe is written as "
+			     "TYPE:NAME, as kprobe:vfs_read");
+}
+
 static void report_unknown(struct sema *s, const struct attach_point *ap)
 {
 	struct diag_msg *m;
@@ -43,7 +62,7 @@ static void report_unknown(struct sema *s, const struct attach_point *ap)
 	if (nearest_found(&n))
 		diag_suggest(m, ap->part_spans[0], arena_strndup(s->a, n.best.p, n.best.n));
 	else
-		diag_help(m, "awl -l lists the probes of this system");
+		help_provider(s, m, ap);
 }
 
 /* ---- parameters in attach points

@@ -2,7 +2,34 @@
  *
  * Suffixes are read from left to right: "int32*[4]" is an array of four pointers. Pointers point
  * into the space that the probe's addresses are in (kernel for kprobes, user for uprobes). */
+#include <linux/btf.h>
 #include "sema/sema_priv.h"
+
+struct near_struct {
+	struct nearest *n;
+	struct arena *a;
+};
+
+static int near_struct(void *arg, const char *text)
+{
+	struct near_struct *x = arg;
+	struct str name = str_of(text + strlen("struct "));
+
+	nearest_try(x->n, name);
+	if (x->n->best.p == name.p) /* the text is gone after the call */
+		x->n->best.p = arena_strndup(x->a, name.p, name.n);
+	return 0;
+}
+
+static void near_structs(struct sema *s, struct nearest *n)
+{
+	struct near_struct x = {n, s->a};
+	struct err e = {0};
+
+	kernel_btf_types(s->in->kernel, BTF_KIND_STRUCT, STR("*"), false, near_struct, &x, &e);
+	if (n->best.n && n->distance > MAX(n->wanted.n / 5, 1)) /* of ten thousand, some are near */
+		n->best.n = 0;
+}
 
 static void report_unknown(struct sema *s, struct type_name *tn)
 {
@@ -18,8 +45,11 @@ static void report_unknown(struct sema *s, struct type_name *tn)
 	nearest_init(&n, tn->name);
 	for (size_t i = 0; i < ARRAY_SIZE(common) && tn->tag == TAG_NONE; i++)
 		nearest_try(&n, str_of(common[i]));
+	if (tn->tag == TAG_STRUCT && s->in->kernel)
+		near_structs(s, &n);
 	if (nearest_found(&n))
-		diag_suggest(m, tn->span, arena_strndup(s->a, n.best.p, n.best.n));
+		diag_suggest(m, tn->span,
+			     arena_printf(s->a, "%s%.*s", tags[tn->tag], STR_ARG(n.best)));
 	else
 		diag_help(m, "types come from the kernel's type information (BTF); awl -lv 'struct "
 			     "NAME' shows one");

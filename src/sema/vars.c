@@ -126,7 +126,10 @@ static void report_undefined(struct sema *s, struct expr *e, const struct var_na
 	if (nearest_found(&near))
 		diag_suggest(m, e->span, arena_printf(s->a, "$%.*s", STR_ARG(near.best)));
 	else
-		diag_help(m, "assign to it first: $%.*s = …;", STR_ARG(n));
+		diag_help(m,
+			  "assign to it first: $%.*s = …; a variable lives in one probe, what all "
+			  "probes see is a map: @%.*s",
+			  STR_ARG(n), STR_ARG(n));
 }
 
 struct var_info *sema_var_read(struct sema *s, struct expr *e)

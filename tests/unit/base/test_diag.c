@@ -142,11 +142,13 @@ static void json(void **state)
 	finish(&f, DIAG_JSON,
 	       "{\"severity\": \"error\", \"code\": \"E0201\", \"message\": \"say \\\"b\\\"\", "
 	       "\"file\": \"x.bt\", \"line\": 2, \"column\": 1, \"end_line\": 2, \"end_column\": "
-	       "2, "
+	       "2, \"start\": 2, \"end\": 3, "
 	       "\"primary\": \"\", \"labels\": [{\"file\": \"x.bt\", \"line\": 2, \"column\": 3, "
-	       "\"end_line\": 2, \"end_column\": 4, \"message\": \"c\"}], \"notes\": [], "
-	       "\"help\": [], \"suggestions\": [{\"line\": 2, \"column\": 1, \"end_line\": 2, "
-	       "\"end_column\": 2, \"replacement\": \"d\"}]}\n");
+	       "\"end_line\": 2, \"end_column\": 4, \"start\": 4, \"end\": 5, "
+	       "\"message\": \"c\"}], \"notes\": [], "
+	       "\"help\": [], \"suggestions\": [{\"file\": \"x.bt\", \"line\": 2, "
+	       "\"column\": 1, \"end_line\": 2, "
+	       "\"end_column\": 2, \"start\": 2, \"end\": 3, \"replacement\": \"d\"}]}\n");
 }
 
 static void did_you_mean(void **state)
