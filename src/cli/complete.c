@@ -51,6 +51,13 @@ static const char bash_probes[] =
 	"\t[[ $COMP_WORDBREAKS == *:* && $typed == *:* ]] && "
 	"found=(\"${found[@]#\"${typed%:*}:\"}\")\n"
 	"\tCOMPREPLY=(\"${found[@]}\")\n"
+	"}\n\n"
+	/* In an open quote, the word that bash replaces is all that follows the quote. */
+	"_awl_program() {\n"
+	"\tlocal typed=${COMP_LINE:0:COMP_POINT}\n"
+	"\ttyped=${typed##*\"$1\"}\n"
+	"\tmapfile -t COMPREPLY < <(\"${COMP_WORDS[0]}\" --complete \"$typed\" 2>/dev/null)\n"
+	"\tcompopt -o nospace +o filenames 2>/dev/null\n"
 	"}\n\n";
 
 static void bash_action(struct buf *b, const struct opt_row *r)
@@ -81,6 +88,9 @@ static void bash_script(struct buf *b)
 		    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
 		    "\t[[ ${COMP_LINE:0:COMP_POINT} =~ [[:space:]](-l|-lv|-vl|--list)"
 		    "[[:space:]]+[^[:space:]]*$ ]] && { _awl_probes; return; }\n"
+		    "\tlocal open=$'[[:space:]]-[a-zA-Z]*e[[:space:]]*([\\'\"])[^\\'\"]*$'\n"
+		    "\t[[ ${COMP_LINE:0:COMP_POINT} =~ $open ]] && "
+		    "{ _awl_program \"${BASH_REMATCH[1]}\"; return; }\n"
 		    "\tcase $prev in\n");
 	for (size_t i = 0; i < opt_nrows; i++) {
 		const struct opt_row *r = &opt_rows[i];
@@ -122,6 +132,8 @@ static void zsh_argument(struct buf *b, const char *arg)
 		buf_adds(b, "_pids");
 	else if (strcmp(arg, "COMMAND") == 0)
 		buf_adds(b, "_command_names -e");
+	else if (strcmp(arg, "PROGRAM") == 0)
+		buf_adds(b, "_awl_program");
 	else
 		buf_addc(b, ' ');
 }
@@ -151,6 +163,11 @@ static void zsh_script(struct buf *b)
 		 "\tlocal -a found\n"
 		 "\tfound=(${(f)\"$(${words[1]} -l \"${PREFIX}*\" 2>/dev/null | head -n 500)\"})\n"
 		 "\t(( $#found )) && compadd -a found\n"
+		 "}\n\n"
+		 "_awl_program() {\n"
+		 "\tlocal -a found\n"
+		 "\tfound=(${(f)\"$(${words[1]} --complete \"${(Q)PREFIX}\" 2>/dev/null)\"})\n"
+		 "\t(( $#found )) && compadd -S '' -U -a found\n"
 		 "}\n\n"
 		 "_awl_script() {\n"
 		 "\tif (( ${words[(I)-l|-lv|-vl|--list]} )); then\n"
@@ -185,6 +202,8 @@ static void fish_option(struct buf *b, const struct opt_row *r)
 		buf_adds(b, " -x -a '(__fish_complete_pids)'");
 	else if (r->arg && strcmp(r->arg, "COMMAND") == 0)
 		buf_adds(b, " -x -a '(__fish_complete_command)'");
+	else if (r->arg && strcmp(r->arg, "PROGRAM") == 0)
+		buf_adds(b, " -x -a '(__awl_program)'");
 	else if (r->arg && strcmp(r->arg, "FILE") && strcmp(r->arg, "DIR"))
 		buf_adds(b, " -x");
 	else if (r->arg)
@@ -203,6 +222,10 @@ static void fish_script(struct buf *b)
 	buf_adds(b, "# Completion of awl for fish: put this as awl.fish into its completions.\n"
 		    "function __awl_probes\n"
 		    "\tawl -l (commandline -ct)'*' 2>/dev/null | head -n 500\n"
+		    "end\n"
+		    "function __awl_program\n"
+		    "\tset -l typed (commandline -ct | string replace -r '^[\\'\"]' '')\n"
+		    "\tawl --complete \"$typed\" 2>/dev/null\n"
 		    "end\n"
 		    "complete -c awl -f\n"
 		    "complete -c awl -n 'not __fish_contains_opt -s l list' -k "

@@ -319,6 +319,14 @@ static int completion(const struct cli *c)
 	return EXIT_USAGE;
 }
 
+static int candidates(const struct cli *c)
+{
+	struct buf b = BUF_INIT;
+
+	complete_program(c->complete, &b);
+	return show(&b);
+}
+
 static bool can_read(const char *path)
 {
 	if (!path || access(path, R_OK) == 0)
@@ -358,6 +366,8 @@ int main(int argc, char **argv)
 		r = version(&c);
 	else if (c.completion)
 		r = completion(&c);
+	else if (c.complete)
+		r = candidates(&c);
 	else if (c.is_doc)
 		r = cmd_doc(&c);
 	else if (c.is_doctor)

@@ -214,6 +214,9 @@ static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
 	case OPT_COMPLETION:
 		c->completion = v;
 		break;
+	case OPT_COMPLETE:
+		c->complete = v;
+		break;
 	case OPT_INFO:
 		c->info = true;
 		break;

@@ -24,7 +24,7 @@ struct cli {
 	const char *pattern; /* of -l, "" */
 	bool peer;           /* called as bpftrace: names and forms are those of it */
 	bool warnings, codegen;
-	const char *probe_filter, *traceable, *completion;
+	const char *probe_filter, *traceable, *completion, *complete;
 	bool json, quiet, verbose, dry_run, explain, unsafe, fmt, json_diag, no_warnings, info,
 		help, version;
 	const char *output;
@@ -53,6 +53,8 @@ extern const size_t opt_nrows;
 
 /* complete.c: the script that a shell sources; false: there is none for this shell. */
 bool complete_script(const char *shell, struct buf *out);
+/* candidates.c: one candidate a line for the end of a program's text. */
+void complete_program(const char *typed, struct buf *out);
 /* peer.c: --info in the form of bpftrace, and what -V says. */
 void peer_info(struct awl *awl, struct buf *out);
 /* awl doctor (doctor.c): the findings; false when nothing can be traced at all. */

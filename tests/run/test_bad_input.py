@@ -98,6 +98,12 @@ def test_too_much_of_something(awl, tmp_path, name, text, words):
     assert len(r.err) < 5000, "a message for people"
 
 
+def test_many_statements_are_not_deep(awl):
+    for line in ("if (sizeof(struct sock) == 1) { print(1); }", "{ $x = 1; print($x); }", "if (offsetof(struct list_head, next)) { }"):
+        r = awl("--mode", "codegen", "-e", "begin {\n" + (line + "\n") * 2500 + "}")
+        assert r.code == 0, r
+
+
 def test_what_the_kernel_finds_too_large_is_said_in_few_words(awl, tmp_path):
     script = tmp_path / "long.bt"
     script.write_text("begin { " + 'printf("%d\\n", nsecs);' * 20000 + " }")
