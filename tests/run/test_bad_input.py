@@ -40,7 +40,7 @@ def run_as(prefix, *args, timeout=60):
     ("begin { prinf(\"x\"); }", ["did you mean `printf`"]),
     ("tracepoint:sched:sched_swich { }", ["E0103", "did you mean", "sched_switch"]),
     ("tracepoint:sched:sched_switch { print(args.prev_com); }", ["E0205", "did you mean `prev_comm`"]),
-    ("begin { print(((struct task_strct *)0)->pid); }", ["E0206", "task_strct", "BTF"]),
+    ("begin { print(((struct task_strct *)0)->pid); }", ["E0206", "task_strct", "did you mean `struct task_struct`"]),
     ("kprob:vfs_read { }", ["E0101", "did you mean `kprobe`"]),
     ("begin { $x = \"a\" + 1; }", ["E0302"]),
     ("begin { print($y); }", ["E0202", "$y"]),
