@@ -48,6 +48,10 @@ void builtin_bad_arg(struct sema *s, struct expr *e, size_t i, const char *wante
 
 /* printf and its like (print.c): a literal format, its arguments as fields. */
 void builtin_check_format(struct sema *s, struct expr *e, const struct event_kind *kind);
+/* What print(@map, …) is told besides the map `m`, which may be NULL after an error. */
+const struct print_opts *builtin_print_options(struct sema *s, struct expr *e,
+					       const struct map_sym *m);
+bool builtin_is_print_word(struct str name); /* desc, p50 … */
 
 /* ---- generating -------------------------------------------------------------------------- */
 

@@ -159,140 +159,11 @@ static bool is_whole_map(const struct expr *a)
 	return a->kind == EXPR_MAP && a->map.nkeys == 0;
 }
 
-static void opt_number(struct sema *s, const struct record_field *f, int64_t *out)
-{
-	sema_infer(s, f->value);
-	if (!f->value->folded || !type_is_integer(f->value->type))
-		diag_help(sema_report(s, E_ARG_LITERAL, f->value->span,
-				      "print(%.*s=…) takes a number that is known at compile time",
-				      STR_ARG(f->name)),
-			  "write print(@map, %.*s=10)", STR_ARG(f->name));
-	else if ((int64_t)f->value->value < 0)
-		sema_report(s, E_RANGE, f->value->span,
-			    "print(%.*s=…) takes a number of 0 or more, got %" PRId64,
-			    STR_ARG(f->name), (int64_t)f->value->value);
-	else
-		*out = (int64_t)f->value->value;
-}
-
-static void opt_desc(struct sema *s, const struct record_field *f, struct print_opts *o)
-{
-	sema_infer(s, f->value);
-	o->desc = f->value->folded && f->value->value;
-	if (!f->value->folded)
-		sema_report(s, E_ARG_LITERAL, f->value->span, "print(desc=…) takes true or false");
-}
-
-static bool is_word(const struct expr *e, const char *word)
-{
-	return e->kind == EXPR_IDENT && str_is(e->ident.name, word);
-}
-
-/* by=value, by=key, by=key[1] */
-static void opt_by(struct sema *s, const struct record_field *f, const struct map_sym *m,
-		   struct print_opts *o)
-{
-	const struct expr *v = f->value;
-	bool part = v->kind == EXPR_INDEX && v->index.index->kind == EXPR_INT;
-
-	if (is_word(v, "value")) {
-		o->by = PRINT_BY_VALUE;
-		return;
-	}
-	o->by = PRINT_BY_KEY;
-	o->part = part;
-	if (!is_word(part ? v->index.e : v, "key")) {
-		diag_help(sema_report(s, E_ARG_TYPE, v->span, "print(by=…) takes what to sort by"),
-			  "value, key, or one part of the key: key[0]");
-		return;
-	}
-	if (!part)
-		return;
-	o->key = (uint32_t)v->index.index->value;
-	if (m && m->key && (m->key->kind != TYPE_TUPLE || o->key >= m->key->tuple.n)) {
-		sema_report(s, E_RANGE, v->span, "the key of @%.*s has no part %u",
-			    STR_ARG(m->name), o->key);
-		o->part = false;
-	}
-}
-
-static void one_percentile(struct sema *s, struct expr *e, struct print_opts *o)
-{
-	sema_infer(s, e);
-	if (!e->folded || e->value < 1 || e->value > 100)
-		diag_help(sema_report(s, E_RANGE, e->span,
-				      "a percentile is a whole number from 1 to 100"),
-			  "write print(@map, percentiles=(50, 99))");
-	else if (o->npercentiles == ARRAY_SIZE(o->percentiles))
-		sema_report(s, E_RANGE, e->span, "print() takes up to %zu percentiles",
-			    ARRAY_SIZE(o->percentiles));
-	else
-		o->percentiles[o->npercentiles++] = (uint8_t)e->value;
-}
-
-static void opt_percentiles(struct sema *s, const struct record_field *f, const struct map_sym *m,
-			    struct print_opts *o)
-{
-	struct expr *v = f->value;
-
-	if (m && m->value && (m->value->kind != TYPE_AGG || !m->value->agg.agg->percentile))
-		diag_help(sema_report(s, E_ARG_TYPE, f->span, "@%.*s has no percentiles",
-				      STR_ARG(m->name)),
-			  "hist() and lhist() have");
-	if (v->kind != EXPR_TUPLE)
-		one_percentile(s, v, o);
-	for (size_t i = 0; v->kind == EXPR_TUPLE && i < v->tuple.n; i++)
-		one_percentile(s, v->tuple.items[i], o);
-}
-
-static void print_option(struct sema *s, const struct record_field *f, const struct map_sym *m,
-			 struct print_opts *o)
-{
-	static const char *const names[] = {"top", "div", "by", "desc", "percentiles"};
-	struct nearest near;
-	struct diag_msg *d;
-
-	if (str_is(f->name, "top")) {
-		opt_number(s, f, &o->top);
-	} else if (str_is(f->name, "div")) {
-		opt_number(s, f, &o->div);
-	} else if (str_is(f->name, "by")) {
-		opt_by(s, f, m, o);
-	} else if (str_is(f->name, "desc")) {
-		opt_desc(s, f, o);
-	} else if (str_is(f->name, "percentiles")) {
-		opt_percentiles(s, f, m, o);
-	} else {
-		d = sema_report(s, E_NAME, f->span, "print() has no option %.*s", STR_ARG(f->name));
-		nearest_init(&near, f->name);
-		for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-			nearest_try(&near, str_of(names[i]));
-		if (nearest_found(&near))
-			diag_help(d, "did you mean %.*s?", STR_ARG(near.best));
-		else
-			diag_help(d, "there are top, div, by, desc and percentiles");
-	}
-}
-
 static void check_print_map(struct sema *s, struct expr *e)
 {
 	struct event_def *def = sema_event(s, e, &kind_print_map, NULL, 0);
-	struct print_opts *o = arena_new_of(sema_arena(s), struct print_opts);
-	const struct map_sym *m = sema_arg_map(s, e, 0);
-	const struct expr *named = call_named(e);
-	int64_t num[2] = {0, 1};
+	const struct print_opts *o = builtin_print_options(s, e, sema_arg_map(s, e, 0));
 
-	for (unsigned i = 0; i < 2 && i + 1 < builtin_nargs(e); i++)
-		if (sema_literal_int(s, e, i + 1, &num[i]) && num[i] < 0)
-			sema_report(s, E_RANGE, builtin_arg(e, i + 1)->span,
-				    "print() takes a %s of 0 or more, got %" PRId64,
-				    i ? "divisor" : "number of entries", num[i]);
-	o->top = num[0];
-	o->div = num[1];
-	for (size_t i = 0; named && i < named->record.n; i++)
-		print_option(s, &named->record.fields[i], m, o);
-	if (o->div == 0)
-		o->div = 1;
 	if (def)
 		def->print = o;
 }
@@ -505,16 +376,16 @@ const struct builtin builtins_print[] = {
 		       "`div` divides the values shown. Both may be given by name, and so may\n\n"
 		       "- by=value, by=key, by=key[1]: what is sorted by, also one part of the "
 		       "key\n"
-		       "- desc=true: the greatest first\n"
-		       "- percentiles=(50, 99): of hist and lhist, what that many percent of the "
-		       "values do not exceed, as far\n"
-		       "as the buckets tell\n\n"
+		       "- desc: the greatest first\n"
+		       "- p50, p99 …, or percentiles=(50, 99): of hist and lhist, what that many "
+		       "percent of the values do not\n"
+		       "exceed, as far as the buckets tell\n\n"
 		       "A value, also that of one key, is printed "
 		       "as it was at the\n"
 		       "time of the call, on a line of its own.\n\n"
 		       "    tracepoint:syscalls:sys_enter_read { @reads[comm] = count(); }\n"
 		       "    interval:s:1 { print(@reads, 10); clear(@reads); }\n"
-		       "    interval:s:9 { print(@reads, top=10, desc=true); exit(); }\n"
+		       "    interval:s:9 { print(@reads, top=10, desc); exit(); }\n"
 		       "    begin { print((pid, comm)); }\n",
 		.examples = EXAMPLES(
 			"begin { @[pid] = count(); print(@, 5, 2); exit(); }",
@@ -522,10 +393,12 @@ const struct builtin builtins_print[] = {
 			"begin { @x[1] = 2; print(@x[1]); exit(); }",
 			"begin { @x[1, 2] = 2; print(@x, top=5, by=key[1], desc=true); "
 			"exit(); }",
-			"begin { @ = hist(5); print(@, percentiles=(50, 99)); exit(); }"),
+			"begin { @ = hist(5); print(@, percentiles=(50, 99)); exit(); }",
+			"begin { @ = hist(5); print(@, top=3, p50, p99); exit(); }"),
 		.flags = BI_STMT | BI_EFFECT | BI_MAP_ARG | BI_NAMED,
 		.min_args = 1,
-		.max_args = 3,
+		.max_args = 3 + 9, /* top, div, and options that are a word */
+		.is_word = builtin_is_print_word,
 		.check = check_print,
 		.lower = lower_print,
 	},

@@ -102,6 +102,7 @@ struct record_field {
 	struct span span;
 	struct str name;
 	struct expr *value;
+	bool bare; /* of named arguments: the name alone, whose value is true */
 };
 
 struct expr {

@@ -157,9 +157,13 @@ static void record(struct format *f, const struct expr *e)
 
 	buf_adds(f->out, e->record.named ? "" : "(");
 	for (size_t i = 0; i < e->record.n; i++) {
-		buf_printf(f->out, "%s%.*s%s", i ? ", " : "", STR_ARG(e->record.fields[i].name),
-			   equals);
-		format_expr(f, e->record.fields[i].value);
+		const struct record_field *field = &e->record.fields[i];
+
+		buf_printf(f->out, "%s%.*s", i ? ", " : "", STR_ARG(field->name));
+		if (field->bare)
+			continue;
+		buf_adds(f->out, equals);
+		format_expr(f, field->value);
 	}
 	buf_adds(f->out, e->record.named ? "" : ")");
 }

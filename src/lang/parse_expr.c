@@ -89,14 +89,14 @@ static struct expr *parse_arg(struct parser *p)
 static bool starts_record(struct parser *p);
 static void record(struct parser *p, struct expr *e);
 
-/* name=value, …: the rest of the arguments of a call, kept as one record. */
+/* name=value, …: the rest of the arguments of a call, kept as one record. A name alone is true. */
 static struct expr *parse_named(struct parser *p)
 {
 	struct expr *e = expr_new(p, EXPR_RECORD, p->tok.off);
 	uint32_t from = p->tok.off;
 
-	record(p, e);
 	e->record.named = true;
+	record(p, e);
 	e->span = span_since(p, from);
 	return e;
 }
@@ -358,6 +358,20 @@ static bool starts_record(struct parser *p)
 	return yes;
 }
 
+static void field_value(struct parser *p, const struct expr *record, struct record_field *f)
+{
+	if (record->record.named && (at(p, T_COMMA) || at(p, T_RPAREN))) {
+		f->bare = true;
+		f->value = expr_new(p, EXPR_BOOL, f->span.off);
+		f->value->value = 1;
+		f->value->folded = true;
+		f->value->span = f->span;
+		return;
+	}
+	expect(p, T_ASSIGN, "`=` and the value of the field");
+	f->value = parse_expr(p);
+}
+
 static void record(struct parser *p, struct expr *e)
 {
 	VEC(struct record_field) fields = {NULL, 0, 0};
@@ -369,8 +383,7 @@ static void record(struct parser *p, struct expr *e)
 		if (at(p, T_RPAREN))
 			break;
 		expect(p, T_IDENT, "the name of a field");
-		expect(p, T_ASSIGN, "`=` and the value of the field");
-		f.value = parse_expr(p);
+		field_value(p, e, &f);
 		f.span = span_since(p, f.span.off);
 		vec_push(p->arena, &fields, f);
 		expr_adopt(p, e, f.value);

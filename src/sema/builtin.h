@@ -46,6 +46,8 @@ struct builtin {
 	enum feature needs;         /* FEATURE_NONE, or reported as E_FEATURE */
 	unsigned uses;              /* enum probe_uses that calling it implies */
 	unsigned arg_uses;          /* the same, when it is called with arguments */
+	/* Arguments that are options, not names, when they are one word; NULL: there are none. */
+	bool (*is_word)(struct str name);
 	/* Sets e->type (TYPE_VOID for statements); reports wrong arguments. Called again on every
 	 * round of the inference, with the arguments' types filled in; messages are kept only in
 	 * the last round. */

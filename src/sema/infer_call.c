@@ -120,6 +120,12 @@ static bool check_allowed(struct sema *s, const struct builtin *b, struct expr *
 	return true;
 }
 
+/* An option of the function that is a word alone, which check() reads. */
+static bool is_word(const struct builtin *b, const struct expr *e)
+{
+	return b->is_word && e->kind == EXPR_IDENT && b->is_word(e->ident.name);
+}
+
 /* True when the types of all arguments are known. */
 static bool type_args(struct sema *s, const struct builtin *b, struct expr *e)
 {
@@ -133,6 +139,8 @@ static bool type_args(struct sema *s, const struct builtin *b, struct expr *e)
 			continue;
 		}
 		if ((b->flags & BI_OUT_ARG) && i + 1 == n && args[i]->kind == EXPR_VAR)
+			continue;
+		if (is_word(b, args[i]))
 			continue;
 		if (args[i]->kind == EXPR_TYPE)
 			sema_visit(s, args[i]);

@@ -263,6 +263,31 @@ def test_print_gives_percentiles(awl):
     assert json.loads(r.lines[1]) == {"type": "percentiles", "data": {"@k": {"1": {"p50": None, "p90": None}, "2": {"p50": 3, "p90": 3}}}}
 
 
+def test_print_options_that_are_a_word(awl):
+    fill = 'begin { @[1] = 5; @[2] = 9; @[3] = 7; '
+    assert awl("-q", "-e", fill + "print(@, desc); clear(@); }").lines[:3] == ["@[2]: 9", "@[3]: 7", "@[1]: 5"]
+    assert awl("-q", "-e", fill + "print(@, top=2, by=value, desc); clear(@); }").lines == ["@[2]: 9", "@[3]: 7"]
+    assert awl("-q", "-e", fill + "print(@, 1, desc); clear(@); }").lines == ["@[2]: 9"]
+    assert awl("-q", "-e", fill + "print(@, desc, top=1); clear(@); }").lines == ["@[2]: 9"]
+    assert awl("-q", "-e", fill + "print(@, by=key, desc=false); clear(@); }").lines == ["@[1]: 5", "@[2]: 9", "@[3]: 7"]
+    hist = "begin { @h = hist(5); @h = hist(500); "
+    for words in ("p50, p99", "top=1, p50, p99", "p50, percentiles=99", "0, 1, p50, p99"):
+        assert awl("-q", "-e", f"{hist}print(@h, {words}); clear(@h); }}").out.rstrip().endswith("|\np50 <= 7, p99 <= 511"), words
+
+
+def test_words_of_print_are_checked(awl):
+    r = awl("-e", """begin { @h = hist(5); @c[1] = 5; print(@h, p0); print(@h, p101); print(@h, p050); print(@c, p50); print(@h, 1, 2, 3);
+        print(@h, p1, p2, p3, p4, p5, p6, p7, p8, p9); print(@h, top=1, p50=3); print(@h, top=1, dsc); print(5, desc); }""")
+    assert r.code == 1
+    for text in ("the name p0 is", "the name p101 is", "the name p050 is", "@c has no percentiles", "takes two numbers", "up to 8 percentiles",
+                 "p50 has no value", "no option dsc", "did you mean desc", "only with a map"):
+        assert text in r.err, text
+
+
+def test_words_of_print_are_formatted_as_they_are(awl):
+    assert awl("--fmt", "-e", "begin{print(@h,top=1,desc,p50);@h=hist(1)}").lines[1].strip() == "print(@h, top=1, desc, p50);"
+
+
 def test_options_of_print_are_checked(awl):
     r = awl("-e", '''begin { @h = count(); print(@h, tpo=5, by=5, desc=$x, percentiles=5); print(5, top=1); printf("x", top=5);
         @k[1] = 1; print(@k, by=key[1]); $x = 1; }''')
