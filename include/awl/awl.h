@@ -35,11 +35,14 @@ struct awl;
 
 enum awl_level { AWL_INFO, AWL_WARNING, AWL_ERROR };
 
+/* AWL_JSON is the form of bpftrace, AWL_NDJSON awl's own, versioned: see docs/output.md. */
+enum awl_json { AWL_JSON = 1, AWL_NDJSON };
+
 enum awl_buffering { AWL_BUF_LINE, AWL_BUF_NONE, AWL_BUF_FULL };
 
 struct awl_opts {
 	size_t size;
-	int json;   /* records as JSON lines instead of text */
+	int json;   /* records as JSON lines instead of text: AWL_JSON, AWL_NDJSON; 0: text */
 	int out_fd; /* where the script's output goes; 0 means standard output (1) */
 	enum awl_buffering buffering;
 	int unsafe; /* allow system(), signal() and their like */

@@ -28,6 +28,11 @@ static enum out_buffering buffering_of(enum awl_buffering b)
 	return b == AWL_BUF_NONE ? OUT_NONE : b == AWL_BUF_FULL ? OUT_FULL : OUT_LINE;
 }
 
+static enum out_format format_of(int json)
+{
+	return json == AWL_NDJSON ? OUT_NDJSON : json ? OUT_JSON : OUT_TEXT;
+}
+
 struct awl *awl_new(const struct awl_opts *opts)
 {
 	struct awl *awl = calloc(1, sizeof(*awl));
@@ -40,7 +45,7 @@ struct awl *awl_new(const struct awl_opts *opts)
 	awl->child_go = -1;
 	disable_features(awl->kernel, awl->opts.disabled_features);
 	out_init(&awl->out, awl->opts.out_fd > 0 ? awl->opts.out_fd : STDOUT_FILENO,
-		 awl->opts.json ? OUT_JSON : OUT_TEXT, buffering_of(awl->opts.buffering));
+		 format_of(awl->opts.json), buffering_of(awl->opts.buffering));
 	return awl;
 }
 
@@ -258,6 +263,7 @@ static struct run_opts run_opts_of(struct awl *awl)
 	return (struct run_opts){
 		.kernel = awl->kernel,
 		.out = &awl->out,
+		.version = AWL_VERSION,
 		.pid = awl->opts.pid,
 		.child = awl->child,
 		.child_go = awl->child_go,

@@ -187,6 +187,49 @@ void buf_add_json_str(struct buf *b, struct str s)
 	buf_addc(b, '"');
 }
 
+void buf_add_base64(struct buf *b, struct str s)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < s.n; i += 3) {
+		size_t left = s.n - i;
+		uint32_t v = (uint32_t)(uint8_t)s.p[i] << 16;
+
+		v |= left > 1 ? (uint32_t)(uint8_t)s.p[i + 1] << 8 : 0;
+		v |= left > 2 ? (uint8_t)s.p[i + 2] : 0;
+		buf_addc(b, digits[v >> 18]);
+		buf_addc(b, digits[v >> 12 & 63]);
+		buf_addc(b, left > 1 ? digits[v >> 6 & 63] : '=');
+		buf_addc(b, left > 2 ? digits[v & 63] : '=');
+	}
+}
+
+static bool is_utf8(struct str s)
+{
+	uint32_t c;
+
+	for (size_t i = 0, n; i < s.n; i += n) {
+		n = decode(s, i, &c);
+		if (!n)
+			return false;
+	}
+	return true;
+}
+
+void buf_add_json_data(struct buf *b, struct str s)
+{
+	if (is_utf8(s)) {
+		buf_add_json_str(b, s);
+		return;
+	}
+	buf_adds(b, "{\"$text\": ");
+	buf_add_json_str(b, s);
+	buf_adds(b, ", \"$base64\": \"");
+	buf_add_base64(b, s);
+	buf_adds(b, "\"}");
+}
+
 void out_json_str(struct out *o, struct str s)
 {
 	buf_add_json_str(&o->b, s);

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-enum out_format { OUT_TEXT, OUT_JSON };
+enum out_format { OUT_TEXT, OUT_JSON, OUT_NDJSON };
 enum out_buffering { OUT_NONE, OUT_LINE, OUT_FULL }; /* -B */
 
 struct out {
@@ -38,6 +38,11 @@ void buf_add_text(struct buf *b, struct str s, bool raw);
  * double holds exactly are written as strings. */
 void out_json_str(struct out *o, struct str s);
 void buf_add_json_str(struct buf *b, struct str s);
+/* Without loss: a string, or for bytes that are no UTF-8 {"$text": "caf\ufffd", "$base64":
+ * "Y2Fmww=="}.
+ */
+void buf_add_json_data(struct buf *b, struct str s);
+void buf_add_base64(struct buf *b, struct str s);
 void buf_add_json_u64(struct buf *b, uint64_t v);
 void buf_add_json_i64(struct buf *b, int64_t v);
 

@@ -265,6 +265,33 @@ static void text_tseries(struct render *r, const struct type *t, const void *mer
 	series_release(&s);
 }
 
+/* 2026-01-31T12:00:00.000000000Z */
+static void add_utc(const struct type *t, uint64_t epoch, struct buf *out)
+{
+	uint64_t wall = epoch * interval_of(t) + clock_offset_boot();
+	time_t sec = (time_t)(wall / NSEC_PER_SEC);
+	char text[64];
+	struct tm tm;
+
+	gmtime_r(&sec, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	buf_printf(out, "%s.%09" PRIu64 "Z", text, wall % NSEC_PER_SEC);
+}
+
+static void json_interval(struct render *r, const struct type *t, uint64_t epoch, struct buf *out)
+{
+	if (!r->ndjson) {
+		buf_adds(out, "\"interval_start\": \"");
+		add_time(t, "%Y-%m-%d %H:%M:%S", 9, epoch, out);
+	} else {
+		buf_adds(out, "\"start\": \"");
+		add_utc(t, epoch, out);
+		buf_adds(out, "\", \"end\": \"");
+		add_utc(t, epoch + 1, out);
+	}
+	buf_adds(out, "\", \"value\": ");
+}
+
 static void json_tseries(struct render *r, const struct type *t, const void *merged, int64_t div,
 			 struct buf *out)
 {
@@ -273,9 +300,7 @@ static void json_tseries(struct render *r, const struct type *t, const void *mer
 	buf_addc(out, '[');
 	for (uint32_t i = 0, any = series_make(t, merged, div, &s); any && i < s.n; i++) {
 		buf_adds(out, i ? ", {" : "{");
-		buf_adds(out, "\"interval_start\": \"");
-		add_time(t, "%Y-%m-%d %H:%M:%S", 9, s.first + i, out);
-		buf_adds(out, "\", \"value\": ");
+		json_interval(r, t, s.first + i, out);
 		if (!s.has[i])
 			buf_adds(out, "null");
 		else if (t->agg.is_signed)

@@ -16,8 +16,9 @@
 static const struct {
 	const char *arg, *words;
 } choices[] = {
-	{"FORMAT", "text json"},    {"MODE", "line full none"}, {"STAGE", "ast types ir bpf all"},
-	{"SHELL", "bash zsh fish"}, {"WHAT", "codegen format"},
+	{"FORMAT", "text json ndjson"},    {"MODE", "line full none"},
+	{"STAGE", "ast types ir bpf all"}, {"SHELL", "bash zsh fish"},
+	{"WHAT", "codegen format"},
 };
 
 static const char *words_of(const char *arg)

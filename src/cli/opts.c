@@ -42,9 +42,9 @@ static bool complain(const char *fmt, const char *what)
 
 static bool set_format(struct cli *c, const char *v)
 {
-	if (strcmp(v, "text") && strcmp(v, "json"))
-		return complain("the format \"%s\" is not one of text, json", v);
-	c->json = strcmp(v, "json") == 0;
+	if (strcmp(v, "text") && strcmp(v, "json") && strcmp(v, "ndjson"))
+		return complain("the format \"%s\" is not one of text, json, ndjson", v);
+	c->json = strcmp(v, "ndjson") == 0 ? AWL_NDJSON : strcmp(v, "json") == 0 ? AWL_JSON : 0;
 	return true;
 }
 

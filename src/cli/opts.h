@@ -25,8 +25,9 @@ struct cli {
 	bool peer;           /* called as bpftrace: names and forms are those of it */
 	bool warnings, codegen;
 	const char *probe_filter, *traceable, *completion, *complete;
-	bool json, quiet, verbose, dry_run, explain, unsafe, fmt, json_diag, no_warnings, info,
-		help, version;
+	int json; /* enum awl_json, 0: text */
+	bool quiet, verbose, dry_run, explain, unsafe, fmt, json_diag, no_warnings, info, help,
+		version;
 	const char *output;
 	enum awl_buffering buffering;
 	unsigned dump;

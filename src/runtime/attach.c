@@ -253,7 +253,9 @@ static void say_attached(struct run *r)
 
 	if (r->o.quiet)
 		return;
-	if (run_json(r) && o) {
+	if (run_ndjson(r)) {
+		ndjson_attached(r, n);
+	} else if (run_json(r) && o) {
 		out_printf(o,
 			   "{\"type\": \"attached_probes\", \"count\": %zu, \"data\": {\"probes\": "
 			   "%zu}}\n",
@@ -299,7 +301,7 @@ static int watch_target(struct run *r, struct err *e)
 	return -e->code;
 }
 
-int run_attach(struct run *r, struct err *e)
+static int attach_all(struct run *r, struct err *e)
 {
 	uint64_t *start = run_global(r, r->p->start_off);
 	int ret;
@@ -323,4 +325,16 @@ int run_attach(struct run *r, struct err *e)
 		return err_plain(e, ENOENT, "none of the %zu probes could be attached", r->nprobes);
 	say_attached(r);
 	return release_child(r, e);
+}
+
+int run_attach(struct run *r, struct err *e)
+{
+	int ret;
+
+	if (run_ndjson(r))
+		ndjson_header(r);
+	ret = attach_all(r, e);
+	if (ret < 0 && run_ndjson(r))
+		ndjson_message(r, RUN_ERROR, e->what);
+	return ret;
 }

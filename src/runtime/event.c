@@ -50,7 +50,9 @@ static void host_emit(struct host *h, const char *type, struct str text)
 {
 	struct run *r = h->run;
 
-	if (run_json(r))
+	if (run_ndjson(r))
+		ndjson_text(r, type, text);
+	else if (run_json(r))
 		deliver_json(r, type, text, true);
 	else
 		event_deliver(r, type, text);
@@ -62,6 +64,10 @@ static void host_emit_value(struct host *h, const char *type, struct str text)
 	struct run *r = h->run;
 	struct buf b = BUF_INIT;
 
+	if (run_ndjson(r)) {
+		ndjson_value(r, text);
+		return;
+	}
 	if (run_json(r)) {
 		deliver_json(r, type, text, false);
 		return;
@@ -152,6 +158,10 @@ static void host_message(struct host *h, const struct event_def *def, const char
 		diag_line_col(r->p->diag, def->span, &line, &col);
 		file = diag_source_name(r->p->diag, def->span.file);
 	}
+	if (run_ndjson(r)) {
+		ndjson_errorf(r, def->kind->name, text, file, line, col);
+		return;
+	}
 	if (run_json(r)) {
 		message_json(r, def, text, file, line, col);
 		return;
@@ -171,6 +181,7 @@ static void render_init(struct run *r)
 		.config = &r->p->config,
 		.arena = r->arena,
 		.json = run_json(r),
+		.ndjson = run_ndjson(r),
 		.probe_names = r->p->target_names,
 		.nprobe_names = r->p->ntargets,
 		.strings = r->p->strings,

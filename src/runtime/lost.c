@@ -4,6 +4,8 @@
  * the kernel those that no program saw (LOST_MISSED): printed + lost = happened. One line for each
  * cause with a number, what it means and what to do.
  */
+#include <stdarg.h>
+
 #include "runtime/priv.h"
 
 static uint64_t counter(struct run *r, uint32_t off)
@@ -31,11 +33,27 @@ uint64_t run_lost(struct run *r, enum lost cause)
 	return n;
 }
 
+/* What was lost, to the caller and, where the format has it, as a record. */
+static void __attribute__((format(printf, 5, 6)))
+tell(struct run *r, const char *cause, const char *map, uint64_t n, const char *fmt, ...)
+{
+	struct buf b = BUF_INIT;
+	va_list ap;
+
+	if (run_ndjson(r))
+		ndjson_lost(r, cause, map, n);
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	run_tell(r, RUN_WARN, buf_cstr(&b));
+	buf_release(&b);
+}
+
 static void report_ring(struct run *r, uint64_t n)
 {
 	struct buf b = BUF_INIT;
 
-	if (run_json(r)) {
+	if (run_json(r) && !run_ndjson(r)) {
 		buf_printf(&b,
 			   "{\"type\": \"lost_events\", \"count\": %" PRIu64
 			   ", \"data\": {\"events\": %" PRIu64 "}}\n",
@@ -43,11 +61,10 @@ static void report_ring(struct run *r, uint64_t n)
 		event_deliver(r, "lost_events", (struct str){b.p, b.n});
 		buf_release(&b);
 	}
-	run_message(r, RUN_WARN,
-		    "Lost %" PRIu64 " event%s: the ring buffer (%" PRIu64
-		    " KiB) was full; print less, "
-		    "filter in the script, or raise the setting perf_rb_pages",
-		    n, n == 1 ? "" : "s", r->ring.size >> 10);
+	tell(r, "ring_buffer", NULL, n,
+	     "Lost %" PRIu64 " event%s: the ring buffer (%" PRIu64 " KiB) was full; print less, "
+	     "filter in the script, or raise the setting perf_rb_pages",
+	     n, n == 1 ? "" : "s", r->ring.size >> 10);
 }
 
 static void report_maps(struct run *r)
@@ -57,12 +74,24 @@ static void report_maps(struct run *r)
 		uint64_t n = map_lost(r, m);
 
 		if (n)
-			run_message(r, RUN_WARN,
-				    "Lost %" PRIu64 " update%s of %s: the map was full (%u keys); "
-				    "delete keys, or raise "
-				    "the setting max_map_keys",
-				    n, n == 1 ? "" : "s", m->name, m->spec.max_entries);
+			tell(r, "map", m->name, n,
+			     "Lost %" PRIu64 " update%s of %s: the map was full (%u keys); "
+			     "delete keys, or raise "
+			     "the setting max_map_keys",
+			     n, n == 1 ? "" : "s", m->name, m->spec.max_entries);
 	}
+}
+
+/* Not a loss of events: -q leaves the message out. */
+static void report_faults(struct run *r, uint64_t n)
+{
+	if (!r->o.quiet)
+		tell(r, "fault", NULL, n,
+		     "%" PRIu64 " read%s of the target's memory failed: the value is empty or 0 "
+		     "(the page was not in memory, or the pointer was wrong)",
+		     n, n == 1 ? "" : "s");
+	else if (run_ndjson(r))
+		ndjson_lost(r, "fault", NULL, n);
 }
 
 static void report_one(struct run *r, enum lost cause, uint64_t n)
@@ -74,34 +103,27 @@ static void report_one(struct run *r, enum lost cause, uint64_t n)
 		report_ring(r, n);
 		break;
 	case LOST_STACK:
-		run_message(r, RUN_WARN,
-			    "Lost %" PRIu64
-			    " stack%s: the map of stacks was full; raise the setting "
-			    "max_map_keys",
-			    n, s);
+		tell(r, "stack", NULL, n,
+		     "Lost %" PRIu64 " stack%s: the map of stacks was full; raise the setting "
+		     "max_map_keys",
+		     n, s);
 		break;
 	case LOST_SCRATCH:
-		run_message(r, RUN_WARN,
-			    "Lost %" PRIu64
-			    " event%s: too many probes were active inside one another on one "
-			    "processor; probe fewer functions that call each other",
-			    n, s);
+		tell(r, "scratch", NULL, n,
+		     "Lost %" PRIu64
+		     " event%s: too many probes were active inside one another on one "
+		     "processor; probe fewer functions that call each other",
+		     n, s);
 		break;
 	case LOST_FAULT:
-		if (!r->o.quiet)
-			run_message(
-				r, RUN_WARN,
-				"%" PRIu64
-				" read%s of the target's memory failed: the value is empty or 0 "
-				"(the page was not in memory, or the pointer was wrong)",
-				n, s);
+		report_faults(r, n);
 		break;
 	case LOST_CONTEND:
-		run_message(r, RUN_WARN,
-			    "Lost %" PRIu64
-			    " map update%s: too many processors wrote one key at once; use an "
-			    "aggregation (count, min, max …) or more keys",
-			    n, s);
+		tell(r, "contention", NULL, n,
+		     "Lost %" PRIu64
+		     " map update%s: too many processors wrote one key at once; use an "
+		     "aggregation (count, min, max …) or more keys",
+		     n, s);
 		break;
 	case LOST_MISSED:
 		run_message(
@@ -119,11 +141,11 @@ static void report_one(struct run *r, enum lost cause, uint64_t n)
 static void report_mappings(struct run *r, uint64_t n)
 {
 	if (n)
-		run_message(r, RUN_WARN,
-			    "Lost %" PRIu64
-			    " record%s of what processes mapped: frames of short-lived processes "
-			    "may have no names",
-			    n, n == 1 ? "" : "s");
+		tell(r, "mappings", NULL, n,
+		     "Lost %" PRIu64
+		     " record%s of what processes mapped: frames of short-lived processes "
+		     "may have no names",
+		     n, n == 1 ? "" : "s");
 }
 
 void lost_report(struct run *r)

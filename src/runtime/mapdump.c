@@ -39,8 +39,8 @@ static void add_int(struct run *r, uint64_t x, bool is_signed, struct buf *out)
 		buf_addu64(out, x);
 }
 
-static void add_value(struct run *r, const struct type *t, const uint8_t *v, int64_t div,
-		      struct buf *out)
+void map_add_value(struct run *r, const struct type *t, const uint8_t *v, int64_t div,
+		   struct buf *out)
 {
 	struct render *rd = &r->host.render;
 	bool is_signed;
@@ -89,7 +89,7 @@ static void add_text_value(struct run *r, const struct type *t, const uint8_t *v
 	bool multi = is_multi_line(t);
 
 	buf_adds(out, multi ? ":\n" : ": ");
-	add_value(r, t, v, div, out);
+	map_add_value(r, t, v, div, out);
 	if (multi && out->n && out->p[out->n - 1] != '\n')
 		buf_addc(out, '\n');
 	buf_addc(out, '\n');
@@ -98,7 +98,7 @@ static void add_text_value(struct run *r, const struct type *t, const uint8_t *v
 /* ---- percentiles of histograms
  * ------------------------------------------------------------------------ */
 
-static bool has_percentiles(const struct program_map *m, const struct print_opts *o)
+bool map_has_percentiles(const struct program_map *m, const struct print_opts *o)
 {
 	return o->npercentiles && m->value->kind == TYPE_AGG && m->value->agg.agg->percentile;
 }
@@ -125,8 +125,8 @@ static void percentiles_text(const struct program_map *m, const uint8_t *v,
 	buf_adds(out, "\n\n");
 }
 
-static void percentiles_object(const struct program_map *m, const uint8_t *v,
-			       const struct print_opts *o, struct buf *out)
+void map_add_percentiles(const struct program_map *m, const uint8_t *v, const struct print_opts *o,
+			 struct buf *out)
 {
 	int64_t at;
 
@@ -157,7 +157,7 @@ static void percentiles_json(struct run *r, const struct program_map *m,
 			add_key(r, m, map_row_key(rows, row), true, out);
 			buf_adds(out, ": ");
 		}
-		percentiles_object(m, map_row_value(rows, row), o, out);
+		map_add_percentiles(m, map_row_value(rows, row), o, out);
 	}
 	buf_adds(out, m->scalar ? "}}\n" : "}}}\n");
 }
@@ -175,7 +175,7 @@ static void dump_text(struct run *r, const struct program_map *m, const struct m
 			buf_addc(out, ']');
 		}
 		add_text_value(r, m->value, map_row_value(rows, row), o->div ? o->div : 1, out);
-		if (has_percentiles(m, o))
+		if (map_has_percentiles(m, o))
 			percentiles_text(m, map_row_value(rows, row), o, out);
 	}
 }
@@ -200,7 +200,7 @@ static void dump_json(struct run *r, const struct program_map *m, const struct m
 			add_key(r, m, map_row_key(rows, row), true, out);
 			buf_adds(out, ": ");
 		}
-		add_value(r, m->value, map_row_value(rows, row), div, out);
+		map_add_value(r, m->value, map_row_value(rows, row), div, out);
 	}
 	buf_adds(out, m->scalar ? "}}\n" : "}}}\n");
 }
@@ -263,12 +263,14 @@ void map_print(struct run *r, uint32_t map, const struct print_opts *o)
 	if (read_shown(r, map, o ? o : &usual, &rows, true) == 0 && !is_absent(r, map, &rows)) {
 		o = o ? o : &usual;
 		cut_rows(&rows, o);
-		if (run_json(r))
+		if (run_ndjson(r))
+			ndjson_map(r, m, &rows, o, &b);
+		else if (run_json(r))
 			dump_json(r, m, &rows, 0, o->div ? o->div : 1, &b);
 		else
 			dump_text(r, m, &rows, o, &b);
-		deliver(r, json_type(m->value), &b);
-		if (run_json(r) && has_percentiles(m, o)) {
+		deliver(r, run_ndjson(r) ? "map" : json_type(m->value), &b);
+		if (run_json(r) && !run_ndjson(r) && map_has_percentiles(m, o)) {
 			b.n = 0;
 			percentiles_json(r, m, &rows, o, &b);
 			deliver(r, "percentiles", &b);
@@ -376,7 +378,7 @@ static int visit_row(struct run *r, const struct program_map *m, const struct ma
 
 	if (!m->scalar)
 		add_key(r, m, map_row_key(rows, row), false, &key);
-	add_value(r, m->value, map_row_value(rows, row), 1, &value);
+	map_add_value(r, m->value, map_row_value(rows, row), 1, &value);
 	ret = fn(arg, buf_cstr(&key), buf_cstr(&value), m->scalar ? NULL : map_row_key(rows, row),
 		 m->scalar ? 0 : rows->ksize, map_row_value(rows, row), m->spec.value_size);
 	buf_release(&key);

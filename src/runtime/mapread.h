@@ -33,6 +33,19 @@ void map_rows_release(struct map_rows *rows);
 /* Removes one entry and returns its value, merged, to be freed; NULL when it is not there. */
 uint8_t *map_take(const struct program_map *m, int fd, const uint8_t *key);
 
+/* ---- mapdump.c ------------------------------------------------------------------------------ */
+
+/* A value as print() shows it, divided. */
+void map_add_value(struct run *r, const struct type *t, const uint8_t *v, int64_t div,
+		   struct buf *out);
+bool map_has_percentiles(const struct program_map *m, const struct print_opts *o);
+void map_add_percentiles(const struct program_map *m, const uint8_t *v, const struct print_opts *o,
+			 struct buf *out); /* {"p50": 7} */
+
+/* ndjson.c: the rows as one record */
+void ndjson_map(struct run *r, const struct program_map *m, const struct map_rows *rows,
+		const struct print_opts *o, struct buf *out);
+
 /* ---- baseline.c ----------------------------------------------------------------------------- */
 
 struct baseline {                /* of one map; all zero: nothing was ever cleared */

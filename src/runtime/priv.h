@@ -8,6 +8,7 @@
  *                                     fmt.c       order.c
  *                                     render.c    lost.c
  *                                     stack.c     remember.c
+ *                                     ndjson.c
  *
  * Ownership: map, program and link descriptors belong to the run and are closed by it; the program
  * and everything it points to belong to the caller and outlive the run. Nothing is pinned unless
@@ -65,6 +66,10 @@ void render_text(struct render *r, struct text_opts o, const struct type *t, con
 void render_json(struct render *r, const struct type *t, const void *v, struct buf *out);
 /* Callback of struct render: text or JSON by r->json. */
 void render_value(struct render *r, const struct type *t, const void *v, struct buf *out);
+/* The bytes of a buffer. */
+struct str value_bytes(const struct type *t, const void *v);
+/* char[] shows as a string; uint8[] as numbers. */
+bool value_is_chars(const struct type *t);
 /* A string value: its bytes, without what is behind the NUL. `*cut` when it fills its capacity. */
 struct str value_string(const struct type *t, const void *v, bool *cut);
 /* An integer-like value (int, bool, enum, pointer, views and aggregations that are numbers). */
@@ -131,15 +136,18 @@ struct run {
 	uint64_t missed; /* links_missed() when they were closed */
 };
 
-/* Messages of the environment to the caller; no newline at the end. */
+/* Messages of the environment to the caller; no newline at the end. With -f ndjson warnings and
+ * errors are records as well. run_tell(): to the caller alone. */
+void run_tell(struct run *r, enum run_level level, const char *text);
 void run_message(struct run *r, enum run_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The u64 at `off` of the globals; NULL when there are none. */
 uint64_t *run_global(struct run *r, uint32_t off);
 /* Closes the gate (exit_off not 0: programs leave at their start) or opens it. */
 void run_gate(struct run *r, bool closed);
-bool run_exited(struct run *r); /* exit() has run in a program */
-bool run_json(const struct run *r);
+bool run_exited(struct run *r);     /* exit() has run in a program */
+bool run_json(const struct run *r); /* one of the two JSON formats */
+bool run_ndjson(const struct run *r);
 
 /* load.c */
 int load_maps(struct run *r, struct err *e);
@@ -182,6 +190,21 @@ void event_deliver(struct run *r, const char *type, struct str text); /* one fin
 
 /* stack.c */
 void stack_render(struct render *r, const struct type *t, const void *value, struct buf *out);
+/* [{"address": "0xffffffff81a01234", "symbol": "do_syscall_64", "offset": 113}, …]; null: lost */
+void stack_json(struct render *r, const struct type *t, const void *value, struct buf *out);
+
+/* ndjson.c: the records of -f ndjson. Each is delivered at once. */
+void ndjson_header(struct run *r);
+void ndjson_attached(struct run *r, size_t probes);
+void ndjson_text(struct run *r, const char *type, struct str text);
+void ndjson_value(struct run *r, struct str json);
+void ndjson_errorf(struct run *r, const char *type, struct str text, const char *file,
+		   unsigned line, unsigned col);
+void ndjson_message(struct run *r, enum run_level level, const char *text);
+void ndjson_lost(struct run *r, const char *cause, const char *map, uint64_t n); /* map or NULL */
+void ndjson_exit(struct run *r, int code);
+/* True when the format has a form of its own for values of the type, which is appended. */
+bool ndjson_render(struct render *r, const struct type *t, const void *v, struct buf *out);
 
 /* remember.c */
 struct remember *remember_new(const struct program *p);

@@ -90,7 +90,7 @@ struct str value_string(const struct type *t, const void *v, bool *cut)
 	return (struct str){v, n};
 }
 
-static struct str buf_bytes(const struct type *t, const void *v)
+struct str value_bytes(const struct type *t, const void *v)
 {
 	uint32_t n;
 
@@ -103,12 +103,11 @@ const char *render_trailer(const struct render *r)
 	return r->config && r->config->str_trunc_trailer ? r->config->str_trunc_trailer : "";
 }
 
-/* char[] shows as a string; uint8[] as numbers. */
-static bool is_char_array(const struct type *t)
+bool value_is_chars(const struct type *t)
 {
-	const struct type *of = t->array.of;
+	const struct type *of = t->kind == TYPE_ARRAY ? t->array.of : t;
 
-	return of->kind == TYPE_INT && of->size == 1 && of->num.is_signed;
+	return t->kind == TYPE_ARRAY && of->kind == TYPE_INT && of->size == 1 && of->num.is_signed;
 }
 
 static const struct member *members_of(struct types *ts, const struct type *t, uint32_t *n)
@@ -190,7 +189,7 @@ static void text_buf(struct str s, struct buf *out)
 static void text_array(struct render *r, struct text_opts o, const struct type *t, const uint8_t *v,
 		       struct buf *out)
 {
-	if (is_char_array(t)) {
+	if (value_is_chars(t)) {
 		buf_add_text(
 			out,
 			(struct str){(const char *)v, strnlen((const char *)v, t->array.count)},
@@ -297,7 +296,7 @@ void render_text(struct render *r, struct text_opts o, const struct type *t, con
 		text_string(r, o, t, v, out);
 		break;
 	case TYPE_BUF:
-		text_buf(buf_bytes(t, v), out);
+		text_buf(value_bytes(t, v), out);
 		break;
 	case TYPE_TUPLE:
 		text_tuple(r, o, t, v, out);
@@ -356,7 +355,7 @@ static void json_buf(struct str s, struct buf *out)
 
 static void json_array(struct render *r, const struct type *t, const uint8_t *v, struct buf *out)
 {
-	if (is_char_array(t)) {
+	if (value_is_chars(t)) {
 		buf_add_json_str(out, (struct str){(const char *)v,
 						   strnlen((const char *)v, t->array.count)});
 		return;
@@ -425,6 +424,8 @@ static void json_text(struct render *r, const struct type *t, const void *v, str
 	text_call(r, t, v, &text);
 	if (t->kind == TYPE_VIEW && t->view.view->json_raw)
 		buf_add(out, buf_cstr(&text), text.n);
+	else if (r->ndjson)
+		buf_add_json_data(out, (struct str){buf_cstr(&text), text.n});
 	else
 		buf_add_json_str(out, (struct str){buf_cstr(&text), text.n});
 	buf_release(&text);
@@ -432,6 +433,8 @@ static void json_text(struct render *r, const struct type *t, const void *v, str
 
 void render_json(struct render *r, const struct type *t, const void *v, struct buf *out)
 {
+	if (r->ndjson && ndjson_render(r, t, v, out))
+		return;
 	switch (t->kind) {
 	case TYPE_BOOL:
 		buf_adds(out, load_uint(v, t->size) ? "true" : "false");
@@ -452,7 +455,7 @@ void render_json(struct render *r, const struct type *t, const void *v, struct b
 		json_string(r, t, v, out);
 		break;
 	case TYPE_BUF:
-		json_buf(buf_bytes(t, v), out);
+		json_buf(value_bytes(t, v), out);
 		break;
 	case TYPE_TUPLE:
 		json_tuple(r, t, v, out);

@@ -22,17 +22,23 @@
 /* ---- small things that all files use
  * ----------------------------------------------------------------- */
 
+void run_tell(struct run *r, enum run_level level, const char *text)
+{
+	if (r->o.message)
+		r->o.message(r->o.arg, level, text);
+}
+
 void run_message(struct run *r, enum run_level level, const char *fmt, ...)
 {
 	struct buf b = BUF_INIT;
 	va_list ap;
 
-	if (!r->o.message)
-		return;
 	va_start(ap, fmt);
 	buf_vprintf(&b, fmt, ap);
 	va_end(ap);
-	r->o.message(r->o.arg, level, buf_cstr(&b));
+	if (run_ndjson(r) && level != RUN_INFO)
+		ndjson_message(r, level, buf_cstr(&b));
+	run_tell(r, level, buf_cstr(&b));
 	buf_release(&b);
 }
 
@@ -66,7 +72,12 @@ bool run_exited(struct run *r)
 
 bool run_json(const struct run *r)
 {
-	return r->o.out && r->o.out->format == OUT_JSON;
+	return r->o.out && r->o.out->format != OUT_TEXT;
+}
+
+bool run_ndjson(const struct run *r)
+{
+	return r->o.out && r->o.out->format == OUT_NDJSON;
 }
 
 /* ---- making
@@ -201,6 +212,8 @@ int run_finish(struct run *r, struct err *e)
 		drain_all(r);
 		print_end(r);
 	}
+	if (run_ndjson(r))
+		ndjson_exit(r, ret < 0 ? 255 : r->exit_code);
 	signal_restore(r);
 	return ret < 0 ? ret : r->exit_code;
 }

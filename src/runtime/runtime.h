@@ -16,11 +16,12 @@ enum run_level { RUN_INFO, RUN_WARN, RUN_ERROR };
 
 struct run_opts {
 	struct kernel *kernel;
-	struct out *out; /* script output */
-	int pid;         /* -p: leave when it ends; 0 */
-	int child;       /* of -c: resumed once attached, SIGTERM at the end; 0 */
-	int child_go;    /* descriptor: writing a byte lets the child exec; -1 */
-	bool quiet;      /* -q: no "Attached N probes" */
+	struct out *out;     /* script output */
+	const char *version; /* of awl, for headers of the output */
+	int pid;             /* -p: leave when it ends; 0 */
+	int child;           /* of -c: resumed once attached, SIGTERM at the end; 0 */
+	int child_go;        /* descriptor: writing a byte lets the child exec; -1 */
+	bool quiet;          /* -q: no "Attached N probes" */
 	bool verbose;
 	bool dry_run;        /* stop after attaching */
 	bool handle_signals; /* SIGINT, SIGTERM end the run; a second one ends the process */

@@ -105,33 +105,91 @@ static void add_frame(struct render *r, const struct stack_value *v, const struc
 	buf_addc(out, '\n');
 }
 
-static void add_frames(struct render *r, const struct type *t, const struct stack_value *v,
-		       const uint64_t *frames, uint32_t n, struct buf *out)
+/* The stack's entry of the map, to be freed: frames from [1] on, `*n` of them. NULL: it is lost. */
+static uint64_t *read_frames(struct run *run, const struct type *t, const struct stack_value *v,
+			     uint32_t *n)
 {
-	if (t->stack.limit && t->stack.limit < n)
-		n = t->stack.limit;
-	for (uint32_t i = 0; i < n && frames[i]; i++)
-		add_frame(r, v, t, frames[i], i == 0, out);
+	const struct program_map *m = &run->p->maps[run->p->stacks];
+	uint64_t *frames = calloc(1, m->spec.value_size);
+
+	if (!frames || bpf_map_get(run->map_fds[run->p->stacks], &v->hash, frames) != 0) {
+		free(frames);
+		return NULL;
+	}
+	*n = MIN(v->frames, m->spec.value_size / 8 - 1);
+	if (t->stack.limit && t->stack.limit < *n)
+		*n = t->stack.limit;
+	for (uint32_t i = 0; i < *n; i++)
+		if (!frames[1 + i])
+			*n = i;
+	return frames;
 }
 
 void stack_render(struct render *r, const struct type *t, const void *value, struct buf *out)
 {
 	struct run *run = r->run;
-	const struct program_map *m;
 	struct stack_value v;
 	uint64_t *frames;
+	uint32_t n;
 
 	memcpy(&v, value, sizeof(v));
 	buf_addc(out, '\n');
 	if (v.frames == 0 || run->p->stacks == NO_MAP)
 		return;
-	m = &run->p->maps[run->p->stacks];
-	frames = calloc(1, m->spec.value_size);
-	if (frames && bpf_map_get(run->map_fds[run->p->stacks], &v.hash, frames) == 0) {
-		add_frames(r, t, &v, frames + 1, MIN(v.frames, m->spec.value_size / 8 - 1), out);
-	} else {
+	frames = read_frames(run, t, &v, &n);
+	for (uint32_t i = 0; frames && i < n; i++)
+		add_frame(r, &v, t, frames[1 + i], i == 0, out);
+	if (!frames) {
 		buf_fill(out, ' ', INDENT);
 		buf_adds(out, "<stack lost: the stack map was full>\n");
 	}
+	free(frames);
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------------
+ */
+
+static void json_frame(struct render *r, const struct stack_value *v, const struct type *t,
+		       uint64_t addr, bool first, struct buf *out)
+{
+	struct frame_name f;
+	bool known;
+
+	buf_printf(out, "{\"address\": \"0x%" PRIx64 "\"", addr);
+	known = first ? name_frame(r, v, t, addr, &f) : name_caller(r, v, t, addr, &f);
+	if (known) {
+		buf_adds(out, ", \"symbol\": ");
+		buf_add_json_data(out, str_of(f.sym));
+		buf_adds(out, ", \"offset\": ");
+		buf_add_json_u64(out, f.off);
+	}
+	if (f.module && f.module[0]) {
+		buf_adds(out, ", \"module\": ");
+		buf_add_json_data(out, str_of(f.module));
+	}
+	buf_addc(out, '}');
+}
+
+void stack_json(struct render *r, const struct type *t, const void *value, struct buf *out)
+{
+	struct run *run = r->run;
+	uint64_t *frames = NULL;
+	struct stack_value v;
+	uint32_t n = 0;
+
+	memcpy(&v, value, sizeof(v));
+	if (v.frames && run->p->stacks != NO_MAP) {
+		frames = read_frames(run, t, &v, &n);
+		if (!frames) {
+			buf_adds(out, "null");
+			return;
+		}
+	}
+	buf_addc(out, '[');
+	for (uint32_t i = 0; i < n; i++) {
+		buf_adds(out, i ? ", " : "");
+		json_frame(r, &v, t, frames[1 + i], i == 0, out);
+	}
+	buf_addc(out, ']');
 	free(frames);
 }

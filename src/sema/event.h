@@ -99,6 +99,7 @@ struct render {
 	const struct config *config;
 	struct arena *arena; /* of the run; for small things only */
 	bool json;
+	bool ndjson;                    /* with json: awl's own forms, see runtime/ndjson.c */
 	const char *const *probe_names; /* by target id */
 	size_t nprobe_names;
 	const char *const *strings; /* program.strings: formats of strftime … by index */

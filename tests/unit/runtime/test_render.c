@@ -1,4 +1,5 @@
 /* Values to text and JSON, and their order. */
+#include <math.h>
 #include "fixture.h"
 #include "values.h"
 
@@ -52,6 +53,38 @@ static void strings_and_buffers(void **state)
 	      "[1,-2,3]");
 	check(type_array(types, type_int(types, 1, true), 4), "ab\0\0", "ab", "\"ab\"");
 	check(type_array(types, type_int(types, 1, false), 2), "ab", "[97,98]", "[97,98]");
+}
+
+static void check_ndjson(const struct type *t, const void *v, const char *json)
+{
+	struct buf b = BUF_INIT;
+
+	render.json = render.ndjson = true;
+	render_value(&render, t, v, &b);
+	render.json = render.ndjson = false;
+	assert_string_equal(buf_cstr(&b), json);
+	buf_release(&b);
+}
+
+static void ndjson_is_lossless(void **state)
+{
+	const struct type *s4 = type_string(types, 4);
+	const struct type f4 = {.kind = TYPE_FLOAT, .size = 4, .align = 4};
+
+	check_ndjson(s4, "ab", "\"ab\"");
+	check_ndjson(s4, "abcd", "{\"$text\": \"abcd\", \"$truncated\": true}");
+	check_ndjson(s4, "\xff\0\0", "{\"$text\": \"\xef\xbf\xbd\", \"$base64\": \"/w==\"}");
+	check_ndjson(s4, "abc\xc3",
+		     "{\"$text\": \"abc\xef\xbf\xbd\", \"$base64\": \"YWJjww==\", \"$truncated\": "
+		     "true}");
+	check_ndjson(type_array(types, type_int(types, 1, true), 2), "\xfe\xff",
+		     "{\"$text\": \"\xef\xbf\xbd\xef\xbf\xbd\", \"$base64\": \"/v8=\"}");
+	check_ndjson(type_ptr(types, &type_void, SPACE_KERNEL), &(uint64_t){0xffff888100000000},
+		     "\"0xffff888100000000\"");
+	check_ndjson(type_int(types, 8, true), &(int64_t){INT64_MIN}, "\"-9223372036854775808\"");
+	check_ndjson(type_int(types, 8, true), &(int64_t){-(1ll << 53)}, "-9007199254740992");
+	check_ndjson(&f4, &(float){1.5f}, "1.5");
+	check_ndjson(&f4, &(float){INFINITY}, "null");
 }
 
 static void tuples_and_records(void **state)
@@ -171,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scalars),
 		cmocka_unit_test(strings_and_buffers),
+		cmocka_unit_test(ndjson_is_lossless),
 		cmocka_unit_test(tuples_and_records),
 		cmocka_unit_test(structs_with_bit_fields),
 		cmocka_unit_test(order_of_values),
