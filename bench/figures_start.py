@@ -1,4 +1,4 @@
-"""Figures 1, 2, 3, 7 and 8: starting, compiling, leaving, and size."""
+"""Figures 1, 2, 3, 7, 8 and 9: starting, compiling, leaving, size, and listing."""
 
 import glob
 import json
@@ -51,6 +51,20 @@ def attach(bench):
               pick("bare", "effect_ms"), "<= 2x of bare", lambda a, p: p is not None and a <= 2 * p)
     yield Row(2, "SIGINT to end: raw_syscalls:sys_enter", "ms", pick("awl", "exit_ms"), "bpftrace",
               pick("bpftrace", "exit_ms"), "-")
+
+
+def listing(bench):
+    """Figure 9: all probes of the kernel, functions as well where they can be listed."""
+    for pattern in (None, "kprobe:*", "tracepoint:*"):
+        args = ["-l"] + ([pattern] if pattern else [])
+        case = "awl " + " ".join(args)
+        ours = [run_result([bench.tool("timed"), bench.awl] + args) for _ in range(max(bench.rounds, 9))]
+        ours = [r for r in ours if r and r["status"] == 0]
+        theirs = [run_result([bench.tool("timed"), bench.bpftrace] + args) for _ in range(bench.rounds)] if bench.bpftrace else []
+        theirs = [r for r in theirs if r and r["status"] == 0]
+        lines = subprocess.run([bench.awl] + args, capture_output=True, text=True, timeout=60).stdout.count("\n")
+        yield Row(9, case, "ms", median([r["wall_ms"] for r in ours]), "bpftrace", median([r["wall_ms"] for r in theirs]) if theirs else None,
+                  "-" if pattern else "< 100 ms", None if pattern else lambda a, p: a < 100, note=f"{lines:,} lines")
 
 
 STATEMENTS = [  # what a long script is made of; N makes each different

@@ -3,11 +3,12 @@
  *   pattern                   what is listed
  *   ""  "*"                   all probes of the kernel
  *   "tracepoint:sched:*"      what the provider finds; `*` in the provider's name asks several
- *   "*sleep*"                 no colon and no provider's name: probes of the kernel whose name
- * matches "struct task_*"           types of the kernel "a,b"                     one after the
- * other
+ *   "*sleep*"                 no colon and no provider's name: probes of the kernel by name
+ *   "struct task_*"           types of the kernel
+ *   "a,b"                     one after the other, each line once
  *
- * Each provider's probes come sorted by their whole line.
+ * Each provider's probes come sorted by their whole line. Functions of the kernel are listed also
+ * where it lets nobody attach to them, with a warning.
  */
 #include <errno.h>
 #include <linux/btf.h>
@@ -30,7 +31,22 @@ struct listing {
 	struct awl *awl;
 	awl_list_fn fn;
 	void *arg;
+	struct strmap *seen; /* of several patterns: what was listed; NULL: one pattern */
 };
+
+/* What two patterns match is listed once. */
+static int list_line(const struct listing *l, const char *text, const char *detail)
+{
+	struct str key = str_of(text);
+
+	if (l->seen && strmap_get(l->seen, key))
+		return 0;
+	if (l->seen) {
+		key.p = arena_strdup(l->seen->arena, text);
+		strmap_put(l->seen, key, (void *)key.p);
+	}
+	return l->fn(l->arg, text, detail);
+}
 
 static int gather(void *arg, const char *probe, const char *detail)
 {
@@ -48,14 +64,25 @@ static int by_probe(const void *a, const void *b)
 	return strcmp(((const struct line *)a)->probe, ((const struct line *)b)->probe);
 }
 
+static bool is_sorted(const struct gathered *g)
+{
+	for (size_t i = 1; i < g->lines.n; i++)
+		if (by_probe(&g->lines.v[i - 1], &g->lines.v[i]) > 0)
+			return false;
+	return true;
+}
+
 static int hand_out(const struct listing *l, struct gathered *g)
 {
 	int r = 0;
 
-	if (g->lines.n)
+	if (g->lines.n && !is_sorted(g))
 		qsort(g->lines.v, g->lines.n, sizeof(*g->lines.v), by_probe);
-	for (size_t i = 0; i < g->lines.n && r == 0; i++)
-		r = l->fn(l->arg, g->lines.v[i].probe, g->lines.v[i].detail);
+	for (size_t i = 0; i < g->lines.n && r == 0; i++) {
+		if (i && by_probe(&g->lines.v[i - 1], &g->lines.v[i]) == 0)
+			continue;
+		r = list_line(l, g->lines.v[i].probe, g->lines.v[i].detail);
+	}
 	return r;
 }
 
@@ -63,7 +90,7 @@ static int hand_out(const struct listing *l, struct gathered *g)
 
 static bool provider_is(const struct provider *p, struct str name)
 {
-	if (str_glob(name, str_of(p->name)))
+	if (str_glob(name, str_of(p->name)) || str_case_eq(name, str_of(p->name)))
 		return true;
 	for (const char *const *a = p->aliases; a && *a; a++) {
 		if (str_is(name, *a))
@@ -81,12 +108,27 @@ static bool is_a_provider(struct str name)
 	return false;
 }
 
+/* Functions are there, whether or not this kernel lets anybody in. */
+static void tell_lacks(const struct listing *l, const struct provider *p)
+{
+	const char *why = p->lacks ? p->lacks(l->awl->kernel) : NULL;
+	struct buf b = BUF_INIT;
+
+	if (!why || !l->awl->opts.message)
+		return;
+	buf_printf(&b, "%s: probes are listed, but %s: cannot be attached here", why, p->name);
+	l->awl->opts.message(l->awl->opts.arg, AWL_WARNING, buf_cstr(&b));
+	buf_release(&b);
+}
+
 static int list_provider(const struct listing *l, const struct provider *p,
 			 const struct attach_point *ap, const char *search, struct err *e)
 {
 	struct gathered g = {.arena = arena_new(), .search = search};
 	int r = p->list(l->awl->kernel, l->awl->opts.pid, ap, l->awl->opts.verbose, gather, &g, e);
 
+	if (r == 0 && g.lines.n)
+		tell_lacks(l, p);
 	if (r == 0)
 		r = hand_out(l, &g);
 	arena_free(g.arena);
@@ -99,6 +141,7 @@ static int list_kernel(const struct listing *l, const char *search)
 	const struct attach_point all = {0};
 	int r = 0;
 
+	kernel_func_prepare(l->awl->kernel);
 	for (const struct provider *const *p = providers; *p && r <= 0; p++) {
 		struct err e = {0};
 
@@ -115,9 +158,12 @@ static int list_matching(const struct listing *l, const struct attach_point *ap,
 	for (const struct provider *const *p = providers; *p; p++) {
 		int r;
 
-		if (!(*p)->list || !provider_is(*p, ap->parts[0]))
+		if (!provider_is(*p, ap->parts[0]))
 			continue;
-		r = list_provider(l, *p, ap, NULL, e);
+		if ((*p)->list)
+			r = list_provider(l, *p, ap, NULL, e);
+		else /* nothing to look for: how it is written */
+			r = list_line(l, (*p)->form, NULL);
 		if (r != 0)
 			return r;
 		found = 0;
@@ -156,7 +202,7 @@ static int type_line(void *arg, const char *text)
 {
 	const struct listing *l = arg;
 
-	return l->fn(l->arg, text, NULL);
+	return list_line(l, text, NULL);
 }
 
 /* 1 when the pattern does not ask for types. */
@@ -207,11 +253,15 @@ static int list_pattern(struct listing *l, struct arena *a, struct str pattern, 
 
 int awl_list(struct awl *awl, const char *pattern, awl_list_fn fn, void *arg)
 {
-	struct listing l = {awl, fn, arg};
+	struct listing l = {.awl = awl, .fn = fn, .arg = arg};
 	struct str rest = str_of(pattern);
 	struct arena *a = arena_new();
 	struct err e = {0};
+	struct strmap seen;
 	int r;
+
+	strmap_init(&seen, a);
+	l.seen = strchr(pattern, ',') ? &seen : NULL;
 
 	do {
 		r = list_pattern(&l, a, str_trim(str_cut(&rest, ',')), &e);

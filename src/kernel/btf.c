@@ -115,11 +115,23 @@ static void index_init(struct btf_index *ix, size_t n)
 
 static void index_add(struct btf_index *ix, const char *name, uint32_t what)
 {
-	uint32_t i = str_hash(str_of(name)) & ix->mask;
+	uint32_t hash = (uint32_t)str_hash(str_of(name)), i = hash & ix->mask;
 
-	while (ix->slots[i])
+	while (ix->slots[i].what)
 		i = (i + 1) & ix->mask;
-	ix->slots[i] = what;
+	ix->slots[i] = (struct btf_slot){what, hash};
+}
+
+/* The next entry of this hash from slot *i on, which moves behind it; 0: there is none. */
+static uint32_t index_next(const struct btf_index *ix, uint32_t hash, uint32_t *i)
+{
+	struct btf_slot s;
+
+	do {
+		s = ix->slots[*i & ix->mask];
+		++*i;
+	} while (s.what && s.hash != hash);
+	return s.what;
 }
 
 /* A name that is missing or empty is nothing to find by. */
@@ -175,14 +187,14 @@ uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned kind)
 {
 	const struct btf *btf = kernel_btf(k, NULL);
 	struct btf_index *ix = is_func(kind) ? &k->by_func : &k->by_type;
-	uint32_t id;
+	uint32_t id, hash, at;
 
 	if (!btf || !name || !*name)
 		return 0;
 	if (!ix->slots)
 		index_names(ix, btf, is_func(kind));
-	for (uint32_t i = str_hash(str_of(name)) & ix->mask; (id = ix->slots[i]) != 0;
-	     i = (i + 1) & ix->mask) {
+	at = hash = (uint32_t)str_hash(str_of(name));
+	while ((id = index_next(ix, hash, &at)) != 0) {
 		const struct btf_type *t = btf__type_by_id(btf, id);
 
 		if (btf_kind(t) == kind && strcmp(name_at(btf, t->name_off), name) == 0)
@@ -240,15 +252,15 @@ static uint64_t enumerator_value(const struct btf_type *t, uint32_t index)
 uint32_t kernel_btf_enumerator(struct kernel *k, struct str name, uint64_t *value)
 {
 	const struct btf *btf = kernel_btf(k, NULL);
-	uint32_t at;
+	uint32_t entry, hash, at;
 
 	if (!btf || !name.n)
 		return 0;
 	if (!k->by_enumerator.slots)
 		index_enumerators(k);
-	for (uint32_t i = str_hash(name) & k->by_enumerator.mask;
-	     (at = k->by_enumerator.slots[i]) != 0; i = (i + 1) & k->by_enumerator.mask) {
-		const struct enumerator *n = &k->enumerators.v[at - 1];
+	at = hash = (uint32_t)str_hash(name);
+	while ((entry = index_next(&k->by_enumerator, hash, &at)) != 0) {
+		const struct enumerator *n = &k->enumerators.v[entry - 1];
 
 		if (!str_is(name, enumerator_name(btf, n)))
 			continue;

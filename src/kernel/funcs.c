@@ -9,10 +9,12 @@
  * wrong. It may be missing or unreadable (no ftrace, lockdown). Then text symbols stand in, without
  * those that the compiler makes beside functions and the sections that kprobes refuse.
  *
- * The result is sorted by module (the kernel itself first) and name, each once.
+ * The result is sorted by module (the kernel itself first) and name, each once, and is kept.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/btf.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "kernel/priv.h"
@@ -20,11 +22,29 @@
 struct func {
 	const char *module; /* NULL: the kernel itself */
 	const char *name;
+	uint64_t head; /* the name's first bytes as a number that sorts like them */
 };
 
 struct func_list {
 	VEC(struct func) funcs;
+	struct buf text; /* that the names lie in, where they are not in the symbols' */
 };
+
+/* The bounds of sections: _stext, __sched_text_start. */
+static bool is_label(const char *name)
+{
+	static const char *const labels[] = {"_text", "_stext", "_etext", "_sinittext",
+					     "_einittext"};
+	struct str s;
+
+	if (name[0] != '_')
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
+		if (strcmp(name, labels[i]) == 0)
+			return true;
+	s = str_of(name);
+	return str_ends(s, STR("_text_start")) || str_ends(s, STR("_text_end"));
+}
 
 /* Parts of functions and stubs that are no functions of their own. */
 static bool is_function(const char *name)
@@ -32,10 +52,21 @@ static bool is_function(const char *name)
 	static const char *const not_these[] = {"__pfx_",  "__cfi_",    "__kcfi", "__SCT__",
 						"__SCK__", "__ksymtab", "$"};
 
-	for (size_t i = 0; i < ARRAY_SIZE(not_these); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(not_these) && (name[0] == '_' || name[0] == '$'); i++)
 		if (strncmp(name, not_these[i], strlen(not_these[i])) == 0)
 			return false;
-	return !strstr(name, ".cold") && !strstr(name, "__UNIQUE_ID");
+	if (name[0] == '.' || (strchr(name, '.') && strstr(name, ".cold")))
+		return false;
+	return !strstr(name, "__UNIQUE_ID") && !is_label(name);
+}
+
+static uint64_t head_of(const char *name)
+{
+	uint64_t head = 0;
+
+	for (unsigned shift = 64; shift && *name; name++)
+		head |= (uint64_t)(uint8_t)*name << (shift -= 8);
+	return head;
 }
 
 static int add_func(void *arg, const char *module, const char *name)
@@ -44,7 +75,7 @@ static int add_func(void *arg, const char *module, const char *name)
 
 	if (is_function(name) && (!module || strncmp(module, "__builtin__", 11) != 0) &&
 	    (!module || strcmp(module, "bpf") != 0))
-		hvec_push(&l->funcs, (struct func){module, name});
+		hvec_push(&l->funcs, (struct func){module, name, head_of(name)});
 	return 0;
 }
 
@@ -71,7 +102,9 @@ static int compare(const void *pa, const void *pb)
 	if (!a->module != !b->module)
 		return a->module ? 1 : -1;
 	r = a->module ? strcmp(a->module, b->module) : 0;
-	return r ? r : strcmp(a->name, b->name);
+	if (r || a->head != b->head)
+		return r ? r : a->head < b->head ? -1 : 1;
+	return strcmp(a->name, b->name);
 }
 
 static int read_list(struct kernel *k, struct buf *b)
@@ -86,24 +119,53 @@ static int read_list(struct kernel *k, struct buf *b)
 	return dir < 0 ? dir : kernel_read_at(dir, "available_filter_functions", b, 512u << 20);
 }
 
+void funcs_free(struct func_list *l)
+{
+	if (!l)
+		return;
+	hvec_release(&l->funcs);
+	buf_release(&l->text);
+	free(l);
+}
+
+static void sort_funcs(struct func_list *l)
+{
+	size_t n = 0;
+
+	qsort(l->funcs.v, l->funcs.n, sizeof(*l->funcs.v), compare);
+	for (size_t i = 0; i < l->funcs.n; i++)
+		if (!n || compare(&l->funcs.v[n - 1], &l->funcs.v[i]) != 0)
+			l->funcs.v[n++] = l->funcs.v[i];
+	l->funcs.n = n;
+}
+
+static int make_funcs(struct kernel *k, struct err *e)
+{
+	struct func_list *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		BUG("out of memory");
+	r = read_list(k, &l->text);
+	if (r == 0 && l->text.n)
+		add_lines(l, l->text.p);
+	r = l->funcs.n ? 0 : ksyms_each_text(k, add_func, l, e);
+	if (r == 0 && l->funcs.n)
+		sort_funcs(l);
+	if (r == 0)
+		k->funcs = l;
+	else
+		funcs_free(l);
+	return r;
+}
+
 int kernel_func_each(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name),
 		     void *arg, struct err *e)
 {
-	struct func_list l = {0};
-	struct buf b = BUF_INIT;
-	int r;
+	int r = k->funcs ? 0 : make_funcs(k, e);
 
-	r = read_list(k, &b);
-	if (r == 0 && b.n)
-		add_lines(&l, b.p);
-	r = l.funcs.n ? 0 : ksyms_each_text(k, add_func, &l, e);
-	if (l.funcs.n)
-		qsort(l.funcs.v, l.funcs.n, sizeof(*l.funcs.v), compare);
-	for (size_t i = 0; i < l.funcs.n && !r; i++)
-		if (!i || compare(&l.funcs.v[i - 1], &l.funcs.v[i]) != 0)
-			r = fn(arg, l.funcs.v[i].module, l.funcs.v[i].name);
-	hvec_release(&l.funcs);
-	buf_release(&b);
+	for (size_t i = 0; r == 0 && i < k->funcs->funcs.n; i++)
+		r = fn(arg, k->funcs->funcs.v[i].module, k->funcs->funcs.v[i].name);
 	return r;
 }
 
@@ -159,4 +221,23 @@ void kernel_func_fate(struct kernel *k, struct str name, struct func_fate *out)
 	*out = (struct func_fate){0};
 	ksyms_each_text(k, look_at, &s, NULL);
 	out->blacklisted = !k->paths.kallsyms && is_blacklisted(name);
+}
+
+static void *make_in_thread(void *arg)
+{
+	struct err e = {0};
+
+	make_funcs(arg, &e); /* what failed is tried again, and told, when the list is used */
+	return NULL;
+}
+
+/* The list touches the symbols and tracefs, the index BTF alone. */
+void kernel_func_prepare(struct kernel *k)
+{
+	pthread_t thread;
+
+	if (k->funcs || pthread_create(&thread, NULL, make_in_thread, k) != 0)
+		return;
+	kernel_btf_find(k, "vfs_read", BTF_KIND_FUNC);
+	pthread_join(thread, NULL);
 }

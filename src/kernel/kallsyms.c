@@ -69,7 +69,7 @@ static uint16_t cut_module(char *name)
 	return open + 1 - name;
 }
 
-static void add_line(struct ksyms *s, char *line)
+static void add_line(struct ksyms *s, char *line, const char *end)
 {
 	struct ksym sym = {0};
 	const char *p = line;
@@ -78,7 +78,7 @@ static void add_line(struct ksyms *s, char *line)
 		return;
 	sym.kind = p[1];
 	sym.name = p + 3 - s->text.p;
-	sym.module = cut_module(s->text.p + sym.name);
+	sym.module = end[-1] == ']' ? cut_module(s->text.p + sym.name) : 0;
 	s->hidden &= sym.addr == 0;
 	hvec_push(&s->syms, sym);
 }
@@ -135,13 +135,14 @@ static struct ksyms *read_ksyms(const char *path)
 		return NULL;
 	}
 	s->hidden = true;
-	for (char *line = s->text.p; line;) {
-		char *end = strchr(line, '\n');
+	for (char *line = s->text.p, *stop = line + s->text.n; line < stop;) {
+		char *end = memchr(line, '\n', (size_t)(stop - line));
 
-		if (end)
-			*end = 0;
-		add_line(s, line);
-		line = end ? end + 1 : NULL;
+		end = end ? end : stop;
+		*end = 0;
+		if (end > line)
+			add_line(s, line, end);
+		line = end + 1;
 	}
 	return s;
 }
@@ -228,19 +229,70 @@ static bool is_text(char kind)
 	return kind == 't' || kind == 'T' || kind == 'w' || kind == 'W';
 }
 
+/* Code of the kernel that no probe may be put into: entries, what must not be instrumented, what
+ * kprobes themselves run, and what was thrown away after booting. */
+static const struct refused {
+	const char *from, *to;
+} refused[] = {
+	{"__entry_text_start", "__entry_text_end"},
+	{"__noinstr_text_start", "__noinstr_text_end"},
+	{"__kprobes_text_start", "__kprobes_text_end"},
+	{"_sinittext", "_einittext"},
+};
+
+struct range {
+	uint64_t from, to;
+};
+
+/* A look at the first letters passes nearly all symbols by. */
+static bool may_bound(const char *name)
+{
+	if (name[0] != '_')
+		return false;
+	if (name[1] == '_')
+		return name[2] == 'e' || name[2] == 'n' || name[2] == 'k';
+	return name[1] == 's' || name[1] == 'e';
+}
+
+static void find_refused(const struct ksyms *s, struct range *r)
+{
+	for (size_t i = 0; i < s->syms.n; i++) {
+		const char *name = name_of(s, &s->syms.v[i]);
+
+		if (!may_bound(name) || s->syms.v[i].module)
+			continue;
+		for (size_t k = 0; k < ARRAY_SIZE(refused); k++) {
+			if (strcmp(name, refused[k].from) == 0)
+				r[k].from = s->syms.v[i].addr;
+			else if (strcmp(name, refused[k].to) == 0)
+				r[k].to = s->syms.v[i].addr;
+		}
+	}
+}
+
+static bool is_refused(const struct ksym *sym, const struct range *r)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(refused); k++)
+		if (sym->addr >= r[k].from && sym->addr < r[k].to)
+			return true;
+	return false;
+}
+
 int ksyms_each_text(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name),
 		    void *arg, struct err *e)
 {
+	struct range ranges[ARRAY_SIZE(refused)] = {0};
 	struct ksyms *s = get_ksyms(k);
 	int r = 0;
 
 	if (!s)
 		return err_plain(e, ENOENT, "read %s: there are no kernel symbols",
 				 k->paths.kallsyms ? k->paths.kallsyms : "/proc/kallsyms");
+	find_refused(s, ranges);
 	for (size_t i = 0; i < s->syms.n && !r; i++) {
 		const struct ksym *sym = &s->syms.v[i];
 
-		if (is_text(sym->kind))
+		if (is_text(sym->kind) && !is_refused(sym, ranges))
 			r = fn(arg, sym->module ? module_of(s, sym) : NULL, name_of(s, sym));
 	}
 	return r;

@@ -68,6 +68,7 @@ void kernel_free(struct kernel *k)
 		close(k->tracefs);
 	if (k->cgroup_mount >= 0)
 		close(k->cgroup_mount);
+	funcs_free(k->funcs);
 	ksyms_free(k->syms);
 	free((char *)k->paths.btf);
 	free((char *)k->paths.tracefs);

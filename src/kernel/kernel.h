@@ -125,6 +125,10 @@ struct func_fate {
 };
 void kernel_func_fate(struct kernel *k, struct str name, struct func_fate *out);
 
+/* Makes the list of functions and the index of their types, at the same time: to be called when
+ * both will be needed. */
+void kernel_func_prepare(struct kernel *k);
+
 /* System call names of this architecture, for syscalls:* events: number or -1; NULL. */
 int kernel_syscall_nr(const char *name);
 const char *kernel_syscall_name(int nr);

@@ -9,10 +9,15 @@
 
 #include "kernel/kernel.h"
 
-/* Open addressing over names that lie in BTF's own string section: a slot is the number of an
- * entry, 0 is free. `slots` is NULL until the index is built. */
+/* Open addressing over names that lie in BTF's own string section: a slot has the number of an
+ * entry, 0 is free, and its name's hash, so that the names of others are not looked at. `slots` is
+ * NULL until the index is built. */
+struct btf_slot {
+	uint32_t what, hash;
+};
+
 struct btf_index {
-	uint32_t *slots;
+	struct btf_slot *slots;
 	uint32_t mask;
 };
 
@@ -29,6 +34,7 @@ struct btf_module {
 };
 
 struct ksyms;
+struct func_list;
 
 struct kernel {
 	struct kernel_paths paths;      /* owned copies */
@@ -50,6 +56,8 @@ struct kernel {
 	struct ksyms *syms;
 	bool syms_tried;
 
+	struct func_list *funcs; /* sorted, each once */
+
 	int cgroup_mount; /* fd of the cgroup v2 root, -1 */
 	bool cgroup_tried;
 };
@@ -70,6 +78,7 @@ void names_sort(struct name_list *l); /* and removes duplicates */
 
 void btf_index_free(struct btf_index *ix);
 void ksyms_free(struct ksyms *s);
+void funcs_free(struct func_list *l);
 /* Calls fn for each text symbol in the order of the file. */
 int ksyms_each_text(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name),
 		    void *arg, struct err *e);

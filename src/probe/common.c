@@ -134,9 +134,26 @@ bool probe_none(struct sema *s, const struct attach_point *ap, const struct near
 	return missing == MISSING_WARN;
 }
 
+bool probe_is_any(struct str pattern)
+{
+	return pattern.n == 1 && pattern.p[0] == '*';
+}
+
 struct str probe_pattern(const struct attach_point *ap, size_t i)
 {
 	return i < ap->nparts && ap->parts[i].n ? ap->parts[i] : STR("*");
+}
+
+void probe_list_function(struct buf *line, const char *prov, const char *module, const char *name)
+{
+	buf_reset(line);
+	buf_adds(line, prov);
+	buf_addc(line, ':');
+	if (module) {
+		buf_adds(line, module);
+		buf_addc(line, ':');
+	}
+	buf_adds(line, name);
 }
 
 void probe_list_members(struct types *ts, struct arena *a, const struct type *t, struct buf *out)

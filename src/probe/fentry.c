@@ -159,6 +159,13 @@ static bool resolve_progs(struct scan *m)
 		       "no BPF program that was loaded with type information has such a function");
 }
 
+static const char *fentry_lacks(struct kernel *k)
+{
+	return kernel_has(k, FEATURE_FENTRY) || by_kprobe(k)
+		       ? NULL
+		       : "this kernel has no fentry and fexit probes";
+}
+
 static bool fentry_resolve_as(struct sema *s, const struct provider *prov,
 			      const struct attach_point *ap, struct attach_targets *out)
 {
@@ -173,8 +180,8 @@ static bool fentry_resolve_as(struct sema *s, const struct provider *prov,
 	nearest_init(&m.near, m.func);
 	if (bpf)
 		return resolve_progs(&m);
-	if (!kernel_has(sema_kernel(s), FEATURE_FENTRY) && !by_kprobe(sema_kernel(s)))
-		return probe_no_feature(s, ap, "this kernel has no fentry and fexit probes");
+	if (fentry_lacks(sema_kernel(s)))
+		return probe_no_feature(s, ap, fentry_lacks(sema_kernel(s)));
 	if (ap->nparts == 3)
 		m.module = ap->parts[1];
 	if (kernel_func_each(sema_kernel(s), match_one, &m, &e) < 0) {
@@ -306,6 +313,7 @@ struct listing {
 	struct types *types; /* NULL: names only */
 	struct arena *arena;
 	bool is_return;
+	struct buf line;
 	list_fn fn;
 	void *arg;
 };
@@ -325,21 +333,20 @@ static int list_one(void *arg, const char *module, const char *name)
 {
 	struct listing *l = arg;
 	struct buf detail = BUF_INIT;
-	char line[512];
 	uint32_t id;
 	int r;
 
-	if (!str_glob(l->module, str_of(module ? module : "vmlinux")) ||
-	    !str_glob(l->func, str_of(name)) ||
+	if ((!probe_is_any(l->module) && !str_glob(l->module, str_of(module ? module : "vmlinux"))) ||
+	    (!probe_is_any(l->func) && !str_glob(l->func, str_of(name))) ||
 	    (module && kernel_btf_module(l->kernel, module, NULL) < 0))
 		return 0;
 	id = kernel_btf_func(l->kernel, module, name);
 	if (!id)
 		return 0;
-	snprintf(line, sizeof(line), "%s:%s:%s", l->prov, module ? module : "vmlinux", name);
+	probe_list_function(&l->line, l->prov, module ? module : "vmlinux", name);
 	if (l->types)
 		add_prototype(l, id, &detail);
-	r = l->fn(l->arg, line, detail.n ? buf_cstr(&detail) : NULL);
+	r = l->fn(l->arg, l->line.p, detail.n ? buf_cstr(&detail) : NULL);
 	buf_release(&detail);
 	return r;
 }
@@ -366,17 +373,19 @@ static int list_as(const char *prov, struct kernel *k, const struct attach_point
 			    .is_return = strcmp(prov, "fexit") == 0,
 			    .fn = fn,
 			    .arg = arg};
-	int r = 0;
+	int r;
 
 	if (verbose)
 		l.types = types_new(l.arena, k);
 	if (pattern->nparts > 2)
 		l.module = pattern->parts[1];
+	kernel_func_prepare(k);
 	if (str_is(l.module, "bpf"))
 		r = kernel_prog_each(list_prog, &l, e);
-	else if (kernel_has(k, FEATURE_FENTRY) || by_kprobe(k))
+	else
 		r = kernel_func_each(k, list_one, &l, e);
 	arena_free(l.arena);
+	buf_release(&l.line);
 	return r;
 }
 
@@ -422,6 +431,7 @@ const struct provider provider_fentry = {
 	.arg_field = fentry_arg_field,
 	.attach = fentry_attach,
 	.list = fentry_list,
+	.lacks = fentry_lacks,
 	.explain = fentry_explain,
 };
 
@@ -441,5 +451,6 @@ const struct provider provider_fexit = {
 	.arg_field = fentry_arg_field,
 	.attach = fentry_attach,
 	.list = fexit_list,
+	.lacks = fentry_lacks,
 	.explain = fentry_explain,
 };

@@ -83,14 +83,22 @@ static bool split_offset(struct scan *m, const struct attach_point *ap, struct s
 	return true;
 }
 
+static const char *kprobe_lacks(struct kernel *k)
+{
+	if (kernel_has(k, FEATURE_KPROBE) || kernel_has(k, FEATURE_KPROBE_MULTI) ||
+	    by_trampoline(k))
+		return NULL;
+	return "this kernel has no kprobes";
+}
+
 static bool need_kprobes(struct sema *s, const struct attach_point *ap)
 {
+	const char *lacks = kprobe_lacks(sema_kernel(s));
 	struct diag_msg *m;
 
-	if (kernel_has(sema_kernel(s), FEATURE_KPROBE) ||
-	    kernel_has(sema_kernel(s), FEATURE_KPROBE_MULTI) || by_trampoline(sema_kernel(s)))
+	if (!lacks)
 		return true;
-	m = sema_report(s, E_FEATURE, ap->span, "this kernel has no kprobes");
+	m = sema_report(s, E_FEATURE, ap->span, "%s", lacks);
 	diag_note(m, "it was built without CONFIG_KPROBES, or they are switched off");
 	diag_help(m, "tracepoint:, rawtracepoint: and profile: probes work here: awl -l");
 	return false;
@@ -387,6 +395,7 @@ static int kretprobe_attach(struct attach_env *env, const struct attach_prog *p,
 struct listing {
 	const char *prov;
 	struct str module, func;
+	struct buf line;
 	list_fn fn;
 	void *arg;
 };
@@ -394,28 +403,29 @@ struct listing {
 static int list_one(void *arg, const char *module, const char *name)
 {
 	struct listing *l = arg;
-	char line[512];
-
-	if (!str_glob(l->module, str_of(module ? module : "vmlinux")) ||
-	    !str_glob(l->func, str_of(name)))
+	if (!probe_is_any(l->module) && !str_glob(l->module, str_of(module ? module : "vmlinux")))
 		return 0;
-	snprintf(line, sizeof(line), "%s:%s%s%s", l->prov, module ? module : "", module ? ":" : "",
-		 name);
-	return l->fn(l->arg, line, NULL);
+	if (!probe_is_any(l->func) && !str_glob(l->func, str_of(name)))
+		return 0;
+	probe_list_function(&l->line, l->prov, module, name);
+	return l->fn(l->arg, l->line.p, NULL);
 }
 
 static int list_as(const char *prov, struct kernel *k, const struct attach_point *pattern,
 		   list_fn fn, void *arg, struct err *e)
 {
-	struct listing l = {prov, STR("*"), probe_pattern(pattern, pattern->nparts > 2 ? 2 : 1), fn,
-			    arg};
+	struct listing l = {.prov = prov,
+			    .module = STR("*"),
+			    .func = probe_pattern(pattern, pattern->nparts > 2 ? 2 : 1),
+			    .fn = fn,
+			    .arg = arg};
+	int r;
 
-	if (!kernel_has(k, FEATURE_KPROBE) && !kernel_has(k, FEATURE_KPROBE_MULTI) &&
-	    !by_trampoline(k))
-		return 0;
 	if (pattern->nparts > 2)
 		l.module = pattern->parts[1];
-	return kernel_func_each(k, list_one, &l, e);
+	r = kernel_func_each(k, list_one, &l, e);
+	buf_release(&l.line);
+	return r;
 }
 
 static int kprobe_list(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
@@ -456,6 +466,7 @@ const struct provider provider_kprobe = {
 	.name_load = kprobe_name_load,
 	.attach = kprobe_attach,
 	.list = kprobe_list,
+	.lacks = kprobe_lacks,
 	.explain = kprobe_explain,
 };
 
@@ -473,5 +484,6 @@ const struct provider provider_kretprobe = {
 	.name_load = kprobe_name_load,
 	.attach = kretprobe_attach,
 	.list = kretprobe_list,
+	.lacks = kprobe_lacks,
 	.explain = kprobe_explain,
 };

@@ -45,9 +45,13 @@ uint64_t probe_cookie(struct attach_env *env, const struct attach_target *t, enu
 bool probe_none(struct sema *s, const struct attach_point *ap, const struct nearest *near,
 		const char *why);
 /* Matches of `pattern` parts for -l: part i or "*" where there are fewer. */
+/* `*`, which need not be matched: lists are long. */
+bool probe_is_any(struct str pattern);
 struct str probe_pattern(const struct attach_point *ap, size_t i);
 
 /* The lines of -lv for the members of `t` (NULL: none): "    TYPE NAME" each. */
+/* One line of a list of kernel functions: "kprobe:vfs_read", "fentry:vmlinux:vfs_read". */
+void probe_list_function(struct buf *line, const char *prov, const char *module, const char *name);
 void probe_list_members(struct types *ts, struct arena *a, const struct type *t, struct buf *out);
 
 /* args as a u64 from the pt_regs that the context of a kprobe-type program is. */

@@ -172,6 +172,8 @@ struct provider {
 	 * mean `*`). */
 	int (*list)(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
 		    list_fn fn, void *arg, struct err *e);
+	/* Why this kernel attaches none of these probes; NULL, or NULL returned: it does. */
+	const char *(*lacks)(struct kernel *k);
 	/* For --explain: where the probe lands and what a hit costs, appended as lines of text. */
 	void (*explain)(struct kernel *k, const struct attach_target *t, struct buf *out);
 };
