@@ -20,7 +20,7 @@
 #include "builtin/builtin_priv.h"
 
 #define BUCKET       24
-#define MAX_BUCKETS  1000
+#define MAX_BUCKETS  (32768 / BUCKET) /* the kernel keeps 32 KiB for a value on each CPU */
 #define GRAPH_WIDTH  53
 #define NSEC_PER_SEC UINT64_C(1000000000)
 #define SIGN_BIT     (UINT64_C(1) << 63)
@@ -445,7 +445,8 @@ const struct builtin builtins_tseries[] = {
 		.doc = "Keeps one number for each of the last intervals of time, as a graph.\n\n"
 		       "What stands for an interval is the last n of it, or, by `fold`, the "
 		       "\"avg\", \"sum\", \"min\" or\n"
-		       "\"max\" of them. Up to 1000 intervals.\n\n"
+		       "\"max\" of them. Up to 1365 intervals: the kernel keeps 32 KiB for a key "
+		       "on each CPU.\n\n"
 		       "    tracepoint:syscalls:sys_exit_read { @bytes = tseries(args.ret, 1s, 10, "
 		       "\"sum\"); }\n",
 		.examples = EXAMPLES("begin { @ = tseries(5, 1s, 10); exit(); }",

@@ -1,4 +1,5 @@
 """Functions beyond the everyday ones, seen from the outside."""
+import json
 import pathlib
 import subprocess
 import threading
@@ -324,7 +325,7 @@ def test_tseries_draws_a_graph(awl):
     assert 3 <= len(points) <= 4 and points[-1].endswith("*| 6"), r
     assert sum(len(line) == len(points[0]) - 2 for line in r.lines if line.endswith("v")) >= 2 or "v" + "_" * 53 + "v" in r.out
     r = awl("-e", 'begin { @ = tseries(1, 0, 5000, "bla"); }')
-    assert r.code == 1 and all(t in r.err for t in ("an interval", "from 1 to 1000", '"avg", "sum"'))
+    assert r.code == 1 and all(t in r.err for t in ("an interval", "from 1 to 1365", '"avg", "sum"'))
 
 
 # ---- named parameters
@@ -349,3 +350,13 @@ def test_getopt_says_what_parameters_there_are(awl):
         assert form in r.err
     assert "--n takes a number" in awl("-e", OPTIONS, "--", "--n=x").err
     assert "--who needs a text" in awl("-e", OPTIONS, "--", "--who").err
+
+
+@pytest.mark.parametrize("key", ["", "[1]"])
+def test_time_series_as_long_as_the_kernel_keeps(awl, key):
+    r = awl("-q", "-f", "json", "-e", f'begin {{ @{key} = tseries(5, 1h, 1365, "sum"); @{key} = tseries(6, 1h, 1365, "sum"); exit(); }}')
+    data = json.loads(r.lines[0])["data"]["@"]
+    points = data["1"] if key else data
+    assert sum(p["value"] or 0 for p in points) == 11
+    r = awl("-e", f"begin {{ @{key} = tseries(5, 1h, 1366); exit(); }}")
+    assert r.code == 1 and "from 1 to 1365, got 1366" in r.err
