@@ -327,8 +327,8 @@ static void set_agg(struct sema *s, struct expr *e, const struct agg *agg, const
 		return;
 	}
 	sema_arg_int(s, e, 0);
-	e->type = type_agg(sema_types(s), agg, agg->size(p), type_is_signed(builtin_argtype(e, 0)),
-			   p);
+	/* buckets are the same whatever the sign of what goes in */
+	e->type = type_agg(sema_types(s), agg, agg->size(p), false, p);
 }
 
 static void check_hist(struct sema *s, struct expr *e)

@@ -184,6 +184,14 @@ static void check_static_assert(struct sema *s, struct expr *e)
 			     "this is false");
 }
 
+/* assert_str(x): for macros that take texts only. */
+static void check_assert_str(struct sema *s, struct expr *e)
+{
+	e->type = &type_void;
+	if (builtin_known(e, 0) && builtin_argtype(e, 0)->kind != TYPE_STRING)
+		builtin_bad_arg(s, e, 0, "a string");
+}
+
 /* ---- assert -------------------------------------------------------------------------- */
 
 static void handle_assert(struct host *h, const struct event_def *def, const void *rec, size_t len)
@@ -238,6 +246,37 @@ static void check_probetype(struct sema *s, struct expr *e)
 static void check_default_str_length(struct sema *s, struct expr *e)
 {
 	builtin_set_const(s, e, type_int(sema_types(s), 8, false), sema_config(s)->max_strlen);
+}
+
+/* Becomes a record of literals, one for each setting. */
+static void check_config(struct sema *s, struct expr *e)
+{
+	struct arena *a = sema_arena(s);
+	struct record_field *f = arena_array_of(a, struct record_field, config_count());
+	struct config_value v;
+	size_t n = 0;
+
+	for (size_t i = 0; i < config_count(); i++) {
+		struct expr *x = arena_new_of(a, struct expr);
+
+		if (!config_get(sema_config(s), i, &v))
+			continue;
+		*x = (struct expr){.kind = v.text                  ? EXPR_STR
+					   : v.kind == CONFIG_BOOL ? EXPR_BOOL
+								   : EXPR_INT,
+				   .span = e->span,
+				   .folded = !v.text,
+				   .value = v.num};
+		if (v.text)
+			x->str = str_of(v.text);
+		f[n++] = (struct record_field){e->span, str_of(v.name), x};
+	}
+	e->kind = EXPR_RECORD;
+	e->sem = NULL;
+	e->record.fields = f;
+	e->record.n = n;
+	e->record.named = false;
+	sema_infer(s, e);
 }
 
 static struct val lower_nothing(struct gen *g, struct expr *e, struct val want)
@@ -352,6 +391,31 @@ const struct builtin builtins_meta[] = {
 		.examples = EXAMPLES("begin { printf(\"%s\\n\", probetype); exit(); }"),
 		.flags = BI_NAME | BI_CONST,
 		.check = check_probetype,
+	},
+	{
+		.name = "assert_str",
+		.proto = "void assert_str(string s)",
+		.doc = "Stops compiling unless it is given a string: for macros.\n\n"
+		       "    macro shout(s) { assert_str(s); str_concat(s, \"!\") }\n"
+		       "    begin { print(shout(\"ready\")); exit(); }\n",
+		.examples = EXAMPLES("macro shout(s) { assert_str(s); str_concat(s, \"!\") } "
+				     "begin { print(shout(\"ready\")); exit(); }"),
+		.flags = BI_STMT,
+		.min_args = 1,
+		.max_args = 1,
+		.check = check_assert_str,
+		.lower = lower_nothing,
+	},
+	{
+		.name = "config",
+		.proto = "record config",
+		.doc = "The settings of the script, as they are after the config block and the "
+		       "environment; constants.\n\n"
+		       "    begin { print(config.max_strlen); print(config); exit(); }\n",
+		.examples = EXAMPLES("begin { print(config.max_strlen); exit(); }",
+				     "begin { print(config()); exit(); }"),
+		.flags = BI_NAME | BI_CONST,
+		.check = check_config,
 	},
 	{
 		.name = "default_str_length",

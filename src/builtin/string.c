@@ -1,4 +1,4 @@
-/* Strings: str, strlen, strcap. (Comparing and searching is in match.c.)
+/* Strings: str, strlen, strcap, str_concat. (Comparing and searching is in match.c.)
  *
  * A string lies in memory as char[cap] with a NUL, unless it fills cap. str() is read by the
  * kernel's string helpers straight to where it is needed; they write an empty string when the
@@ -116,6 +116,57 @@ static void check_strcap(struct sema *s, struct expr *e)
 		builtin_set_const(s, e, e->type, t->str.cap);
 }
 
+/* ---- str_concat -------------------------------------------------------------------------- */
+
+/* Room for both and two NULs, rounded up to a power of two, so that `@s = str_concat(@s, "x")`
+ * comes to a size in a few rounds of the inference; max_strlen at most. */
+static void check_str_concat(struct sema *s, struct expr *e)
+{
+	uint64_t max = MAX(sema_config(s)->max_strlen, 1), cap = 2, need = 1;
+
+	e->type = &type_poison;
+	for (unsigned i = 0; i < 2; i++) {
+		if (!builtin_known(e, i) || !sema_arg_string(s, e, i))
+			return;
+		need += builtin_argtype(e, i)->size;
+	}
+	while (cap < need)
+		cap *= 2;
+	e->type = type_string(sema_types(s), (uint32_t)MIN(cap, max));
+}
+
+/* Appends the string `s` at dst + at, with a NUL; the offset of the NUL, at most `max` behind `at`.
+ */
+static ir_val append(struct gen *g, struct val dst, ir_val at, struct val s, uint32_t max)
+{
+	struct ir *b = gen_ir(g);
+	enum space space = s.space == SPACE_USER ? SPACE_USER : SPACE_KERNEL;
+	ir_val to = ir_bin(b, IR_ADD, builtin_addr(g, dst, 0), at);
+	ir_val n = gen_read_str(g, to, ir_const(b, max + 1), builtin_addr(g, s, 0), space);
+
+	return ir_bin(b, IR_ADD, at, ir_bound(b, ir_bini(b, IR_SUB, n, 1), max));
+}
+
+/* Where both cannot fit, they are put together in memory of that size and cut. */
+static struct val lower_str_concat(struct gen *g, struct expr *e, struct val want)
+{
+	struct ir *b = gen_ir(g);
+	struct val x = gen_to_bpf(g, gen_expr(g, builtin_arg(e, 0)));
+	struct val y = gen_to_bpf(g, gen_expr(g, builtin_arg(e, 1)));
+	uint32_t need = x.type->size + y.type->size + 1;
+	bool fits = need <= e->type->size;
+	struct val dst = builtin_place(g, e, want);
+	struct val both = fits ? dst : gen_temp_bytes(g, need, 8, false);
+	ir_val end = append(g, both, ir_const(b, 0), x, x.type->size);
+
+	append(g, both, end, y, y.type->size);
+	if (fits)
+		return dst;
+	both.type = type_string(gen_types(g), need);
+	gen_store(g, dst, both, false);
+	return dst;
+}
+
 /* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_string[] = {
@@ -165,6 +216,22 @@ const struct builtin builtins_string[] = {
 		.min_args = 1,
 		.max_args = 1,
 		.check = check_strcap,
+	},
+	{
+		.name = "str_concat",
+		.proto = "string str_concat(string a, string b)",
+		.doc = "The two strings one behind the other, at most max_strlen bytes.\n\n"
+		       "    tracepoint:syscalls:sys_enter_chdir { @[str_concat(\"to \", "
+		       "str(args.filename, 64))] = count(); }\n",
+		.examples = EXAMPLES("begin { print(str_concat(comm, \"!\")); exit(); }",
+				     "tracepoint:syscalls:sys_enter_chdir { @[str_concat(\"to \", "
+				     "str(args.filename, 64))] = count(); }",
+				     "tracepoint:syscalls:sys_enter_chdir { @s = str_concat(@s, "
+				     "str(args.filename)); }"),
+		.min_args = 2,
+		.max_args = 2,
+		.check = check_str_concat,
+		.lower = lower_str_concat,
 	},
 	BUILTIN_END,
 };

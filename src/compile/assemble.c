@@ -2,7 +2,8 @@
  *
  * Maps of a program, in the order of their indices:
  *
- *   user maps (plan order) | ring | globals | scratch | stacks       internal ones only when needed
+ *   user maps (plan order) | ring | globals | scratch | stacks | packets    internal ones only when
+ *                                                                          needed
  *
  * Internal indices are fixed before code is generated, their sizes known after it. */
 #include <unistd.h>
@@ -129,7 +130,7 @@ static void add_maps(struct assembly *a)
 {
 	struct plan *plan = a->plan;
 
-	a->p->maps = arena_array_of(a->arena, struct program_map, plan->nmaps + 4);
+	a->p->maps = arena_array_of(a->arena, struct program_map, plan->nmaps + 5);
 	for (size_t i = 0; i < plan->nmaps; i++)
 		add_user_map(a, plan->maps[i]);
 	a->gen.maps.ring = plan->nevents ? add_internal(a, ".ring", BPF_MAP_TYPE_RINGBUF) : NO_MAP;
@@ -137,6 +138,9 @@ static void add_maps(struct assembly *a)
 	a->gen.maps.scratch = add_internal(a, ".scratch", BPF_MAP_TYPE_ARRAY);
 	a->gen.maps.stacks = plan->needs_stackmap ? add_internal(a, ".stacks", BPF_MAP_TYPE_HASH)
 						  : NO_MAP;
+	a->gen.maps.packets = plan->needs_packets
+				      ? add_internal(a, ".packets", BPF_MAP_TYPE_PERF_EVENT_ARRAY)
+				      : NO_MAP;
 }
 
 /* Aggregations that are sums of 64-bit words, in maps that keep their keys and that no program
@@ -167,6 +171,12 @@ static void size_internal_maps(struct assembly *a)
 	globals->flags = BPF_F_MMAPABLE;
 	p->maps[a->gen.maps.globals].mmapable = true;
 	scratch->value_size = gen_scratch_bytes(&a->gen);
+	if (a->gen.maps.packets != NO_MAP) {
+		struct map_spec *packets = &p->maps[a->gen.maps.packets].spec;
+
+		packets->key_size = packets->value_size = 4;
+		packets->max_entries = (uint32_t)cpu_possible();
+	}
 	if (a->gen.maps.stacks != NO_MAP) {
 		struct map_spec *stacks = &p->maps[a->gen.maps.stacks].spec;
 

@@ -493,6 +493,14 @@ static bool needs_place(const struct expr *e)
 	}
 }
 
+/* The pointer as a number, some bytes before. */
+static struct val container(struct gen *g, struct expr *e)
+{
+	ir_val p = gen_plain(g, gen_rvalue(g, gen_expr(g, e->meta.of)));
+
+	return val_scalar(e->type, ir_bini(&g->b, IR_SUB, p, (int64_t)e->value));
+}
+
 static struct val expr(struct gen *g, struct expr *e)
 {
 	if (needs_place(e))
@@ -526,6 +534,8 @@ static struct val expr(struct gen *g, struct expr *e)
 		return gen_block_value(g, e->block, NULL, false);
 	case EXPR_COMPTIME:
 		return gen_expr(g, e->sub);
+	case EXPR_CONTAINER:
+		return container(g, e);
 	default:
 		BUG("expression of kind %d has no value at run time", e->kind);
 	}

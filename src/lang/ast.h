@@ -54,20 +54,21 @@ enum expr_kind {
 	EXPR_UNARY,   /* - ! ~ * & (& of $x or @m only) */
 	EXPR_INCDEC,  /* ++x x++ --x x-- */
 	EXPR_BINARY,
-	EXPR_TERNARY,  /* c ? a : b ; c ?: b has a == NULL */
-	EXPR_FIELD,    /* e.name, e->name */
-	EXPR_ELEM,     /* e.0 */
-	EXPR_INDEX,    /* e[i] */
-	EXPR_CAST,     /* (type)e */
-	EXPR_TUPLE,    /* (a, b), (), (a,) */
-	EXPR_RECORD,   /* (x = a, y = b) */
-	EXPR_SIZEOF,   /* sizeof(type | expr) */
-	EXPR_OFFSETOF, /* offsetof(type | expr, a.b.c) */
-	EXPR_TYPEINFO, /* typeinfo(type | expr) */
-	EXPR_COMPTIME, /* comptime e */
-	EXPR_IF,       /* if c { … } else { … } as an expression or statement */
-	EXPR_BLOCK,    /* { stmt; …; expr } */
-	EXPR_TYPE,     /* a type as an argument of a call: typeof(…) */
+	EXPR_TERNARY,   /* c ? a : b ; c ?: b has a == NULL */
+	EXPR_FIELD,     /* e.name, e->name */
+	EXPR_ELEM,      /* e.0 */
+	EXPR_INDEX,     /* e[i] */
+	EXPR_CAST,      /* (type)e */
+	EXPR_TUPLE,     /* (a, b), (), (a,) */
+	EXPR_RECORD,    /* (x = a, y = b) */
+	EXPR_SIZEOF,    /* sizeof(type | expr) */
+	EXPR_OFFSETOF,  /* offsetof(type | expr, a.b.c) */
+	EXPR_TYPEINFO,  /* typeinfo(type | expr) */
+	EXPR_CONTAINER, /* container_of(e, type, a.b.c) */
+	EXPR_COMPTIME,  /* comptime e */
+	EXPR_IF,        /* if c { … } else { … } as an expression or statement */
+	EXPR_BLOCK,     /* { stmt; …; expr } */
+	EXPR_TYPE,      /* a type as an argument of a call: typeof(…) */
 };
 
 enum unary_op { UN_NEG, UN_NOT, UN_BNOT, UN_DEREF, UN_ADDR };
@@ -176,10 +177,10 @@ struct expr {
 			size_t n;
 			bool named; /* no value: the named arguments of a call, its last */
 		} record;
-		struct { /* EXPR_SIZEOF, EXPR_OFFSETOF, EXPR_TYPEINFO, EXPR_TYPE */
-			struct type_name *of_type; /* one of the two is set */
+		struct { /* EXPR_SIZEOF, EXPR_OFFSETOF, EXPR_TYPEINFO, EXPR_TYPE, EXPR_CONTAINER */
+			struct type_name *of_type; /* one of the two is set; EXPR_CONTAINER: both */
 			struct expr *of;
-			struct str *path; /* EXPR_OFFSETOF: member names */
+			struct str *path; /* EXPR_OFFSETOF, EXPR_CONTAINER: member names */
 			size_t npath;
 		} meta;
 		struct expr *sub; /* EXPR_COMPTIME */
@@ -317,7 +318,7 @@ struct map_decl { /* let @m = lruhash(100); */
 struct config_entry { /* config = { max_strlen = 64; } */
 	struct span span, name_span, value_span;
 	struct str name;
-	enum { CONFIG_STR, CONFIG_INT, CONFIG_BOOL, CONFIG_IDENT } kind;
+	enum config_kind { CONFIG_STR, CONFIG_INT, CONFIG_BOOL, CONFIG_IDENT } kind;
 	struct str text; /* CONFIG_STR, CONFIG_IDENT */
 	uint64_t num;    /* CONFIG_INT, CONFIG_BOOL */
 };

@@ -86,6 +86,7 @@ void ast_parts_of_expr(struct expr *e, const struct ast_parts *f)
 	case EXPR_SIZEOF:
 	case EXPR_OFFSETOF:
 	case EXPR_TYPEINFO:
+	case EXPR_CONTAINER:
 	case EXPR_TYPE:
 		on_type(f, &e->meta.of_type), on_expr(f, &e->meta.of);
 		return;

@@ -165,7 +165,8 @@ static void dump_head(struct dump *d, const struct expr *e)
 		buf_adds(out, "sizeof");
 		break;
 	case EXPR_OFFSETOF:
-		buf_adds(out, "offsetof");
+	case EXPR_CONTAINER:
+		buf_adds(out, e->kind == EXPR_OFFSETOF ? "offsetof" : "container_of");
 		for (size_t i = 0; i < e->meta.npath; i++)
 			buf_printf(out, "%s%.*s", i ? "." : " ", STR_ARG(e->meta.path[i]));
 		break;

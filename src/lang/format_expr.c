@@ -170,13 +170,16 @@ static void record(struct format *f, const struct expr *e)
 
 static void meta(struct format *f, const struct expr *e)
 {
-	buf_adds(f->out, e->kind == EXPR_SIZEOF     ? "sizeof("
-			 : e->kind == EXPR_OFFSETOF ? "offsetof("
-						    : "typeinfo(");
+	buf_adds(f->out, e->kind == EXPR_SIZEOF      ? "sizeof("
+			 : e->kind == EXPR_OFFSETOF  ? "offsetof("
+			 : e->kind == EXPR_CONTAINER ? "container_of("
+						     : "typeinfo(");
+	if (e->meta.of)
+		format_expr(f, e->meta.of);
+	if (e->kind == EXPR_CONTAINER)
+		buf_adds(f->out, ", ");
 	if (e->meta.of_type)
 		format_type(f, e->meta.of_type);
-	else
-		format_expr(f, e->meta.of);
 	for (size_t i = 0; i < e->meta.npath; i++)
 		buf_printf(f->out, "%s%.*s", i ? "." : ", ", STR_ARG(e->meta.path[i]));
 	buf_addc(f->out, ')');
@@ -271,6 +274,7 @@ static void format_bare(struct format *f, const struct expr *e)
 	case EXPR_SIZEOF:
 	case EXPR_OFFSETOF:
 	case EXPR_TYPEINFO:
+	case EXPR_CONTAINER:
 		meta(f, e);
 		break;
 	case EXPR_COMPTIME:

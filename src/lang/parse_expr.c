@@ -196,6 +196,8 @@ struct expr *parse_map(struct parser *p)
 	return e;
 }
 
+static struct expr *container(struct parser *p, struct token name);
+
 static struct expr *name_or_call(struct parser *p)
 {
 	struct token t = p->tok;
@@ -205,6 +207,8 @@ static struct expr *name_or_call(struct parser *p)
 
 	advance(p);
 	open = p->tok.off;
+	if (at(p, T_LPAREN) && str_is(t.str, "container_of"))
+		return container(p, t);
 	if (!at(p, T_LPAREN)) {
 		e = expr_new(p, EXPR_IDENT, t.off);
 		e->ident.name = t.str;
@@ -258,6 +262,25 @@ static struct expr *meta(struct parser *p, enum expr_kind kind)
 	p->in_pred = in_pred;
 	expect(p, T_RPAREN, "`)`");
 	e->span = span_since(p, from);
+	return e;
+}
+
+/* container_of(pointer, type, member): takes a type in the midst of its arguments. */
+static struct expr *container(struct parser *p, struct token name)
+{
+	struct expr *e = expr_new(p, EXPR_CONTAINER, name.off);
+	bool in_pred = p->in_pred;
+
+	p->in_pred = false;
+	advance(p);
+	e->meta.of = parse_expr(p);
+	expect(p, T_COMMA, "`,` and the type around the member");
+	e->meta.of_type = parse_type(p);
+	set_height(p, e, MAX(e->meta.of->height, p->tallest) + 1u);
+	offsetof_path(p, e);
+	p->in_pred = in_pred;
+	expect(p, T_RPAREN, "`)`");
+	e->span = span_since(p, name.off);
 	return e;
 }
 

@@ -130,6 +130,11 @@ static void host_unwatch(struct host *h, uint64_t addr)
 	links_close_addr(h->run, addr);
 }
 
+static void host_packet(struct host *h, const struct event_def *def, const struct packet *p)
+{
+	pcap_add(h->run, def, p);
+}
+
 static void message_json(struct run *r, const struct event_def *def, struct str text,
 			 const char *file, unsigned line, unsigned col)
 {
@@ -208,6 +213,7 @@ void event_host_init(struct run *r)
 		.global = host_global,
 		.message = host_message,
 		.unwatch = host_unwatch,
+		.packet = host_packet,
 		.run = r,
 	};
 	render_init(r);
@@ -216,9 +222,8 @@ void event_host_init(struct run *r)
 /* ---- dispatch -----------------------------------------------------------------------------------
  */
 
-static void handle_record(void *arg, const void *rec, size_t len)
+void event_record(struct run *r, const void *rec, size_t len)
 {
-	struct run *r = arg;
 	const struct event_def *def;
 	uint32_t id;
 
@@ -232,6 +237,11 @@ static void handle_record(void *arg, const void *rec, size_t len)
 		return;
 	}
 	def->kind->handle(&r->host, def, rec, len);
+}
+
+static void handle_record(void *arg, const void *rec, size_t len)
+{
+	event_record(arg, rec, len);
 }
 
 static void run_pending(struct run *r, const struct event_def *def)
@@ -252,7 +262,7 @@ void event_pending(struct run *r)
 
 size_t event_drain(struct run *r, uint64_t limit)
 {
-	size_t n = ring_drain(&r->ring, limit, handle_record, r);
+	size_t n = ring_drain(&r->ring, limit, handle_record, r) + packets_drain(r);
 
 	event_pending(r);
 	return n;

@@ -148,6 +148,16 @@ static void report_mappings(struct run *r, uint64_t n)
 		     n, n == 1 ? "" : "s");
 }
 
+static void report_packets(struct run *r, uint64_t n)
+{
+	if (n)
+		run_message(r, RUN_WARN,
+			    "Lost %" PRIu64
+			    " packet%s of skboutput(): the ring of a processor was full; capture "
+			    "fewer bytes, or filter in the script",
+			    n, n == 1 ? "" : "s");
+}
+
 void lost_report(struct run *r)
 {
 	for (enum lost c = 0; c < LOST_COUNT; c++) {
@@ -159,6 +169,7 @@ void lost_report(struct run *r)
 			report_one(r, c, n);
 	}
 	report_mappings(r, remember_lost(r));
+	report_packets(r, packets_lost(r));
 	if (r->bad_records)
 		run_message(
 			r, RUN_ERROR,

@@ -105,7 +105,9 @@ struct run {
 	int *map_fds, *prog_fds; /* -1: none */
 	uint8_t *globals;        /* mmapped, NULL: none */
 	size_t globals_size;
-	struct ring ring; /* size 0: none */
+	struct ring ring;        /* size 0: none */
+	struct packets *packets; /* NULL: no skboutput() */
+	struct pcap_file *pcaps;
 	struct remember *remember;
 	struct fmt **formats;       /* by event id, made at first use */
 	struct baseline *baselines; /* by map */
@@ -187,6 +189,18 @@ void event_host_init(struct run *r);
 size_t event_drain(struct run *r, uint64_t limit); /* records handled, with pending controls */
 void event_pending(struct run *r);
 void event_deliver(struct run *r, const char *type, struct str text); /* one finished record */
+
+void event_record(struct run *r, const void *rec, size_t len);
+
+/* packets.c: what skboutput() sends; pcap.c: its files */
+int packets_open(struct run *r, struct err *e);
+void packets_close(struct run *r);
+size_t packets_drain(struct run *r);
+uint64_t packets_lost(const struct run *r);
+int pcap_open_all(struct run *r, struct err *e);
+void pcap_add(struct run *r, const struct event_def *def, const struct packet *p);
+void pcap_flush(struct run *r);
+void pcap_close_all(struct run *r);
 
 /* stack.c */
 void stack_render(struct render *r, const struct type *t, const void *value, struct buf *out);

@@ -17,27 +17,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/perfring.h"
 #include "runtime/remember.h"
 
 #define RING_SIZE ((size_t)64 << 10) /* of each processor; 200 programs started */
-#define MAX_REC   65536
 
 struct follow_ring {
-	int fd;
-	struct perf_event_mmap_page *page;
-	const uint8_t *data;
-	uint64_t tail, head;
+	struct perf_ring ring;
 	uint64_t time; /* of the record at tail; UINT64_MAX: none */
 };
 
 struct follow {
 	struct symbolizer *syms;
 	struct follow_ring *rings;
-	size_t nrings, page;
+	size_t nrings;
 	int epoll;
 	uint64_t lost;
 	uint8_t *rec; /* a record that wraps is put together here */
@@ -59,7 +55,7 @@ struct task_record {
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-static int open_event(int cpu)
+static int open_ring(struct perf_ring *r, int cpu)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
@@ -78,7 +74,7 @@ static int open_event(int cpu)
 		.wakeup_watermark = RING_SIZE / 4,
 	};
 
-	return perf_open(&attr, -1, cpu, NULL);
+	return perf_ring_open(r, &attr, cpu, RING_SIZE, NULL);
 }
 
 /* 0, also for a processor that is not there; -errno: no following at all. */
@@ -86,19 +82,12 @@ static int add_ring(struct follow *f, int cpu)
 {
 	struct follow_ring *r = &f->rings[f->nrings];
 	struct epoll_event ev = {.events = EPOLLIN};
-	void *p;
-	int fd = open_event(cpu);
+	int ret = open_ring(&r->ring, cpu);
 
-	if (fd < 0)
-		return fd == -ENODEV ? 0 : fd;
-	p = mmap(NULL, f->page + RING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED) {
-		close(fd);
-		return -ENOMEM;
-	}
-	*r = (struct follow_ring){.fd = fd, .page = p, .data = (uint8_t *)p + f->page};
+	if (ret < 0)
+		return ret == -ENODEV ? 0 : ret;
 	f->nrings++;
-	return epoll_ctl(f->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+	return epoll_ctl(f->epoll, EPOLL_CTL_ADD, r->ring.fd, &ev) < 0 ? -errno : 0;
 }
 
 struct follow *follow_new(struct symbolizer *syms)
@@ -109,10 +98,9 @@ struct follow *follow_new(struct symbolizer *syms)
 	if (!f)
 		return NULL;
 	f->syms = syms;
-	f->page = (size_t)sysconf(_SC_PAGESIZE);
 	f->epoll = epoll_create1(EPOLL_CLOEXEC);
 	f->rings = calloc((size_t)cpus, sizeof(*f->rings));
-	f->rec = malloc(MAX_REC);
+	f->rec = malloc(PERF_RECORD_MAX);
 	if (!f->rings || !f->rec || f->epoll < 0)
 		r = -ENOMEM;
 	for (int i = 0; i < cpus && r == 0; i++)
@@ -128,10 +116,8 @@ void follow_free(struct follow *f)
 {
 	if (!f)
 		return;
-	for (size_t i = 0; i < f->nrings; i++) {
-		munmap(f->rings[i].page, f->page + RING_SIZE);
-		close(f->rings[i].fd);
-	}
+	for (size_t i = 0; i < f->nrings; i++)
+		perf_ring_close(&f->rings[i].ring);
 	if (f->epoll >= 0)
 		close(f->epoll);
 	free(f->rings);
@@ -151,35 +137,14 @@ uint64_t follow_lost(const struct follow *f)
 
 /* ---- records -------------------------------------------------------------------------------- */
 
-static void copy_out(const struct follow_ring *r, uint64_t at, void *to, size_t n)
-{
-	size_t off = at & (RING_SIZE - 1), first = MIN(n, RING_SIZE - off);
-
-	memcpy(to, r->data + off, first);
-	memcpy((uint8_t *)to + first, r->data, n - first);
-}
-
-static struct perf_event_header header_at(const struct follow_ring *r, uint64_t at)
-{
-	struct perf_event_header h;
-
-	copy_out(r, at, &h, sizeof(h));
-	return h;
-}
-
 /* The time of a record is its last word. */
 static void look_at_next(struct follow_ring *r)
 {
 	struct perf_event_header h;
 
 	r->time = UINT64_MAX;
-	if (r->head - r->tail < sizeof(h))
-		return;
-	h = header_at(r, r->tail);
-	if (h.size < sizeof(h) + 8 || h.size > r->head - r->tail)
-		r->tail = r->head; /* cannot be; would never end */
-	else
-		copy_out(r, r->tail + h.size - 8, &r->time, 8);
+	if (perf_ring_next(&r->ring, &h))
+		perf_ring_copy(&r->ring, r->ring.tail + h.size - 8, &r->time, 8);
 }
 
 static void take_mapping(struct follow *f, const uint8_t *p, size_t n)
@@ -230,13 +195,15 @@ static void take_lost(struct follow *f, const uint8_t *p, size_t n)
 	symbolizer_missed(f->syms);
 }
 
-static void take_record(struct follow *f, struct follow_ring *r)
+static void take_record(struct follow *f, struct perf_ring *r)
 {
-	struct perf_event_header h = header_at(r, r->tail);
+	struct perf_event_header h;
 	const uint8_t *p = f->rec + sizeof(h);
-	size_t n = h.size - sizeof(h) - 8;
+	size_t n;
 
-	copy_out(r, r->tail, f->rec, h.size);
+	perf_ring_copy(r, r->tail, &h, sizeof(h));
+	perf_ring_copy(r, r->tail, f->rec, h.size);
+	n = h.size - sizeof(h) - 8;
 	r->tail += h.size;
 	if (h.type == PERF_RECORD_MMAP2)
 		take_mapping(f, p, n);
@@ -263,8 +230,7 @@ static struct follow_ring *earliest(struct follow *f)
 static bool anything_new(struct follow *f)
 {
 	for (size_t i = 0; i < f->nrings; i++)
-		if (__atomic_load_n(&f->rings[i].page->data_head, __ATOMIC_RELAXED) !=
-		    f->rings[i].tail)
+		if (perf_ring_new(&f->rings[i].ring))
 			return true;
 	return false;
 }
@@ -284,13 +250,13 @@ void follow_take(void *arg)
 	now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 	for (size_t i = 0; i < f->nrings; i++) {
 		r = &f->rings[i];
-		r->head = __atomic_load_n(&r->page->data_head, __ATOMIC_ACQUIRE);
+		perf_ring_look(&r->ring);
 		look_at_next(r);
 	}
 	while (r = earliest(f), r->time <= now) {
-		take_record(f, r);
+		take_record(f, &r->ring);
 		look_at_next(r);
 	}
 	for (size_t i = 0; i < f->nrings; i++)
-		__atomic_store_n(&f->rings[i].page->data_tail, f->rings[i].tail, __ATOMIC_RELEASE);
+		perf_ring_release(&f->rings[i].ring);
 }

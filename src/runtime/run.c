@@ -124,6 +124,10 @@ int run_load(struct run *r, struct err *e)
 	int ret = load_maps(r, e);
 
 	if (ret == 0)
+		ret = packets_open(r, e);
+	if (ret == 0)
+		ret = pcap_open_all(r, e);
+	if (ret == 0)
 		ret = load_programs(r, e);
 	if (ret == 0)
 		r->state = RUN_LOADED;
@@ -212,6 +216,7 @@ int run_finish(struct run *r, struct err *e)
 		drain_all(r);
 		print_end(r);
 	}
+	pcap_close_all(r);
 	if (run_ndjson(r))
 		ndjson_exit(r, ret < 0 ? 255 : r->exit_code);
 	signal_restore(r);
@@ -236,6 +241,8 @@ void run_free(struct run *r)
 	links_close(r);
 	signal_restore(r);
 	ring_close(&r->ring);
+	packets_close(r);
+	pcap_close_all(r);
 	if (r->globals)
 		munmap(r->globals, ALIGN_UP(r->globals_size, (size_t)sysconf(_SC_PAGESIZE)));
 	close_all(r->prog_fds, r->p->nprogs);

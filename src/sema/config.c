@@ -93,6 +93,39 @@ void config_init(struct config *c, struct arena *a)
 	};
 }
 
+size_t config_count(void)
+{
+	return ARRAY_SIZE(rows);
+}
+
+bool config_get(const struct config *c, size_t i, struct config_value *v)
+{
+	const void *at = (const char *)c + rows[i].off;
+
+	*v = (struct config_value){.name = rows[i].name, .kind = CONFIG_INT};
+	switch (rows[i].kind) {
+	case ROW_NUM:
+		v->num = *(const uint64_t *)at;
+		return true;
+	case ROW_BOOL:
+		v->kind = CONFIG_BOOL;
+		v->num = *(const bool *)at;
+		return true;
+	case ROW_ENUM:
+		v->kind = CONFIG_STR;
+		v->text = rows[i].choices[*(const unsigned *)at];
+		return true;
+	case ROW_TEXT:
+		v->kind = CONFIG_STR;
+		v->text = *(const char *const *)at;
+		return true;
+	case ROW_IGNORED:
+	case ROW_RENAMED:
+		break;
+	}
+	return false;
+}
+
 static struct str without_prefix(struct str name)
 {
 	static const struct str prefixes[] = {{"bpftrace_", 9}, {"awl_", 4}};

@@ -34,6 +34,16 @@ void config_init(struct config *c, struct arena *a);
 bool config_set(struct config *c, struct arena *a, struct str name, struct str value,
 		const char **why);
 void config_from_env(struct config *c, struct arena *a, struct diag *d);
+/* The settings that mean something, by number: name and value. False: number `i` is none of them.
+ */
+struct config_value {
+	const char *name;
+	enum config_kind kind; /* CONFIG_INT, CONFIG_BOOL, CONFIG_STR */
+	uint64_t num;
+	const char *text; /* CONFIG_STR */
+};
+size_t config_count(void);
+bool config_get(const struct config *c, size_t i, struct config_value *v);
 /* Applies the script's config block, reporting bad settings. sema_run does it, followed by the
  * environment, unless it was done before. */
 void config_from_script(struct config *c, struct arena *a, struct diag *d,

@@ -82,3 +82,8 @@ void sema_exits(struct sema *s)
 {
 	s->plan->uses_exit = true;
 }
+
+void sema_need_packets(struct sema *s)
+{
+	s->plan->needs_packets = true;
+}

@@ -40,7 +40,8 @@ struct event_kind {
 	/* Carries out the event. `rec` is the whole record (`len` >= def->size), or NULL for a
 	 * pending control event. */
 	void (*handle)(struct host *h, const struct event_def *def, const void *rec, size_t len);
-	bool clears; /* clear() and zero() of def->map */
+	bool clears;   /* clear() and zero() of def->map */
+	bool captures; /* writes the capture file def->text */
 };
 
 /* How print() shows a map. */
@@ -111,6 +112,13 @@ struct render {
 	void *run;
 };
 
+struct packet {
+	uint64_t ns;          /* when, since boot */
+	const uint8_t *bytes; /* `n` that were captured of `wire` */
+	uint32_t n, wire;
+	bool link; /* begins with the link layer's header, not with that of IP */
+};
+
 struct host {
 	struct out *out;
 	struct render render;
@@ -130,6 +138,8 @@ struct host {
 	void (*message)(struct host *h, const struct event_def *def, const char *severity,
 			struct str text);
 	void (*unwatch)(struct host *h, uint64_t addr);
+	/* Appends a packet to the capture file def->text. */
+	void (*packet)(struct host *h, const struct event_def *def, const struct packet *p);
 	uint64_t (*global)(struct host *h, uint32_t off); /* a u64 of the globals as it is now */
 	void *run;
 };

@@ -189,24 +189,54 @@ void sema_typeinfo(struct sema *s, struct expr *e)
 	e->type = r->type;
 }
 
-void sema_offsetof(struct sema *s, struct expr *e)
+/* The offset of the member that e->meta.path names; false after a report, or when `t` is not known.
+ */
+static bool path_offset(struct sema *s, struct expr *e, const struct type *t, uint64_t *off)
 {
-	const struct type *t = operand(s, e);
-	uint64_t off = 0;
 	struct member m;
 
-	if (t->kind == TYPE_PTR)
-		t = t->ptr.to;
 	for (size_t i = 0; i < e->meta.npath && t->kind != TYPE_POISON; i++) {
 		if ((t->kind != TYPE_STRUCT && t->kind != TYPE_RECORD) ||
 		    !type_member(s->types, t, e->meta.path[i], &m)) {
 			sema_report(s, E_FIELD, e->span, "%s has no field %.*s",
 				    sema_type_text(s, t), STR_ARG(e->meta.path[i]));
-			return;
+			return false;
 		}
-		off += m.offset;
+		*off += m.offset;
 		t = m.type;
 	}
-	if (t->kind != TYPE_POISON)
+	return t->kind != TYPE_POISON;
+}
+
+void sema_offsetof(struct sema *s, struct expr *e)
+{
+	const struct type *t = operand(s, e);
+	uint64_t off = 0;
+
+	if (path_offset(s, e, t->kind == TYPE_PTR ? t->ptr.to : t, &off))
 		be_size(s, e, off);
+}
+
+/* container_of(pointer, type, member); the offset goes to e->value. */
+void sema_container(struct sema *s, struct expr *e)
+{
+	const struct type *t = sema_type_in(s, e->meta.of_type, sema_space(s)), *p;
+	enum space space = sema_space(s);
+	uint64_t off = 0;
+
+	sema_value(s, e->meta.of);
+	p = e->meta.of->type;
+	if (p->kind == TYPE_POISON || !path_offset(s, e, t, &off))
+		return;
+	if (p->kind != TYPE_PTR && !type_is_integer(p)) {
+		diag_primary(sema_report(s, E_TYPE, e->meta.of->span,
+					 "container_of() needs a pointer, this is %s",
+					 sema_type_text(s, p)),
+			     "%s", sema_type_text(s, p));
+		return;
+	}
+	if (p->kind == TYPE_PTR && p->ptr.space != SPACE_NONE)
+		space = p->ptr.space == SPACE_USER ? SPACE_USER : SPACE_KERNEL;
+	e->value = off;
+	e->type = type_ptr(s->types, t, space);
 }

@@ -340,6 +340,9 @@ static void dispatch_rest(struct sema *s, struct expr *e)
 	case EXPR_TYPEINFO:
 		sema_typeinfo(s, e);
 		break;
+	case EXPR_CONTAINER:
+		sema_container(s, e);
+		break;
 	case EXPR_TYPE:
 		if (e->meta.of_type)
 			e->type = sema_type_in(s, e->meta.of_type, sema_space(s));

@@ -173,6 +173,7 @@ void sema_cast(struct sema *s, struct expr *e);
 void sema_sizeof(struct sema *s, struct expr *e);
 void sema_typeinfo(struct sema *s, struct expr *e);
 void sema_offsetof(struct sema *s, struct expr *e);
+void sema_container(struct sema *s, struct expr *e);
 void sema_call_expr(struct sema *s, struct expr *e);
 void sema_ident(struct sema *s, struct expr *e);
 bool sema_well_known(struct str name, uint64_t *value);

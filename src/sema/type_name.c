@@ -3,30 +3,40 @@
  * Suffixes are read from left to right: "int32*[4]" is an array of four pointers. Pointers point
  * into the space that the probe's addresses are in (kernel for kprobes, user for uprobes). */
 #include <linux/btf.h>
+#include <string.h>
 #include "sema/sema_priv.h"
 
-struct near_struct {
-	struct nearest *n;
+struct tagged {
 	struct arena *a;
+	struct nearest *n;
 };
 
-static int near_struct(void *arg, const char *text)
+/* The text lives during the call only. */
+static int try_tagged(void *arg, const char *text)
 {
-	struct near_struct *x = arg;
-	struct str name = str_of(text + strlen("struct "));
+	const struct tagged *t = arg;
+	const char *name = strchr(text, ' ');
 
-	nearest_try(x->n, name);
-	if (x->n->best.p == name.p) /* the text is gone after the call */
-		x->n->best.p = arena_strndup(x->a, name.p, name.n);
+	if (!name)
+		return 0;
+	nearest_try(t->n, str_of(name + 1));
+	if (t->n->best.p == name + 1)
+		t->n->best.p = arena_strndup(t->a, name + 1, t->n->best.n);
 	return 0;
 }
 
-static void near_structs(struct sema *s, struct nearest *n)
+/* Structs, unions and enums of the kernel. */
+static void nearest_tagged(struct sema *s, enum type_tag tag, struct nearest *n)
 {
-	struct near_struct x = {n, s->a};
+	static const unsigned kinds[] = {[TAG_STRUCT] = BTF_KIND_STRUCT,
+					 [TAG_UNION] = BTF_KIND_UNION,
+					 [TAG_ENUM] = BTF_KIND_ENUM};
+	struct tagged t = {s->a, n};
 	struct err e = {0};
 
-	kernel_btf_types(s->in->kernel, BTF_KIND_STRUCT, STR("*"), false, near_struct, &x, &e);
+	if (!s->final || !s->in->kernel || tag >= ARRAY_SIZE(kinds) || !kinds[tag])
+		return;
+	kernel_btf_types(s->in->kernel, kinds[tag], STR("*"), false, try_tagged, &t, &e);
 	if (n->best.n && n->distance > MAX(n->wanted.n / 5, 1)) /* of ten thousand, some are near */
 		n->best.n = 0;
 }
@@ -45,8 +55,7 @@ static void report_unknown(struct sema *s, struct type_name *tn)
 	nearest_init(&n, tn->name);
 	for (size_t i = 0; i < ARRAY_SIZE(common) && tn->tag == TAG_NONE; i++)
 		nearest_try(&n, str_of(common[i]));
-	if (tn->tag == TAG_STRUCT && s->in->kernel)
-		near_structs(s, &n);
+	nearest_tagged(s, tn->tag, &n);
 	if (nearest_found(&n))
 		diag_suggest(m, tn->span,
 			     arena_printf(s->a, "%s%.*s", tags[tn->tag], STR_ARG(n.best)));

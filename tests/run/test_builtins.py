@@ -1,0 +1,175 @@
+"""Functions and statements that came later than the rest, on real data."""
+import shutil
+import socket
+import struct
+import subprocess
+
+import pytest
+
+
+def say(awl, body, *args, head="", **kw):
+    """Runs `begin { body }` and returns its lines."""
+    r = awl("-q", "-e", head + "begin { " + body + " }", *args, **kw)
+    assert r.code == 0, r
+    return [line for line in r.lines if line]
+
+
+def refused(awl, script, *texts, args=()):
+    r = awl(*args, "-q", "-e", script)
+    assert r.code == 1, r
+    for text in texts:
+        assert text in r.err, r.err
+
+
+# ---- strings
+
+def test_str_concat(awl):
+    assert say(awl, '$s = str_concat("ab", "cd"); print($s); print(strlen($s)); @["abcd"] = 1; @[$s] += 1; '
+                    '@k[str_concat("", "")] = 1; print(str_concat(str_concat(comm, "!"), "?"));'
+               ) == ["abcd", "4", "awl!?", "@[abcd]: 2", "@k[]: 1"]
+
+
+def test_str_concat_of_a_string_that_fills_its_room(awl):
+    assert say(awl, 'print(str_concat((string[3])"abcdef", "x")); print(str_concat("x", (string[3])"abcdef"));'
+               ) == ["abcx", "xabc"]
+
+
+def test_str_concat_grows_with_itself_up_to_max_strlen(awl):
+    assert say(awl, '@s = "x"; for $i : 0..10 { @s = str_concat(@s, "yz"); } print(strlen(@s)); clear(@s);') == ["21"]
+    assert say(awl, '$s = str_concat("0123456", "789"); print($s); print(strcap($s));',
+               head="config = { max_strlen = 8 } ") == ["0123456" + "7" + "..", "8"]
+
+
+def test_str_concat_needs_strings(awl):
+    refused(awl, "begin { print(str_concat(1, comm)); }", "str_concat()", "string")
+
+
+# ---- what is known when compiling
+
+def test_container_of_is_the_struct_around_a_member(awl):
+    assert say(awl, '$t = curtask; $m = (uint64)$t + offsetof(struct task_struct, tasks.next); '
+                    '$c = container_of($m, struct task_struct, tasks.next); '
+                    'print(($c.comm, $c.pid == pid, (uint64)$c == (uint64)$t));') == ["(awl, true, true)"]
+
+
+def test_container_of_in_user_memory_of_the_script_s_own_struct(awl):
+    assert say(awl, '$p = (struct in *)100; $o = container_of($p, struct out, b); printf("%d\\n", (uint64)$o);',
+               head="struct in { int x; }; struct out { long a; struct in b; }; ") == ["92"]
+
+
+def test_container_of_tells_what_is_missing(awl):
+    refused(awl, "begin { print(container_of(curtask, struct task_struct, commm)); }", "has no field commm")
+    refused(awl, 'begin { print(container_of("a", struct task_struct, comm)); }', "needs a pointer")
+    refused(awl, "begin { print(container_of(curtask)); }", "the type around the member")
+
+
+def test_container_of_is_formatted(awl):
+    r = awl("--fmt", "-e", "begin { $x=container_of( $p,struct task_struct,tasks.next ); }")
+    assert "container_of($p, struct task_struct, tasks.next)" in r.out
+
+
+def test_config_is_a_record_of_settings(awl):
+    assert say(awl, 'print(config.max_strlen); print(config().stack_mode); print(config.print_maps_on_exit);',
+               head="config = { max_strlen = 70; stack_mode = perf } ") == ["70", "perf", "true"]
+    refused(awl, "begin { print(config.max_strle); }", "max_strle")
+
+
+def test_assert_str(awl):
+    macro = "macro loud(s) { assert_str(s); str_concat(s, \"!\") } "
+    assert say(awl, 'print(loud("a"));', head=macro) == ["a!"]
+    refused(awl, macro + "begin { print(loud(5)); }", "needs a string")
+
+
+def test_a_misspelt_struct_is_told(awl):
+    refused(awl, "begin { print(((struct task_strct *)0).pid); }", "did you mean `struct task_struct`?")
+
+
+def test_one_histogram_of_signed_and_unsigned_numbers(awl):
+    out = "\n".join(say(awl, "@ = hist(-1); @ = hist((uint64)1); @l = lhist(-1, -2, 2, 1); @l = lhist((uint64)1, -2, 2, 1);"))
+    for line in ("(..., 0)               1 |", "[1]                    1 |", "[-1, 0)                1 |", "[1, 2)                 1 |"):
+        assert line in out
+
+
+# ---- packets
+
+def read_pcap(path):
+    """(link type, [(seconds, bytes, length on the wire)])"""
+    data = path.read_bytes()
+    magic, major, minor, _, _, longest, link = struct.unpack("=IHHiIII", data[:24])
+    assert (magic, major, minor) == (0xa1b23c4d, 2, 4)
+    packets, at = [], 24
+    while at < len(data):
+        s, ns, captured, wire = struct.unpack("=IIII", data[at:at + 16])
+        assert ns < 10 ** 9 and captured <= wire and captured <= longest
+        packets.append((s + ns / 1e9, data[at + 16:at + 16 + captured], wire))
+        at += 16 + captured
+    assert at == len(data)
+    return link, packets
+
+
+def send(port, n):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for i in range(n):
+            s.sendto(b"packet %d of awl's test" % i, ("127.0.0.1", port))
+
+
+def capture(trace, script, port, n):
+    with trace("-e", script) as t:
+        t.wait_attached()
+        send(port, n)
+        t.finish()
+    return t
+
+
+def of_port(packets, port):
+    """UDP packets that begin with the header of IPv4."""
+    return [p for p in packets if p[1][:1] == b"\x45" and p[1][9] == 17 and p[1][22:24] == struct.pack("!H", port)]
+
+
+def test_skboutput_of_sent_packets_is_ethernet(trace, tmp_path):
+    path = tmp_path / "sent.pcap"
+    capture(trace, f'rawtracepoint:net_dev_queue {{ $r = skboutput("{path}", args.skb, 128, 0); }}', 47711, 5)
+    link, packets = read_pcap(path)
+    mine = of_port([(t, p[14:], wire) for t, p, wire in packets if p[12:14] == b"\x08\x00"], 47711)
+    assert link == 1
+    assert [p[1][28:] for p in mine] == [b"packet %d of awl's test" % i for i in range(5)]
+    assert [p[2] for p in mine] == [14 + 28 + 22] * 5
+
+
+def test_skboutput_without_the_link_layer_begins_with_ip(trace, tmp_path):
+    path = tmp_path / "raw.pcap"
+    capture(trace, f'rawtracepoint:net_dev_queue {{ skboutput("{path}", args.skb, args.skb.len, 14); }}', 47712, 3)
+    link, packets = read_pcap(path)
+    assert link == 101
+    assert [p[1][28:] for p in of_port(packets, 47712)] == [b"packet %d of awl's test" % i for i in range(3)]
+
+
+def test_skboutput_of_received_packets_is_cut_to_its_length(trace, tmp_path):
+    path = tmp_path / "got.pcap"
+    capture(trace, f'rawtracepoint:netif_receive_skb {{ skboutput("{path}", args.skb, 32, 0); }}', 47713, 2)
+    link, packets = read_pcap(path)
+    mine = of_port(packets, 47713)
+    assert link == 101 and [p[1][28:] for p in mine] == [b"pack"] * 2 and mine[0][2] == 28 + 22
+
+
+@pytest.mark.skipif(not shutil.which("tcpdump"), reason="tcpdump is not installed")
+def test_tcpdump_reads_what_skboutput_writes(trace, tmp_path):
+    path = tmp_path / "sent.pcap"
+    capture(trace, f'rawtracepoint:net_dev_queue {{ skboutput("{path}", args.skb, 128, 0); }}', 47714, 4)
+    out = subprocess.run(["tcpdump", "-nr", path, "udp port 47714"], capture_output=True, text=True, check=True).stdout
+    assert len(out.splitlines()) == 4 and "> 127.0.0.1.47714: UDP, length 22" in out
+
+
+def test_a_capture_file_without_packets_is_one(awl, tmp_path):
+    path = tmp_path / "none.pcap"
+    r = awl("-e", f'begin {{ exit(); }} rawtracepoint:net_dev_queue {{ skboutput("{path}", args.skb, 128, 0); }}')
+    assert r.code == 0 and read_pcap(path) == (101, [])
+
+
+def test_skboutput_says_what_is_wrong(awl):
+    refused(awl, 'rawtracepoint:net_dev_queue { skboutput("x", 5, 1, 0); }', "struct sk_buff *")
+    refused(awl, 'rawtracepoint:net_dev_queue { skboutput("x", args.skb, 1, -1); }', "offset from 0")
+    refused(awl, 'tracepoint:net:net_dev_queue { skboutput("x", (struct sk_buff *)args.skbaddr, 1, 0); }',
+            "not possible in a tracepoint probe")
+    r = awl("-e", 'rawtracepoint:net_dev_queue { skboutput("/nowhere/x.pcap", args.skb, 1, 0); }')
+    assert r.code == 255 and "/nowhere/x.pcap" in r.err
