@@ -40,6 +40,10 @@ enum awl_json { AWL_JSON = 1, AWL_NDJSON };
 
 enum awl_buffering { AWL_BUF_LINE, AWL_BUF_NONE, AWL_BUF_FULL };
 
+/* AWL_TEST and AWL_BENCH run the test: and bench: probes, in awl_attach(), and nothing else;
+ * awl_finish() gives 1 when a test failed. */
+enum awl_mode { AWL_TRACE, AWL_TEST, AWL_BENCH };
+
 struct awl_opts {
 	size_t size;
 	int json;   /* records as JSON lines instead of text: AWL_JSON, AWL_NDJSON; 0: text */
@@ -64,6 +68,7 @@ struct awl_opts {
 	int json_diagnostics; /* awl_error() after awl_compile() is JSON, one object a line */
 	const char *traceable_functions; /* file: kernel functions open to kprobes, "name [module]"
 					    a line; NULL: asked of the kernel */
+	enum awl_mode mode;              /* what of the script is run */
 };
 
 /* A session. NULL options are all defaults. Never NULL; errors come from the functions below. */

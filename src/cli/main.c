@@ -341,7 +341,8 @@ static int dispatch(const struct cli *c, int out_fd)
 		 .unsafe = c->unsafe, .quiet = c->quiet, .verbose = c->verbose, .handle_signals = 1,
 		 .pid = c->pid, .command = c->command, .message = on_message,
 		 .disabled_features = c->features, .color = wants_color(),
-		 .traceable_functions = c->traceable, .json_diagnostics = c->json_diag);
+		 .traceable_functions = c->traceable, .json_diagnostics = c->json_diag,
+		 .mode = c->mode);
 	struct awl *awl = awl_new(&o);
 	int r = EXIT_USAGE;
 

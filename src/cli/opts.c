@@ -106,8 +106,12 @@ static bool set_debug(struct cli *c, const char *v)
 
 static bool set_mode(struct cli *c, const char *v)
 {
-	if (strcmp(v, "codegen") && strcmp(v, "format"))
-		return complain("the mode \"%s\" is not one of codegen, format", v);
+	if (strcmp(v, "codegen") && strcmp(v, "format") && strcmp(v, "test") && strcmp(v, "bench"))
+		return complain("the mode \"%s\" is not one of codegen, format, test, bench", v);
+	if (v[0] == 't')
+		c->mode = AWL_TEST;
+	if (v[0] == 'b')
+		c->mode = AWL_BENCH;
 	c->codegen = strcmp(v, "codegen") == 0;
 	c->fmt |= strcmp(v, "format") == 0;
 	return true;
@@ -197,6 +201,12 @@ static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
 	case OPT_WARNINGS:
 		c->warnings = true;
 		break;
+	case OPT_TEST:
+		c->mode = AWL_TEST;
+		break;
+	case OPT_BENCH:
+		c->mode = AWL_BENCH;
+		break;
 	case OPT_MODE:
 		return set_mode(c, v);
 	case OPT_INCLUDE_DIR:
@@ -274,8 +284,6 @@ static const struct {
 	{"--emit-llvm", "awl makes no LLVM code; -d ir shows its own intermediate code"},
 	{"--emit-elf", "awl writes no object files; -d bpf shows the programs"},
 	{"--aot", "a script needs no compiling ahead: awl starts in milliseconds"},
-	{"--test", "awl runs no test: probes; bpf_prog_test_run is behind begin and end only"},
-	{"--bench", "awl runs no bench: probes; --explain shows what a hit costs"},
 };
 
 static bool is_option(const char *word, const char *name)

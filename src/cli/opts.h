@@ -30,6 +30,7 @@ struct cli {
 		version;
 	const char *output;
 	enum awl_buffering buffering;
+	enum awl_mode mode;
 	unsigned dump;
 	const char **features;                 /* of --no-feature, NULL-terminated */
 	const char **include_dirs, **includes; /* -I, --include; NULL-terminated, or NULL */

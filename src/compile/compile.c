@@ -62,6 +62,7 @@ static bool pass_sema(struct compilation *c)
 		.pid = c->in->pid,
 		.child = c->in->child,
 		.unsafe = c->in->unsafe,
+		.mode = c->in->mode,
 		.filter = c->in->filter,
 	};
 	bool ok = sema_run(&in, &c->plan);

@@ -20,6 +20,7 @@ struct compile_in {
 		*const *includes; /* -I, --include: NULL-terminated, or NULL */
 	int pid, child;
 	bool unsafe;
+	enum run_mode mode;
 	unsigned dump; /* enum dump_stage */
 	struct buf *dump_to;
 	const regex_t *filter; /* of full probe names; NULL: all */

@@ -8,6 +8,7 @@
 #include "sema/sema.h"
 
 extern const struct provider provider_begin, provider_end, provider_self;
+extern const struct provider provider_test, provider_bench;
 extern const struct provider provider_tracepoint, provider_rawtracepoint;
 extern const struct provider provider_profile, provider_interval;
 extern const struct provider provider_software, provider_hardware, provider_watchpoint;

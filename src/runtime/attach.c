@@ -52,6 +52,15 @@ static void env_on_signal(struct attach_env *env, int signo, int fd)
 	hvec_push(&r->signals, (struct signal_prog){.signo = signo, .fd = fd});
 }
 
+static void env_on_trial(struct attach_env *env, const char *name, int fd)
+{
+	struct run *r = env->run;
+	bool bench = r->p->progs[r->cur_prog].prov->mode == MODE_BENCH;
+
+	hvec_push(&r->trials,
+		  (struct trial){.name = strchr(name, ':') + 1, .fd = fd, .bench = bench});
+}
+
 static void env_iterate(struct attach_env *env, int fd)
 {
 	struct run *r = env->run;
@@ -106,6 +115,7 @@ void attach_env_init(struct run *r)
 		.at_begin = env_at_begin,
 		.at_end = env_at_end,
 		.on_signal = env_on_signal,
+		.on_trial = env_on_trial,
 		.iterate = env_iterate,
 		.pin_link = env_pin_link,
 		.warn = env_warn,
@@ -120,9 +130,8 @@ void attach_env_init(struct run *r)
 int attach_test_run(struct run *r, int prog_fd, struct err *e)
 {
 	static const uint64_t ctx[12];
-	int32_t retval;
 
-	return bpf_test_run(prog_fd, ctx, sizeof(ctx), &retval, e);
+	return bpf_test_run(prog_fd, ctx, sizeof(ctx), &r->retval, e);
 }
 
 static void drain_when_filling(struct run *r)
@@ -251,7 +260,7 @@ static void say_attached(struct run *r)
 	size_t n = r->nprobes - MIN(r->nskipped, r->nprobes);
 	struct out *o = r->o.out;
 
-	if (r->o.quiet)
+	if (r->o.quiet || r->trials.n)
 		return;
 	if (run_ndjson(r)) {
 		ndjson_attached(r, n);
@@ -317,6 +326,8 @@ static int attach_all(struct run *r, struct err *e)
 		ret = attach_programs(r, true, e);
 	if (ret == 0 && !r->o.dry_run)
 		ret = run_begins(r, e);
+	if (ret == 0 && !r->o.dry_run)
+		ret = trials_run(r, e);
 	if (ret == 0 && !run_exited(r))
 		ret = attach_gated(r, e);
 	if (ret < 0)

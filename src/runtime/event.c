@@ -15,6 +15,10 @@
 
 void event_deliver(struct run *r, const char *type, struct str text)
 {
+	if (r->capture) {
+		buf_addstr(r->capture, text);
+		return;
+	}
 	if (r->o.record) {
 		r->o.record(r->o.arg, type, text.p ? text.p : "", text.n);
 		return;
@@ -159,6 +163,7 @@ static void host_message(struct host *h, const struct event_def *def, const char
 	const char *file = "";
 	unsigned line = 0, col = 0;
 
+	r->nerrors += error;
 	if (r->p->diag && def->span.file != UINT32_MAX) {
 		diag_line_col(r->p->diag, def->span, &line, &col);
 		file = diag_source_name(r->p->diag, def->span.file);
@@ -173,8 +178,11 @@ static void host_message(struct host *h, const struct event_def *def, const char
 	}
 	while (text.n && text.p[text.n - 1] == '\n')
 		text.n--;
-	run_message(r, error ? RUN_ERROR : RUN_WARN, "%s:%u:%u: %.*s", file, line, col,
-		    STR_ARG(text));
+	if (r->capture)
+		buf_printf(r->capture, "%s:%u:%u: %.*s\n", file, line, col, STR_ARG(text));
+	else
+		run_message(r, error ? RUN_ERROR : RUN_WARN, "%s:%u:%u: %.*s", file, line, col,
+			    STR_ARG(text));
 }
 
 static void render_init(struct run *r)

@@ -92,6 +92,12 @@ struct signal_prog {
 	struct sigaction old;
 };
 
+struct trial {
+	const char *name;
+	int fd;
+	bool bench;
+};
+
 enum run_state { RUN_NEW, RUN_LOADED, RUN_ATTACHED, RUN_FINISHED };
 
 struct run {
@@ -119,8 +125,12 @@ struct run {
 	VEC(int) ends;
 	VEC(int) iters;
 	VEC(struct signal_prog) signals;
-	size_t nsignals;   /* of them are installed */
-	uint32_t cur_prog; /* being attached */
+	VEC(struct trial) trials;
+	struct buf *capture; /* a trial runs: what it prints goes there */
+	int32_t retval;      /* of the last test run */
+	size_t nerrors;      /* errorf() */
+	size_t nsignals;     /* of them are installed */
+	uint32_t cur_prog;   /* being attached */
 	size_t nprobes, nskipped;
 
 	int wake_fd, pid_fd;
@@ -201,6 +211,9 @@ int pcap_open_all(struct run *r, struct err *e);
 void pcap_add(struct run *r, const struct event_def *def, const struct packet *p);
 void pcap_flush(struct run *r);
 void pcap_close_all(struct run *r);
+
+/* trial.c */
+int trials_run(struct run *r, struct err *e);
 
 /* stack.c */
 void stack_render(struct render *r, const struct type *t, const void *value, struct buf *out);

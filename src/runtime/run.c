@@ -214,7 +214,8 @@ int run_finish(struct run *r, struct err *e)
 	if (!r->o.dry_run) {
 		ret = run_ends(r, e);
 		drain_all(r);
-		print_end(r);
+		if (!r->trials.n)
+			print_end(r);
 	}
 	pcap_close_all(r);
 	if (run_ndjson(r))
@@ -253,6 +254,7 @@ void run_free(struct run *r)
 	hvec_release(&r->ends);
 	hvec_release(&r->iters);
 	hvec_release(&r->signals);
+	hvec_release(&r->trials);
 	for (size_t i = 0; i < r->p->nmaps; i++) {
 		map_rows_release(&r->baselines[i].printed);
 		baseline_release(&r->baselines[i]);

@@ -97,6 +97,8 @@ struct attach_env {
 	void (*at_begin)(struct attach_env *env,
 			 int prog_fd); /* test-run before the others are attached */
 	void (*at_end)(struct attach_env *env, int prog_fd); /* test-run after they are detached */
+	/* run by --test and --bench */
+	void (*on_trial)(struct attach_env *env, const char *name, int prog_fd);
 	void (*on_signal)(struct attach_env *env, int signo,
 			  int prog_fd); /* test-run when awl gets it */
 	void (*iterate)(struct attach_env *env,
@@ -116,6 +118,9 @@ struct attach_prog {
 	int fd;
 };
 
+/* What a run is for. A provider belongs to one of them; probes of others are left out. */
+enum run_mode { MODE_TRACE, MODE_TEST, MODE_BENCH };
+
 /* Sink of -l: one line for each probe, `detail` (may be NULL) has the indented lines of -lv. */
 typedef int (*list_fn)(void *arg, const char *probe, const char *detail);
 
@@ -129,6 +134,8 @@ struct provider {
 	bool timer;    /* fires by itself, ends nothing: begin/end are not (auto-exit) */
 	bool args_btf; /* args come from the kernel's BTF and nowhere else */
 	bool once;     /* begin, end, iter: when only such probes exist, awl leaves after them */
+
+	enum run_mode mode;
 
 	/* Checks the parts of an attach point (parts[0] is the provider's name), expands wildcards
 	 * and pushes targets. Reports to the diag with did-you-mean; no match is E_PROBE_NONE (or

@@ -249,6 +249,21 @@ static void keep_matching(const regex_t *filter, struct attach_targets *t)
 	t->n = kept;
 }
 
+/* Probes that are not for this run: test: without --test, all others with it. */
+static void leave_out(struct sema *s, struct gather *g)
+{
+	s->other_mode = g->targets.n ? g->prov : s->other_mode;
+	g->targets.n = 0;
+}
+
+bool sema_has_target(struct sema *s, struct str name)
+{
+	for (size_t i = 0; i < s->targets.n; i++)
+		if (str_is(name, s->targets.v[i]->name))
+			return true;
+	return false;
+}
+
 bool sema_resolve(struct sema *s, const struct probe_decl *decl)
 {
 	struct gathers all = {0};
@@ -257,6 +272,8 @@ bool sema_resolve(struct sema *s, const struct probe_decl *decl)
 	for (size_t i = 0; i < decl->naps; i++)
 		ok &= resolve_point(s, &all, &decl->aps[i]);
 	VEC_EACH (struct gather, g, &all.g) {
+		if (g->prov->mode != s->in->mode)
+			leave_out(s, g);
 		if (s->in->filter)
 			keep_matching(s->in->filter, &g->targets);
 		any |= g->targets.n > 0;

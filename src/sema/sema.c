@@ -343,10 +343,18 @@ static void fill_plan(struct sema *s)
 /* Running would wait for ever for something that cannot happen. */
 static void report_nothing(struct sema *s)
 {
+	static const char *const how[] = {"without --test and --bench", "with --test",
+					  "with --bench"};
 	struct diag_msg *m;
 
 	if (s->probes.n || diag_errors(s->in->diag))
 		return;
+	if (s->other_mode) {
+		m = sema_report(s, E_PROBE_NONE, NO_SPAN, "there is nothing to run");
+		diag_help(m, "the script has %s probes: run it %s", s->other_mode->name,
+			  how[s->other_mode->mode]);
+		return;
+	}
 	m = sema_report(s, E_PROBE_NONE, NO_SPAN,
 			"there is nothing to attach: the script has no probes");
 	diag_help(m, "write one: begin { printf(\"hello\\n\"); }");

@@ -107,6 +107,7 @@ struct sema_in {
 	int pid;                         /* -p or the child of -c: filter; 0: none */
 	int child;                       /* pid of -c's child, 0: none (cpid) */
 	bool unsafe;
+	enum run_mode mode;
 	const regex_t *filter; /* full names of probes to keep; NULL: all. begin and end stay */
 };
 
@@ -147,7 +148,8 @@ struct kernel *sema_kernel(struct sema *s);
 struct config *sema_config(struct sema *s);
 const struct sema_in *sema_input(struct sema *s);
 struct probe *sema_probe(struct sema *s); /* the one whose body is being checked; NULL outside */
-bool sema_final(struct sema *s);          /* the round that reports */
+bool sema_has_target(struct sema *s, struct str name); /* a declaration before has it */
+bool sema_final(struct sema *s);                       /* the round that reports */
 
 /* Reports in the last round only (and while attach points are resolved); NULL otherwise. */
 struct diag_msg *sema_report(struct sema *s, enum diag_code code, struct span sp, const char *fmt,

@@ -81,7 +81,8 @@ struct sema {
 	const struct expr
 		*expansion; /* the block of a macro that is being checked: its span is the call's */
 	bool final, resolving, changed, settling;
-	bool addresses;        /* there is a & */
+	bool addresses;                    /* there is a & */
+	const struct provider *other_mode; /* of a declaration that is not for this run */
 	bool dropped;          /* a declaration has no program: its assignments are not seen */
 	struct expr *agg_call; /* the call that may be an aggregation */
 	struct cpp *cpp;

@@ -1,4 +1,6 @@
 """Functions and statements that came later than the rest, on real data."""
+import json
+import re
 import shutil
 import socket
 import struct
@@ -173,3 +175,62 @@ def test_skboutput_says_what_is_wrong(awl):
             "not possible in a tracepoint probe")
     r = awl("-e", 'rawtracepoint:net_dev_queue { skboutput("/nowhere/x.pcap", args.skb, 1, 0); }')
     assert r.code == 255 and "/nowhere/x.pcap" in r.err
+
+
+# ---- test: and bench:
+
+TRIALS = '''macro twice(x) { x * 2 }
+test:good { assert(twice(4) == 8, "twice"); printf("not shown\\n"); }
+test:wrong { printf("shown %d\\n", 5); assert(twice(4) == 9, "nine"); printf("never\\n"); }
+test:returns { return 3; }
+test:leaves { exit(0); }
+test:exits { exit(2); }
+test:complains { errorf("bad %d", 3); }
+begin { printf("begin has run\\n"); }
+bench:count { @ = count(); }
+bench:nothing { printf("not shown\\n"); }
+'''
+
+
+def trial_results(r, kind):
+    records = [json.loads(line) for line in r.out.splitlines()]
+    assert all(x["type"] == kind for x in records), r.out
+    return [(name, v) for x in records for name, v in x["data"].items()]
+
+
+def test_the_option_test_runs_the_tests_alone(awl, tmp_path):
+    path = tmp_path / "t.bt"
+    path.write_text(TRIALS)
+    r = awl("--test", str(path))
+    said = [re.sub(r" \([0-9.]+ us\)", "", line) for line in r.out.splitlines()]
+    assert r.code == 1 and said == [
+        "ok    good", "FAIL  wrong: reported an error", "      shown 5", f"      {path}:3:39: assertion failed: nine",
+        "FAIL  returns: returned 3", "ok    leaves", "FAIL  exits: left with exit(2)",
+        "FAIL  complains: reported an error", f"      {path}:7:18: bad 3", "6 tests: 2 passed, 4 failed"]
+
+
+def test_results_of_tests_as_json(awl):
+    got = trial_results(awl("--mode", "test", "-f", "json", "-e", TRIALS), "test_result")
+    assert [(name, v["passed"]) for name, v in got] == [
+        ("good", True), ("wrong", False), ("returns", False), ("leaves", True), ("exits", False), ("complains", False)]
+    assert all(v["duration"] > 0 for _, v in got) and "shown 5" in got[1][1]["output"]
+    assert awl("--test", "-e", "test:a { return 0; } test:b { }").code == 0
+
+
+def test_the_option_bench_measures(awl):
+    r = awl("--bench", "-f", "json", "-e", TRIALS)
+    got = trial_results(r, "benchmark_result")
+    assert r.code == 0 and [name for name, _ in got] == ["count", "nothing"]
+    assert all(v["iters"] >= 1000 and v["average"] >= 0 for _, v in got)
+    text = awl("--bench", "-e", TRIALS).out.splitlines()
+    assert len(text) == 2 and re.fullmatch(r"count +[0-9.]+ ns  \([0-9]+ runs\)", text[0])
+
+
+def test_tests_are_left_out_of_a_usual_run(awl):
+    r = awl("-q", "-e", TRIALS)
+    assert r.code == 0 and r.out.split() == ["begin", "has", "run"]
+    refused(awl, "test:a { }", "run it with --test")
+    refused(awl, "bench:a { }", "run it with --bench")
+    refused(awl, "begin { }", "run it without --test", args=("--test",))
+    refused(awl, "test:a { } test:a { }", "two probes test:a", args=("--test",))
+    refused(awl, "test:a { print($x); nonsense(); }", "nonsense", args=("--test",))
