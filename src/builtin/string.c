@@ -124,9 +124,12 @@ static void check_str_concat(struct sema *s, struct expr *e)
 {
 	uint64_t max = MAX(sema_config(s)->max_strlen, 1), cap = 2, need = 1;
 
-	e->type = &type_poison;
 	for (unsigned i = 0; i < 2; i++) {
-		if (!builtin_known(e, i) || !sema_arg_string(s, e, i))
+		sema_infer(s, builtin_arg(e, i));
+		if (!builtin_known(e, i)) /* a map that only this is assigned to: empty as yet */
+			continue;
+		e->type = &type_poison;
+		if (!sema_arg_string(s, e, i))
 			return;
 		need += builtin_argtype(e, i)->size;
 	}
@@ -228,6 +231,7 @@ const struct builtin builtins_string[] = {
 				     "str(args.filename, 64))] = count(); }",
 				     "tracepoint:syscalls:sys_enter_chdir { @s = str_concat(@s, "
 				     "str(args.filename)); }"),
+		.flags = BI_LAZY_ARGS,
 		.min_args = 2,
 		.max_args = 2,
 		.check = check_str_concat,

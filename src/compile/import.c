@@ -4,6 +4,7 @@
  *   import "lib";         a directory: all *.bt files in it, in the order of their names
  *   import "lib.h";       a C header: as #include "lib.h"
  *
+ * An import inside of a block is done as if it stood in front of the probes.
  * Paths are relative to the file that imports. What is imported stands in front of what imports it,
  * and each file is read once however often it is named. A file that others than its owner could
  * have put there is refused: scripts run as root. */
@@ -172,8 +173,10 @@ static void import_path(struct importer *im, struct span at, const char *path)
 /* What `s` imports, then what it has itself. */
 static void import_script(struct importer *im, struct script *s, const char *path)
 {
-	for (size_t i = 0; i < s->imports.n; i++)
-		import_path(im, s->imports.v[i].span, beside(im->a, path, s->imports.v[i].path));
+	VEC_EACH (struct import_decl, i, &s->imports)
+		import_path(im, i->span, beside(im->a, path, i->path));
+	VEC_EACH (struct import_decl, i, &s->inner_imports)
+		import_path(im, i->span, beside(im->a, path, i->path));
 	APPEND(im, s, c_defs);
 	APPEND(im, s, maps);
 	APPEND(im, s, macros);
@@ -186,7 +189,7 @@ struct script *import_all(struct arena *a, struct diag *d, struct script *s, con
 	struct importer im = {.a = a, .d = d};
 	struct stat st;
 
-	if (!s->imports.n)
+	if (!s->imports.n && !s->inner_imports.n)
 		return s;
 	im.into = arena_memdup(a, s, sizeof(*s));
 	memset(&im.into->c_defs, 0, sizeof(im.into->c_defs));

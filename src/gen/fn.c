@@ -1,6 +1,7 @@
 /* Functions of the script as BPF subprograms.
  *
- *   result = name(a, b, …, frame)        up to four numbers, then the caller's frame (gen_impl.h)
+ *   result = name(a, b, …, frame)        up to four numbers, then the caller's frame (gen_impl.h),
+ *                                        where further numbers are
  *
  * The frame leads to scratch memory and the context. A function whose body has loops over maps
  * makes a frame of its own for them. exit() in a function sets `leave` in the caller's frame and
@@ -42,10 +43,28 @@ static void restore(struct gen *g, const struct saved *s)
 	g->fn = s->fn;
 }
 
+/* Where the variables of a frame begin in this program: behind the longest list of arguments that
+ * do not fit into registers. */
+uint32_t fn_frame_vars(const struct gen *g)
+{
+	size_t most = FN_REGS;
+
+	for (const struct fn_inst *f = g->p->fns; f; f = f->next)
+		most = MAX(most, f->nparams);
+	return FRAME_ARGS + 8 * (uint32_t)(most - FN_REGS);
+}
+
+static int32_t arg_slot(size_t i)
+{
+	return FRAME_ARGS + 8 * (int32_t)(i - FN_REGS);
+}
+
 static void params(struct gen *g, struct fn_inst *f)
 {
 	for (size_t i = 0; i < f->nparams; i++)
-		var_set(g, f->params[i], ir_param(&g->b, i));
+		var_set(g, f->params[i],
+			i < FN_REGS ? ir_param(&g->b, i)
+				    : ir_load(&g->b, 8, g->fn_frame, arg_slot(i), IR_MEM_NONE));
 }
 
 static void function_body(struct gen *g, struct fn_inst *f)
@@ -64,7 +83,7 @@ static void function_body(struct gen *g, struct fn_inst *f)
 static void emit(struct gen *g, struct fn_inst *f)
 {
 	char *name = arena_printf(g->in->arena, "%.*s", STR_ARG(f->decl->name));
-	unsigned n = f->nparams;
+	unsigned n = MIN(f->nparams, (size_t)FN_REGS);
 	struct ir_fn *fn = ir_fn_new(g->m, name, IR_SUBPROG, n + 1, 1u << n);
 	struct saved s = save(g);
 	uint32_t high = g->scratch_high;
@@ -112,7 +131,8 @@ struct val fn_call(struct gen *g, struct expr *e)
 {
 	const struct call_sem *c = e->sem;
 	const struct fn_inst *f = c->data;
-	ir_val args[5];
+	ir_val args[FN_PARAMS_MAX + 1];
+	unsigned n = MIN(f->nparams, (size_t)FN_REGS);
 
 	for (size_t i = 0; i < f->nparams; i++) {
 		struct expr *a = e->call.args[i];
@@ -120,8 +140,10 @@ struct val fn_call(struct gen *g, struct expr *e)
 
 		args[i] = gen_convert(g, v, a->type, f->params[i]->type);
 	}
-	args[f->nparams] = g->frame;
-	ir_val r = ir_call_fn(&g->b, f->code, f->nparams + 1, args);
+	for (size_t i = FN_REGS; i < f->nparams; i++)
+		ir_store(&g->b, 8, g->frame, arg_slot(i), args[i]);
+	args[n] = g->frame;
+	ir_val r = ir_call_fn(&g->b, f->code, n + 1, args);
 	if (g->in->plan->uses_exit)
 		check_leave(g);
 	if (f->result->kind == TYPE_VOID)

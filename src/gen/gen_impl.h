@@ -9,11 +9,12 @@
  *
  *              0         8       16       24       32
  *              +---------+-------+--------+--------+----------------------+
- *              | scratch | ctx   | leave  | result | captured variables … |
+ *              | scratch | ctx   | leave  | result | arguments, captured variables … |
  *              +---------+-------+--------+--------+----------------------+
  *
- * The frame also has two words for each map loop that has others inside: the places of its key and
- * value, which are arguments of a function that the inner body is not part of.
+ * `arguments` are those of the script's functions behind the fourth. The frame also has two words
+ * for each map loop that has others inside: the places of its key and value, which are arguments of
+ * a function that the inner body is not part of.
  *
  * Invariants: the base `v` of every VAL_MEM in SPACE_BPF is aligned to 8 bytes, or to the power of
  * two that is not less than its size; strings end at their first NUL and what follows it means
@@ -28,8 +29,9 @@
 #define FRAME_CTX     8
 #define FRAME_LEAVE   16
 #define FRAME_RESULT  24
-#define FRAME_VARS    32
+#define FRAME_ARGS    32 /* of functions with more than FN_REGS parameters; variables follow */
 #define PAIR_SLOT     16
+#define FN_REGS       4 /* parameters in registers; the fifth is the frame */
 
 #define SCRATCH_LEVELS  4
 #define SCRATCH_SLOT    (16u << 10)
@@ -212,6 +214,7 @@ void agg_zero_all(struct gen *g, const struct map_sym *m, struct val key);
 
 /* fn.c */
 void fns_emit(struct gen *g);
+uint32_t fn_frame_vars(const struct gen *g);
 struct val fn_call(struct gen *g, struct expr *e);
 void fn_return(struct gen *g, struct expr *value);
 void fn_leave(struct gen *g);

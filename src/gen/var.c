@@ -95,7 +95,7 @@ static void plan_map_loop(struct walk *w, struct stmt *s)
 	s->sem = NULL;
 	if (w->loops == loops)
 		return;
-	s->sem = (void *)(uintptr_t)(FRAME_VARS + PAIR_SLOT * w->pairs++);
+	s->sem = (void *)(uintptr_t)(fn_frame_vars(w->g) + PAIR_SLOT * w->pairs++);
 }
 
 static void plan_let(struct walk *w, struct stmt *s)
@@ -231,7 +231,7 @@ void vars_plan_predicate(struct gen *g, struct expr *pred)
 	if (!w.calls)
 		return;
 	fns_emit(g);
-	g->frame_size = FRAME_VARS;
+	g->frame_size = fn_frame_vars(g);
 	make_frame(g);
 }
 
@@ -242,7 +242,7 @@ void vars_plan(struct gen *g, struct block *body)
 	plan_stmts(&w, body);
 	g->frame_size = 0;
 	if (w.loops || (w.calls && !g->fn))
-		g->frame_size = FRAME_VARS + PAIR_SLOT * w.pairs;
+		g->frame_size = fn_frame_vars(g) + PAIR_SLOT * w.pairs;
 	for (size_t i = 0; i < w.homes.n; i++)
 		place(g, w.homes.v[i]);
 	if (g->frame_size)

@@ -357,6 +357,7 @@ struct script {
 	bool has_config;
 	struct span config_span;
 	VEC(struct import_decl) imports;
+	VEC(struct import_decl) inner_imports; /* those in blocks: STMT_IMPORT */
 	VEC(struct map_decl) maps;
 	VEC(struct macro_decl) macros;
 	VEC(struct fn_decl) fns;

@@ -277,6 +277,7 @@ static struct stmt *jump(struct parser *p, enum stmt_kind kind)
 static struct stmt *import(struct parser *p)
 {
 	struct stmt *s = stmt_new(p, STMT_IMPORT, p->tok.off);
+	struct import_decl decl = {0};
 	uint32_t from = p->tok.off;
 
 	advance(p);
@@ -284,6 +285,9 @@ static struct stmt *import(struct parser *p)
 	expect(p, T_STRING, "the path to import, in double quotes");
 	expect_semicolon(p);
 	s->span = span_since(p, from);
+	decl.path = s->import;
+	decl.span = s->span;
+	vec_push(p->arena, &p->script->inner_imports, decl);
 	return s;
 }
 

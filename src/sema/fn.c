@@ -5,13 +5,11 @@
  *
  *   probe ──► fns: list of struct fn_info, callees before callers; each with variables of its own
  *
- * Parameters and results are what fits a register: integers, bools, enums, pointers. Registers also
- * bound the number of parameters. Recursion is not possible: the kernel's stack is 512 bytes.
+ * Parameters and results are what fits a register: integers, bools, enums, pointers. Recursion is
+ * not possible: the kernel's stack is 512 bytes.
  *
  * The result is what `return` says, or the last expression of the body, or zero. */
 #include "sema/sema_priv.h"
-
-#define PARAMS_MAX 4 /* five registers, one of them for the caller's frame */
 
 void sema_fns_collect(struct sema *s)
 {
@@ -25,9 +23,9 @@ void sema_fns_collect(struct sema *s)
 			diag_label(m, before->name_span, "first defined here");
 			continue;
 		}
-		if (f->nparams > PARAMS_MAX) {
-			m = sema_report(s, E_ARG_COUNT, f->params[PARAMS_MAX].span,
-					"a function has at most %d parameters", PARAMS_MAX);
+		if (f->nparams > FN_PARAMS_MAX) {
+			m = sema_report(s, E_ARG_COUNT, f->params[FN_PARAMS_MAX].span,
+					"a function has at most %d parameters", FN_PARAMS_MAX);
 			diag_help(m, "use a macro for more, or keep values in a map");
 		}
 		strmap_put(&s->fns, f->name, f);
@@ -73,7 +71,7 @@ static struct fn_info *instance(struct sema *s, const struct fn_decl *decl)
 	f = arena_new_of(s->a, struct fn_info);
 	f->inst.decl = decl;
 	f->inst.body = ast_clone_block(s->a, decl->body);
-	f->inst.nparams = MIN(decl->nparams, PARAMS_MAX);
+	f->inst.nparams = MIN(decl->nparams, FN_PARAMS_MAX);
 	f->probe = s->probe;
 	strmap_init(&f->names.by_name, s->a);
 	vec_push(s->a, &s->fn_infos, f);
@@ -134,12 +132,32 @@ static void check_once(struct sema *s, struct fn_info *f)
 		f->param_types[i] = register_type(s, d->params[i].type, false);
 	f->inst.result = register_type(s, d->result, true);
 	check_body(s, f);
-	if (f->listed)
+	if (f->listed || f->unused || (s->fn && s->fn->unused))
 		return;
 	f->listed = true;
 	while (*end)
 		end = &(*end)->next;
 	*end = &f->inst;
+}
+
+/* A function that nobody calls is checked all the same, in the first probe, unless it uses what
+ * only some probes have. No code is made of it. */
+void sema_fns_unused(struct sema *s)
+{
+	VEC_EACH (struct fn_decl, d, &s->in->script->fns) {
+		struct fn_info *f = NULL;
+
+		for (size_t i = 0; i < s->fn_infos.n && !f; i++)
+			if (s->fn_infos.v[i]->inst.decl == d && s->fn_infos.v[i]->listed)
+				f = s->fn_infos.v[i];
+		if (f || !s->probes.n || sema_fn(s, d->name) != d || sema_block_uses(s, d->body))
+			continue;
+		s->probe = s->probes.v[0];
+		f = instance(s, d);
+		f->unused = true;
+		check_once(s, f);
+		s->probe = NULL;
+	}
 }
 
 /* ---- calls and results ---------------------------------------------------------------------- */

@@ -80,6 +80,14 @@ static unsigned body_uses(struct sema *s, const struct probe_decl *decl)
 	return u.uses;
 }
 
+unsigned sema_block_uses(struct sema *s, struct block *b)
+{
+	struct usage u = {.s = s};
+
+	ast_walk_block(b, use, &u);
+	return u.uses;
+}
+
 /* A program to be: its targets, as a list of indices. */
 struct group {
 	VEC(uint32_t) members;

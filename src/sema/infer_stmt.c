@@ -394,10 +394,7 @@ static void stmt(struct sema *s, struct stmt *st)
 	case STMT_RETURN:
 		stmt_return(s, st);
 		break;
-	case STMT_IMPORT:
-		diag_help(sema_report(s, E_ORDER, st->span,
-				      "import is not possible inside of a block"),
-			  "move it in front of the probes");
+	case STMT_IMPORT: /* done as if it stood in front of the probes */
 		break;
 	}
 }

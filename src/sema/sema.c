@@ -206,6 +206,7 @@ static void round_over_all(struct sema *s)
 	s->round++;
 	for (size_t i = 0; i < s->probes.n; i++)
 		sema_body(s, s->probes.v[i]);
+	sema_fns_unused(s);
 }
 
 static void rounds(struct sema *s)

@@ -37,11 +37,13 @@ struct var_sym {
 	uint64_t home[8]; /* gen: a struct val (see gen.c) */
 };
 
+#define FN_PARAMS_MAX 16
+
 /* A function of the script (`fn`) as one probe uses it. */
 struct fn_inst {
 	const struct fn_decl *decl;
 	struct block *body;
-	struct var_sym *params[5];
+	struct var_sym *params[FN_PARAMS_MAX];
 	size_t nparams;
 	const struct type *result; /* scalar or void */
 	struct fn_inst *next;

@@ -42,11 +42,12 @@ struct var_names { /* struct probe.sema */
 struct fn_info {
 	struct fn_inst inst;
 	struct probe *probe;
-	const struct type *param_types[5];
+	const struct type *param_types[FN_PARAMS_MAX];
 	struct var_names names;
 	unsigned round; /* the last one that walked the body */
 	bool active;    /* is being walked */
 	bool listed;    /* in probe->fns */
+	bool unused;    /* nobody calls it: checked only */
 };
 
 struct map_info {
@@ -105,12 +106,14 @@ bool sema_resolve(struct sema *s, const struct probe_decl *decl);
 void sema_group(struct sema *s, const struct probe_decl *decl, const struct provider *prov,
 		const struct attach_point *ap, struct attach_targets *targets);
 unsigned sema_name_uses(struct str name);
-bool sema_argn(struct str name, unsigned *n); /* arg12 */
+unsigned sema_block_uses(struct sema *s, struct block *b); /* enum probe_uses */
+bool sema_argn(struct str name, unsigned *n);              /* arg12 */
 void sema_no_btf(struct sema *s, const struct expr *e, const char *what);
 void sema_macros_collect(struct sema *s);
 void sema_macros_expand(struct sema *s, struct probe_decl *decl);
 void sema_macros_expand_block(struct sema *s, struct block *b);
 void sema_fns_collect(struct sema *s);
+void sema_fns_unused(struct sema *s);
 const struct fn_decl *sema_fn(struct sema *s, struct str name);
 void sema_call_fn(struct sema *s, struct expr *e, const struct fn_decl *d);
 void sema_returns(struct sema *s, struct expr *e);

@@ -234,3 +234,48 @@ def test_tests_are_left_out_of_a_usual_run(awl):
     refused(awl, "begin { }", "run it without --test", args=("--test",))
     refused(awl, "test:a { } test:a { }", "two probes test:a", args=("--test",))
     refused(awl, "test:a { print($x); nonsense(); }", "nonsense", args=("--test",))
+
+
+# ---- functions and imports
+
+SIX = "fn six($a: int64, $b: int8, $c: uint64, $d: int64, $e: int64, $f: uint8) : int64 " \
+      "{ return $a * 100000 + $b * 10000 + $c * 1000 + $d * 100 + $e * 10 + $f; } "
+
+
+def test_functions_take_up_to_sixteen_parameters(awl):
+    assert say(awl, "print(six(1, 2, 3, 4, 5, 6)); $x = 5; print(six($x, -1, 0, $x, 0, 300 - 291));", head=SIX) == [
+        "123456", "490509"]
+    names = [f"$p{i}" for i in range(16)]
+    head = "fn all(" + ", ".join(f"{n}: int64" for n in names) + ") : int64 { return " + \
+        " + ".join(f"{n} * {i + 1}" for i, n in enumerate(names)) + "; } "
+    assert say(awl, f"print(all({', '.join(map(str, range(16)))}));", head=head) == [
+        str(sum(i * (i + 1) for i in range(16)))]
+    refused(awl, head.replace("fn all(", "fn all($q: int8, ") + "begin { }", "at most 16 parameters")
+
+
+def test_many_parameters_of_calls_inside_calls_and_loops(awl):
+    assert say(awl, '''print(six(0, 0, 0, 0, 0, six(0, 0, 0, 0, six(0, 0, 0, 0, 0, 3), 4)));
+        @m[1] = 2; @m[2] = 4; for ($kv : @m) { $sum = six(0, 0, 0, 0, $kv.0, $kv.1); @s += $sum; }
+        print(@s); print(outer(7)); clear(@m); clear(@s);''', head=SIX + '''
+        fn outer($x: int64) : int64 { for ($kv : @m) { @t += six(0, 0, 0, $x, $kv.0, $kv.1); } return @t; } ''') == [
+        "34", "@s: 36", "1436", "@t: 1436"]
+
+
+def test_a_function_that_nobody_calls_is_checked(awl):
+    refused(awl, 'fn f($a: int64) : int64 { return $a + "x"; } begin { }', 'fn f', '"x"')
+    refused(awl, "fn g() : int64 { return nothing(); } fn f() : int64 { return g(); } begin { }", "nothing()")
+    assert say(awl, "print(1);", head="fn g() : int64 { return 1; } fn f() : int64 { return g(); } "
+                                      "fn h() : uint64 { return arg0; } ") == ["1"]
+
+
+def test_import_inside_of_a_block(awl, tmp_path):
+    (tmp_path / "lib.bt").write_text("macro seven() { 7 }\nfn eight() : int64 { return 8; }\n")
+    (tmp_path / "more.bt").write_text("macro nine() { import \"lib.bt\"; seven() + 2 }\n")
+    script = tmp_path / "s.bt"
+    script.write_text('begin { import "lib.bt"; if (1) { import "more.bt"; print((seven(), eight(), nine())); } }\n')
+    assert awl("-q", str(script)).lines[0] == "(7, 8, 9)"
+    script.write_text('begin { import "none.bt"; }\n')
+    r = awl("-q", str(script))
+    assert r.code == 1 and "none.bt" in r.err and "s.bt:1:9" in r.err
+    r = awl("--fmt", str(script))
+    assert r.out == 'begin {\n\timport "none.bt";\n}\n'
