@@ -100,6 +100,9 @@ AWL_API int awl_compile(struct awl *awl, const char *name, const char *text,
 			const struct awl_compile_opts *opts);
 /* What was asked for with `dump`, also after an error. */
 AWL_API const char *awl_dump_text(const struct awl *awl);
+/* The script's page of help when its parameters ask for it (`--`, `--help`): to be shown in place
+ * of a run; otherwise NULL. */
+AWL_API const char *awl_script_help(const struct awl *awl);
 /* Number of places that the script's probes will be attached to. */
 AWL_API size_t awl_probe_count(const struct awl *awl);
 /* Where each probe lands and what a hit costs: one line of text for each place, without attaching.

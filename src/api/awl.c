@@ -194,6 +194,11 @@ const char *awl_dump_text(const struct awl *awl)
 	return buf_cstr(&awl->dump);
 }
 
+const char *awl_script_help(const struct awl *awl)
+{
+	return awl->program ? awl->program->help : NULL;
+}
+
 size_t awl_probe_count(const struct awl *awl)
 {
 	return awl->program ? awl->program->ntargets : 0;

@@ -3,10 +3,8 @@
  *
  * Example: `str(uptr(arg1))` reads user memory in a kprobe, where addresses are the kernel's
  * otherwise. */
-#include <linux/bpf.h>
 #include <linux/btf.h>
 #include <string.h>
-#include <unistd.h>
 #include "builtin/builtin_priv.h"
 
 /* ---- kptr, uptr -------------------------------------------------------------------------- */
@@ -117,35 +115,6 @@ static void check_kfunc_exist(struct sema *s, struct expr *e)
 		builtin_set_const(s, e, &type_bool, kfunc_id(s, name) != 0);
 }
 
-/* Asks the kernel by loading a program of the probe's type that calls it. What is wrong with the
- * arguments does not matter: the call itself is looked at first. */
-static bool kfunc_allowed(const struct probe *p, uint32_t id)
-{
-	const struct bpf_insn insns[] = {
-		{.code = BPF_JMP | BPF_CALL, .src_reg = BPF_PSEUDO_KFUNC_CALL, .imm = (int)id},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	char log[4096] = "";
-	struct prog_load l = {.name = "awl_probe",
-			      .type = p->prog_type,
-			      .expected_attach_type = p->attach_type,
-			      .attach_btf_id = p->attach_btf_id,
-			      .insns = insns,
-			      .ninsns = ARRAY_SIZE(insns),
-			      .license = "GPL",
-			      .log = log,
-			      .log_size = sizeof(log),
-			      .log_level = 1};
-	int fd = bpf_prog_load_raw(&l);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || (log[0] && !strstr(log, " is not allowed") &&
-			   !strstr(log, "cannot call kernel function") &&
-			   !strstr(log, "is not a kernel function"));
-}
-
 static void check_kfunc_allowed(struct sema *s, struct expr *e)
 {
 	struct call_sem *c = sema_call(s, e);
@@ -158,7 +127,9 @@ static void check_kfunc_allowed(struct sema *s, struct expr *e)
 		return;
 	if (!c->num[0]) {
 		id = kfunc_id(s, name);
-		c->num[0] = 1 + (id && p && kfunc_allowed(p, id));
+		c->num[0] = 1 + (id && p &&
+				 kernel_kfunc_allowed(p->prog_type, p->attach_type,
+						      p->attach_btf_id, id));
 	}
 	builtin_set_const(s, e, &type_bool, c->num[0] - 1);
 }

@@ -190,6 +190,10 @@ static int run(struct awl *awl, const struct cli *c)
 {
 	int r;
 
+	if (awl_script_help(awl)) {
+		fputs(awl_script_help(awl), stdout);
+		return EXIT_DONE;
+	}
 	if (c->list)
 		return list_script(awl);
 	if (c->explain)

@@ -317,6 +317,7 @@ static void copy_plan(struct program *p, struct plan *plan)
 	p->lost_off = plan->lost_off;
 	p->exit_off = plan->exit_off;
 	p->start_off = plan->start_off;
+	p->help = plan->help;
 	p->ntargets = plan->ntargets;
 	p->target_names = arena_array_of(p->arena, const char *, plan->ntargets);
 	for (size_t i = 0; i < plan->ntargets; i++)

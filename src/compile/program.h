@@ -57,6 +57,7 @@ struct program {
 	uint32_t exit_off;  /* globals: u64, not 0 once exit() has run: programs stop at their start
 			     */
 	uint32_t start_off; /* globals: u64 boot time of the start, for `elapsed` */
+	const char *help;   /* to be shown in place of a run; or NULL */
 	bool only_once;     /* only begin/end/iter probes: leave when they are done */
 };
 

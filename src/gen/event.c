@@ -87,7 +87,7 @@ static void visit_effect(void *arg, struct expr *e)
 
 	if (e->kind == EXPR_INCDEC || e->kind == EXPR_BLOCK || e->kind == EXPR_IF)
 		*found = true;
-	else if (e->kind == EXPR_CALL && c && c->kind == CALL_FN)
+	else if (e->kind == EXPR_CALL && c && (c->kind == CALL_FN || c->kind == CALL_KFUNC))
 		*found = true;
 	else if ((e->kind == EXPR_CALL || e->kind == EXPR_IDENT) && c && c->kind == CALL_BUILTIN &&
 		 c->builtin)

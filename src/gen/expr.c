@@ -23,6 +23,8 @@ static struct val with_space(struct val v)
 	return v;
 }
 
+static struct val kfunc_call(struct gen *g, struct expr *e);
+
 static struct val call_value(struct gen *g, struct expr *e, struct val want)
 {
 	const struct call_sem *c = e->sem;
@@ -35,7 +37,30 @@ static struct val call_value(struct gen *g, struct expr *e, struct val want)
 		return with_space(g->p->prov->name_load(g, g->p, c->name, c->index));
 	if (c->kind == CALL_FN)
 		return fn_call(g, e);
+	if (c->kind == CALL_KFUNC)
+		return kfunc_call(g, e);
 	return with_space(c->builtin->lower(g, e, want));
+}
+
+/* Pointers go as the kernel gave them: its verifier knows what they are. */
+static struct val kfunc_call(struct gen *g, struct expr *e)
+{
+	const struct call_sem *c = e->sem;
+	bool is_ptr = e->type->kind == TYPE_PTR;
+	ir_val args[5];
+
+	for (size_t i = 0; i < e->call.nargs && i < ARRAY_SIZE(args); i++) {
+		struct val v = gen_expr(g, e->call.args[i]);
+
+		args[i] = v.kind == VAL_MEM && v.space == SPACE_CTX && v.type->kind == TYPE_PTR
+				  ? ir_load_ptr(&g->b, v.v, v.off)
+				  : gen_rvalue(g, v).v;
+	}
+	ir_val r = ir_kfunc(&g->b, (uint32_t)c->num[0], e->call.nargs, args, is_ptr);
+	struct val v = val_scalar(e->type, r);
+
+	v.tracked = is_ptr;
+	return e->type->kind == TYPE_VOID ? VAL_VOID : v;
 }
 
 /* A call whose type is narrower than its place: built there, and the rest is zeroed for a key. */

@@ -143,6 +143,9 @@ bool kernel_kaddr(struct kernel *k, const char *name, uint64_t *addr);
 
 /* ---- bpf(2) -------------------------------------------------------------------------------- */
 
+/* May programs of this type call the kernel function whose BTF id is `id`? */
+bool kernel_kfunc_allowed(enum bpf_prog_type type, uint32_t attach_type, uint32_t attach_btf_id,
+			  uint32_t id);
 int sys_bpf(int cmd, union bpf_attr *attr, unsigned size); /* fd or -errno */
 
 struct map_spec {

@@ -116,7 +116,7 @@ static size_t take_events(struct run *r)
 	remember_processes(r);
 	if (run_exited(r))
 		r->done = true;
-	if (r->p->only_once && r->iters_done)
+	if (r->p->only_once && r->iters_done && !r->o.child) /* with -c: when the command ends */
 		r->done = true;
 	r->idle_ns = n ? 0 : MIN(r->idle_ns ? r->idle_ns * 2 : MS, IDLE_MAX);
 	return n;

@@ -3,7 +3,8 @@
  *   awl count.bt 10 -- --all --limit=5        $1 is 10; getopt("all") true; getopt("limit", 1) 5
  *
  * Each getopt() asks for its own by name, and makes it known; what nobody asked for is an error
- * that lists those that there are. */
+ * that lists those that there are. `--help` asks for that list as a page of help, unless the script
+ * has a parameter of that name. */
 #include <string.h>
 #include "sema/sema_priv.h"
 
@@ -79,6 +80,29 @@ static bool is_known(const struct sema *s, struct str word)
 	return false;
 }
 
+/* Those that were asked for first come last. */
+static void list_options(const struct option *o, struct buf *out)
+{
+	if (!o)
+		return;
+	list_options(o->next, out);
+	buf_printf(out, "  %s\n", o->form);
+}
+
+static const char *help_page(struct sema *s)
+{
+	const char *name = diag_source_name(s->in->diag, s->in->script->file), *text;
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b, "Usage: awl %s%s\n", name, s->options ? " [parameters] [-- NAMED …]" : "");
+	if (s->options)
+		buf_adds(&b, "\nNamed parameters:\n");
+	list_options(s->options, &b);
+	text = arena_strndup(s->a, buf_cstr(&b), b.n);
+	buf_release(&b);
+	return text;
+}
+
 void sema_named_check(struct sema *s)
 {
 	for (size_t i = 0; i < s->named.n; i++) {
@@ -86,6 +110,10 @@ void sema_named_check(struct sema *s)
 
 		if (is_known(s, str_of(s->named.v[i])))
 			continue;
+		if (strcmp(s->named.v[i], "--help") == 0) {
+			s->plan->help = help_page(s);
+			continue;
+		}
 		m = diag_report(s->in->diag, E_PARAM, NO_SPAN, "the script has no parameter %s",
 				s->named.v[i]);
 		for (const struct option *o = s->options; o; o = o->next)

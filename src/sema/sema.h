@@ -80,13 +80,13 @@ struct map_sym {
 /* What expr->sem holds for names and calls. */
 struct call_sem {
 	const struct builtin *builtin; /* NULL: one of the below */
-	enum { CALL_BUILTIN, CALL_PROBE_NAME, CALL_CONSTANT, CALL_FN } kind;
+	enum { CALL_BUILTIN, CALL_PROBE_NAME, CALL_CONSTANT, CALL_FN, CALL_KFUNC } kind;
 	enum probe_name name;    /* CALL_PROBE_NAME */
 	unsigned index;          /* of argN */
 	struct expr *same;       /* the call means this argument of its and nothing else, or NULL */
 	struct event_def *event; /* of builtins that emit one */
-	void *data; /* the builtin's own, from check() to lower(); CALL_FN: struct fn_inst */
-	uint64_t num[4];
+	void *data;      /* the builtin's own, from check() to lower(); CALL_FN: struct fn_inst */
+	uint64_t num[4]; /* the builtin's own; CALL_KFUNC: the function's BTF id */
 };
 
 struct params { /* after the script on the command line */
@@ -130,6 +130,7 @@ struct plan {
 	uint32_t lost_off;     /* u64[LOST_COUNT]; always there */
 	uint32_t start_off;    /* u64: boot time of the start, for `elapsed`; always there */
 	uint32_t exit_off;     /* u64: not 0 once exit() has run; always there */
+	const char *help;      /* asked for by --help: to be shown in place of a run; or NULL */
 	bool uses_exit;        /* some probe calls exit(): programs look at exit_off first */
 	bool needs_stackmap;
 	bool needs_packets;   /* skboutput(): a map of perf events */

@@ -114,6 +114,9 @@ void sema_macros_expand(struct sema *s, struct probe_decl *decl);
 void sema_macros_expand_block(struct sema *s, struct block *b);
 void sema_fns_collect(struct sema *s);
 void sema_fns_unused(struct sema *s);
+
+/* kfunc.c: false when the kernel has no function of that name */
+bool sema_call_kfunc(struct sema *s, struct expr *e);
 const struct fn_decl *sema_fn(struct sema *s, struct str name);
 void sema_call_fn(struct sema *s, struct expr *e, const struct fn_decl *d);
 void sema_returns(struct sema *s, struct expr *e);

@@ -7,6 +7,7 @@ import struct
 import subprocess
 
 import pytest
+from conftest import run_awl
 
 
 def say(awl, body, *args, head="", **kw):
@@ -279,3 +280,45 @@ def test_import_inside_of_a_block(awl, tmp_path):
     assert r.code == 1 and "none.bt" in r.err and "s.bt:1:9" in r.err
     r = awl("--fmt", str(script))
     assert r.out == 'begin {\n\timport "none.bt";\n}\n'
+
+
+# ---- kernel functions
+
+def kfunc(name, where="interval:ms:10"):
+    r = run_awl("-q", "-e", where + " { print(kfunc_allowed(\"%s\")); exit(); }" % name)
+    return r.code == 0 and r.lines[0] == "true"
+
+
+@pytest.mark.skipif(not kfunc("bpf_task_release", "rawtracepoint:sched_process_exec"), reason="no such kernel functions")
+def test_kernel_functions_by_name(awl):
+    r = awl("-q", "-c", "/bin/true", "-e", '''rawtracepoint:sched_process_exec /args.bprm/ {
+        $t = bpf_task_from_pid(args.p.pid);
+        if ($t) { printf("%s %d\\n", $t.comm, $t.pid == args.p.pid); bpf_task_release($t); } exit(); }''')
+    assert r.code == 0 and r.lines[0] == "true 1", r
+
+
+def test_kernel_functions_are_checked(awl):
+    probe = "interval:ms:10 { "
+    if kfunc("bpf_task_from_pid"):
+        refused(awl, probe + "$t = bpf_task_from_pid(1, 2); }", "takes 1 argument, 2 given")
+        refused(awl, probe + '$t = bpf_task_from_pid("x"); }', "is int32, this is string[2]")
+    refused(awl, probe + "vfs_read(0, 0, 0, 0); }", "lets no interval probe call its function vfs_read()")
+    refused(awl, probe + "no_such_function(); }", "there is no function no_such_function()")
+
+
+# ---- the command line
+
+def test_the_script_s_page_of_help(awl):
+    script = 'begin { if (getopt("all")) { exit(); } print(getopt("limit", 10, "entries to show")); }'
+    r = awl("-e", script, "--", "--help")
+    assert r.code == 0 and r.out.splitlines() == [
+        "Usage: awl -e [parameters] [-- NAMED …]", "", "Named parameters:", "  --all", "  --limit=NUMBER (10): entries to show"]
+    r = awl("-q", "-e", 'begin { print(getopt("help", false, "more")); }', "--", "--help")
+    assert r.lines[0] == "true"
+
+
+def test_a_command_runs_also_when_a_script_has_nothing_but_begin(awl, tmp_path):
+    r = awl("-q", "-e", 'begin { printf("begin\\n"); } end { printf("end\\n"); }', "-c", f"touch {tmp_path}/ran")
+    assert r.code == 0 and r.out.split() == ["begin", "end"] and (tmp_path / "ran").exists()
+    r = awl("-q", "-e", 'begin { exit(); }', "-c", f"touch {tmp_path}/not")
+    assert r.code == 0 and not (tmp_path / "not").exists()
