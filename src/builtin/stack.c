@@ -92,6 +92,19 @@ static void check_ustack(struct sema *s, struct expr *e)
 	check_stack(s, e, STACK_USER);
 }
 
+/* A name of the language that only some machines have: an error that says what to do. */
+static void check_dw_ustack(struct sema *s, struct expr *e)
+{
+	struct diag_msg *m = sema_report(
+		s, E_UNSUPPORTED, e->span,
+		"dw_ustack is not possible: user stacks are found by frame "
+		"pointers, not by .eh_frame");
+
+	diag_help(m, "use ustack, and programs built with -fno-omit-frame-pointer; at the entry of "
+		     "a function ustack knows the caller all the same");
+	check_stack(s, e, STACK_USER);
+}
+
 /* ---- generating -------------------------------------------------------------------------- */
 
 static ir_val mix(struct ir *b, ir_val h, ir_val v)
@@ -349,6 +362,19 @@ const struct builtin builtins_stack[] = {
 		.max_args = 2,
 		.uses = USES_USTACK,
 		.check = check_ustack,
+		.lower = lower_stack,
+	},
+	{
+		.name = "dw_ustack",
+		.proto = "ustack_t dw_ustack [([mode,] [limit])]",
+		.doc = "Not there: the user stack found by unwind tables. ustack goes by frame "
+		       "pointers.\n\n"
+		       "    uprobe:libc:malloc { @[ustack(5)] = count(); }\n",
+		.examples = NULL,
+		.flags = BI_NAME | BI_EFFECT | BI_LAZY_ARGS,
+		.max_args = 2,
+		.uses = USES_USTACK,
+		.check = check_dw_ustack,
 		.lower = lower_stack,
 	},
 	BUILTIN_END,

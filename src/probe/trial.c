@@ -65,8 +65,8 @@ const struct provider provider_test = {
 	       "A test passes when it returns 0 or nothing, and calls neither errorf() nor exit() "
 	       "with another code;\n"
 	       "assert() does both. What it prints is shown when it fails.\n\n"
-	       "    macro twice(x) { x * 2 }\n"
-	       "    test:twice { assert(twice(4) == 8, \"twice 4\"); }",
+	       "    awl --test -e 'test:sum { assert(2 + 2 == 4, \"sum\"); } test:len { return "
+	       "strlen(\"abc\") - 3; }'",
 	.once = true,
 	.mode = MODE_TEST,
 	.resolve = test_resolve,
@@ -82,8 +82,7 @@ const struct provider provider_bench = {
 	       "The time is the program's alone, as the kernel measures it, without that of an "
 	       "empty one. What it\n"
 	       "prints is not shown.\n\n"
-	       "    bench:count { @ = count(); }\n"
-	       "    bench:hist { @h = hist(nsecs); }",
+	       "    awl --bench -e 'bench:count { @ = count(); } bench:hist { @h = hist(nsecs); }'",
 	.once = true,
 	.mode = MODE_BENCH,
 	.resolve = bench_resolve,

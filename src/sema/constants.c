@@ -46,6 +46,13 @@
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <linux/audit.h>
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <linux/if_packet.h>
+#include <linux/keyctl.h>
+#include <linux/openat2.h>
+#include <linux/rtnetlink.h>
+#include <linux/vm_sockets.h>
 #include <linux/stat.h>
 #include <linux/memfd.h>
 #include <linux/sched.h>

@@ -284,12 +284,12 @@ def test_import_inside_of_a_block(awl, tmp_path):
 
 # ---- kernel functions
 
-def kfunc(name, where="interval:ms:10"):
-    r = run_awl("-q", "-e", where + " { print(kfunc_allowed(\"%s\")); exit(); }" % name)
+def kfunc(name, where="interval:ms:10", *args):
+    r = run_awl(*args, "-q", "-e", where + " { print(kfunc_allowed(\"%s\")); exit(); }" % name)
     return r.code == 0 and r.lines[0] == "true"
 
 
-@pytest.mark.skipif(not kfunc("bpf_task_release", "rawtracepoint:sched_process_exec"), reason="no such kernel functions")
+@pytest.mark.skipif(not kfunc("bpf_task_release", "rawtracepoint:sched_process_exec /args.bprm/", "-c", "/bin/true"), reason="no such kernel functions")
 def test_kernel_functions_by_name(awl):
     r = awl("-q", "-c", "/bin/true", "-e", '''rawtracepoint:sched_process_exec /args.bprm/ {
         $t = bpf_task_from_pid(args.p.pid);
@@ -322,3 +322,12 @@ def test_a_command_runs_also_when_a_script_has_nothing_but_begin(awl, tmp_path):
     assert r.code == 0 and r.out.split() == ["begin", "end"] and (tmp_path / "ran").exists()
     r = awl("-q", "-e", 'begin { exit(); }', "-c", f"touch {tmp_path}/not")
     assert r.code == 0 and not (tmp_path / "not").exists()
+
+
+def test_dw_ustack_says_what_to_write_instead(awl):
+    refused(awl, "uprobe:libc:malloc { @[dw_ustack] = count(); }", "frame pointers", "use ustack")
+
+
+def test_constants_of_more_headers(awl):
+    assert say(awl, 'printf("%x %d %d %d\\n", SECCOMP_RET_ALLOW, NETLINK_KOBJECT_UEVENT, ICMP_ECHO, POLLIN);') == [
+        "7fff0000 15 8 1"]
