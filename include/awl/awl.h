@@ -69,6 +69,8 @@ struct awl_opts {
 	const char *traceable_functions; /* file: kernel functions open to kprobes, "name [module]"
 					    a line; NULL: asked of the kernel */
 	enum awl_mode mode;              /* what of the script is run */
+	int helper_warnings; /* a message each time that the kernel fails to read memory, or a map
+				has no such key */
 };
 
 /* A session. NULL options are all defaults. Never NULL; errors come from the functions below. */

@@ -73,6 +73,7 @@ static struct val lower_buf(struct gen *g, struct expr *e, struct val want)
 	ir_br(b, r, fault, done, IR_LIKELY_NO);
 	ir_at(b, fault);
 	gen_lost(g, LOST_FAULT);
+	gen_warn(g, space == SPACE_USER ? "probe_read_user" : "probe_read_kernel", r);
 	builtin_put(g, dst, 4, 0, ir_const(b, 0));
 	ir_jmp(b, done);
 	ir_at(b, done);

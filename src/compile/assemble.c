@@ -133,7 +133,9 @@ static void add_maps(struct assembly *a)
 	a->p->maps = arena_array_of(a->arena, struct program_map, plan->nmaps + 5);
 	for (size_t i = 0; i < plan->nmaps; i++)
 		add_user_map(a, plan->maps[i]);
-	a->gen.maps.ring = plan->nevents ? add_internal(a, ".ring", BPF_MAP_TYPE_RINGBUF) : NO_MAP;
+	a->gen.maps.ring = plan->nevents || plan->config->helper_warnings
+				   ? add_internal(a, ".ring", BPF_MAP_TYPE_RINGBUF)
+				   : NO_MAP;
 	a->gen.maps.globals = add_internal(a, ".globals", BPF_MAP_TYPE_ARRAY);
 	a->gen.maps.scratch = add_internal(a, ".scratch", BPF_MAP_TYPE_ARRAY);
 	a->gen.maps.stacks = plan->needs_stackmap ? add_internal(a, ".stacks", BPF_MAP_TYPE_HASH)
@@ -361,6 +363,8 @@ struct program *assemble(const struct compile_in *in, struct arena *a, struct di
 	add_maps(&as);
 	if (!assemble_probes(&as) || diag_errors(d))
 		return NULL;
+	as.p->events = plan->events; /* code may have brought some */
+	as.p->nevents = plan->nevents;
 	size_internal_maps(&as);
 	choose_clearing(&as);
 	as.p->ring = as.gen.maps.ring;

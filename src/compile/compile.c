@@ -107,6 +107,7 @@ struct program *compile_script(const struct compile_in *in, struct diag **diag,
 	*diag = c.diag;
 	*arena = c.arena;
 	apply_settings(&c);
+	c.config->helper_warnings = in->helper_warnings;
 	if (diag_errors(c.diag) || !pass_parse(&c) || !pass_sema(&c))
 		return NULL;
 	return assemble(in, c.arena, c.diag, c.types, c.plan);

@@ -19,7 +19,7 @@ struct compile_in {
 	const char *const *include_dirs,
 		*const *includes; /* -I, --include: NULL-terminated, or NULL */
 	int pid, child;
-	bool unsafe;
+	bool unsafe, helper_warnings;
 	enum run_mode mode;
 	unsigned dump; /* enum dump_stage */
 	struct buf *dump_to;

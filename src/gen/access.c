@@ -22,7 +22,7 @@ enum space gen_space(struct gen *g, enum space s)
  * ----------------------------------------------------------------------------- */
 
 /* Counts a fault out of line when `bad` is not 0. */
-static void count_fault(struct gen *g, ir_val bad)
+static void count_fault(struct gen *g, ir_val bad, const char *helper, ir_val code)
 {
 	struct ir *b = &g->b;
 	struct ir_block *fault = ir_block_new(b, "fault"), *ok = ir_block_new(b, NULL);
@@ -30,6 +30,7 @@ static void count_fault(struct gen *g, ir_val bad)
 	ir_br(b, bad, fault, ok, IR_LIKELY_NO);
 	ir_at(b, fault);
 	gen_lost(g, LOST_FAULT);
+	gen_warn(g, helper, code);
 	ir_jmp(b, ok);
 	ir_at(b, ok);
 }
@@ -40,7 +41,7 @@ ir_val gen_read(struct gen *g, ir_val dst, uint32_t size, ir_val src, enum space
 	ir_val r = IR_CALL(&g->b, user ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read_kernel, dst,
 			   ir_const(&g->b, size), src);
 
-	count_fault(g, r);
+	count_fault(g, r, user ? "probe_read_user" : "probe_read_kernel", r);
 	return ir_const(&g->b, 0);
 }
 
@@ -51,7 +52,8 @@ ir_val gen_read_str(struct gen *g, ir_val dst, ir_val size, ir_val src, enum spa
 			   user ? BPF_FUNC_probe_read_user_str : BPF_FUNC_probe_read_kernel_str,
 			   dst, size, src);
 
-	count_fault(g, ir_bini(&g->b, IR_SLT, r, 0));
+	count_fault(g, ir_bini(&g->b, IR_SLT, r, 0),
+		    user ? "probe_read_user_str" : "probe_read_kernel_str", r);
 	return r;
 }
 

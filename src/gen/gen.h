@@ -137,6 +137,9 @@ void gen_control(struct gen *g, const struct event_def *def);
 /* Globals and losses. */
 ir_val gen_global(struct gen *g, uint32_t off); /* address */
 void gen_lost(struct gen *g, enum lost cause);
+/* -k: tells at run time that `helper` failed with `code`, here. Nothing without it. */
+void gen_warn(struct gen *g, const char *helper, ir_val code);
+bool gen_warns(const struct gen *g);
 
 /* Maps. The key of `@m[…]` in memory (built once for each evaluation). */
 struct val gen_map_key(struct gen *g, struct expr *map);

@@ -98,6 +98,13 @@ static void insert_zero(struct gen *g, const struct map_sym *m, struct val key)
 	ir_stack_release(b, mark);
 }
 
+/* -k; the helper gives no code but NULL. */
+static void warn_missing(struct gen *g)
+{
+	if (gen_warns(g))
+		gen_warn(g, "map_lookup_elem", ir_const(&g->b, 0));
+}
+
 /* Looks up; with an element `p` has its address and control is at `hit`, otherwise it goes on here.
  */
 static void try_lookup(struct gen *g, const struct map_sym *m, struct val key, ir_cell p,
@@ -184,8 +191,15 @@ static struct val read_hash_scalar(struct gen *g, const struct map_sym *m, struc
 	ir_cell cell = ir_cell_new(b, "value", m->value->kind == TYPE_PTR);
 	ir_val p = gen_map_lookup(g, m, key);
 
+	struct ir_block *miss = gen_warns(g) ? ir_block_new(b, NULL) : done;
+
 	ir_set(b, cell, ir_const(b, 0));
-	ir_br(b, p, hit, done, IR_LIKELY_YES);
+	ir_br(b, p, hit, miss, IR_LIKELY_YES);
+	if (miss != done) {
+		ir_at(b, miss);
+		warn_missing(g);
+		ir_jmp(b, done);
+	}
 	ir_at(b, hit);
 	struct val v = gen_rvalue(g, val_mem(m->value, ir_nonnull(b, p), 0, SPACE_BPF));
 	ir_set(b, cell, v.v);
@@ -203,6 +217,7 @@ static struct val read_hash_mem(struct gen *g, const struct map_sym *m, struct v
 	ir_cell p = ir_cell_new(b, "value", true);
 
 	try_lookup(g, m, key, p, done, IR_LIKELY_YES);
+	warn_missing(g);
 	ir_set(b, p, gen_zeroes(g, m->value->size));
 	ir_jmp(b, done);
 	ir_at(b, done);
@@ -234,6 +249,7 @@ void map_read_to(struct gen *g, struct expr *e, struct val dst, bool pad)
 	struct ir_block *hit = ir_block_new(b, NULL), *done = ir_block_new(b, NULL);
 	ir_cell p = ir_cell_new(b, "value", true);
 	try_lookup(g, m, gen_map_key(g, e), p, hit, IR_LIKELY_YES);
+	warn_missing(g);
 	if (dst.type->kind == TYPE_STRING && !pad)
 		ir_store(b, 1, dst.v, dst.off, ir_const(b, 0));
 	else

@@ -8,6 +8,8 @@
  *   text   Hello\n
  *   JSON   {"type": "printf", "data": "Hello\n"}
  */
+#include <string.h>
+
 #include "runtime/priv.h"
 
 /* ---- services -----------------------------------------------------------------------------------
@@ -139,6 +141,15 @@ static void host_packet(struct host *h, const struct event_def *def, const struc
 	pcap_add(h->run, def, p);
 }
 
+static const char *place(struct run *r, const struct event_def *def, unsigned *line, unsigned *col)
+{
+	*line = *col = 0;
+	if (!r->p->diag || def->span.file == UINT32_MAX)
+		return "";
+	diag_line_col(r->p->diag, def->span, line, col);
+	return diag_source_name(r->p->diag, def->span.file);
+}
+
 static void message_json(struct run *r, const struct event_def *def, struct str text,
 			 const char *file, unsigned line, unsigned col)
 {
@@ -160,14 +171,10 @@ static void host_message(struct host *h, const struct event_def *def, const char
 {
 	struct run *r = h->run;
 	bool error = severity && (severity[0] == 'e' || severity[0] == 'E');
-	const char *file = "";
-	unsigned line = 0, col = 0;
+	unsigned line, col;
+	const char *file = place(r, def, &line, &col);
 
 	r->nerrors += error;
-	if (r->p->diag && def->span.file != UINT32_MAX) {
-		diag_line_col(r->p->diag, def->span, &line, &col);
-		file = diag_source_name(r->p->diag, def->span.file);
-	}
 	if (run_ndjson(r)) {
 		ndjson_errorf(r, def->kind->name, text, file, line, col);
 		return;
@@ -183,6 +190,38 @@ static void host_message(struct host *h, const struct event_def *def, const char
 	else
 		run_message(r, error ? RUN_ERROR : RUN_WARN, "%s:%u:%u: %.*s", file, line, col,
 			    STR_ARG(text));
+}
+
+static void helper_error_json(struct run *r, const struct event_def *def, const char *msg,
+			      int32_t code)
+{
+	struct buf b = BUF_INIT;
+	unsigned line, col;
+	const char *file = place(r, def, &line, &col);
+
+	buf_adds(&b, "{\"type\": \"helper_error\", \"msg\": ");
+	buf_add_json_str(&b, str_of(msg));
+	buf_printf(&b, ", \"helper\": \"%s\", \"retcode\": %d, \"filename\": ", def->text, code);
+	buf_add_json_str(&b, str_of(file));
+	buf_printf(&b, ", \"line\": %u, \"col\": %u}\n", line, col);
+	event_deliver(r, "helper_error", (struct str){b.p, b.n});
+	buf_release(&b);
+}
+
+static void host_helper_error(struct host *h, const struct event_def *def, int32_t code)
+{
+	struct run *r = h->run;
+	const char *msg = code ? strerror(-code) : "the map has no such key";
+	unsigned line, col;
+	const char *file = place(r, def, &line, &col);
+
+	if (run_ndjson(r))
+		ndjson_helper_error(r, def->text, msg, code, file, line, col);
+	else if (run_json(r))
+		helper_error_json(r, def, msg, code);
+	else
+		run_message(r, RUN_WARN, "%s:%u:%u: %s\nAdditional Info - helper: %s, retcode: %d",
+			    file, line, col, msg, def->text, code);
 }
 
 static void render_init(struct run *r)
@@ -222,6 +261,7 @@ void event_host_init(struct run *r)
 		.message = host_message,
 		.unwatch = host_unwatch,
 		.packet = host_packet,
+		.helper_error = host_helper_error,
 		.run = r,
 	};
 	render_init(r);

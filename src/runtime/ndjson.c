@@ -113,6 +113,50 @@ void ndjson_errorf(struct run *r, const char *type, struct str text, const char 
 	send(r, type, &b);
 }
 
+void ndjson_helper_error(struct run *r, const char *helper, const char *msg, int32_t code,
+			 const char *file, unsigned line, unsigned col)
+{
+	struct buf b = BUF_INIT;
+
+	open_record(&b, "helper_error");
+	add_text(&b, "helper", str_of(helper));
+	add_text(&b, "text", str_of(msg));
+	open_member(&b, "retcode");
+	buf_printf(&b, "%d", code);
+	add_text(&b, "file", str_of(file));
+	add_number(&b, "line", line);
+	add_number(&b, "column", col);
+	send(r, "helper_error", &b);
+}
+
+void ndjson_test(struct run *r, const char *name, bool passed, const char *why, uint64_t ns,
+		 struct str output)
+{
+	struct buf b = BUF_INIT;
+
+	open_record(&b, "test_result");
+	add_text(&b, "name", str_of(name));
+	open_member(&b, "passed");
+	buf_adds(&b, passed ? "true" : "false");
+	if (!passed)
+		add_text(&b, "why", str_of(why));
+	add_number(&b, "duration_ns", ns);
+	add_text(&b, "output", output);
+	send(r, "test_result", &b);
+}
+
+void ndjson_benchmark(struct run *r, const char *name, double ns, uint64_t runs)
+{
+	struct buf b = BUF_INIT;
+
+	open_record(&b, "benchmark_result");
+	add_text(&b, "name", str_of(name));
+	open_member(&b, "average_ns");
+	buf_printf(&b, "%.1f", ns);
+	add_number(&b, "runs", runs);
+	send(r, "benchmark_result", &b);
+}
+
 void ndjson_message(struct run *r, enum run_level level, const char *text)
 {
 	struct buf b = BUF_INIT;

@@ -227,6 +227,11 @@ void ndjson_text(struct run *r, const char *type, struct str text);
 void ndjson_value(struct run *r, struct str json);
 void ndjson_errorf(struct run *r, const char *type, struct str text, const char *file,
 		   unsigned line, unsigned col);
+void ndjson_helper_error(struct run *r, const char *helper, const char *msg, int32_t code,
+			 const char *file, unsigned line, unsigned col);
+void ndjson_test(struct run *r, const char *name, bool passed, const char *why, uint64_t ns,
+		 struct str output);
+void ndjson_benchmark(struct run *r, const char *name, double ns, uint64_t runs);
 void ndjson_message(struct run *r, enum run_level level, const char *text);
 void ndjson_lost(struct run *r, const char *cause, const char *map, uint64_t n); /* map or NULL */
 void ndjson_exit(struct run *r, int code);

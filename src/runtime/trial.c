@@ -98,7 +98,9 @@ static int run_test(struct run *r, const struct trial *t, bool *passed, struct e
 	event_drain(r, UINT64_MAX);
 	r->capture = NULL;
 	judge(r, &v, r->retval);
-	if (ret >= 0 && run_json(r))
+	if (ret >= 0 && run_ndjson(r))
+		ndjson_test(r, t->name, v.passed, v.why, v.ns, (struct str){output.p, output.n});
+	else if (ret >= 0 && run_json(r))
 		tell_json(r, t->name, &v, (struct str){output.p, output.n});
 	else if (ret >= 0)
 		tell_text(r, t->name, &v, (struct str){output.p, output.n});
@@ -203,6 +205,10 @@ static void tell_bench(struct run *r, const char *name, const struct measure *m,
 	double ns = m->runs ? (double)m->ns / (double)m->runs - nothing : 0;
 	struct buf b = BUF_INIT;
 
+	if (run_ndjson(r)) {
+		ndjson_benchmark(r, name, MAX(ns, 0.0), m->runs);
+		return;
+	}
 	if (run_json(r)) {
 		buf_adds(&b, "{\"type\": \"benchmark_result\", \"data\": {");
 		buf_add_json_str(&b, str_of(name));

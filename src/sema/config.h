@@ -25,6 +25,7 @@ struct config {
 	bool lazy_symbolication;
 	const char *str_trunc_trailer; /* ".." */
 	const char *license;           /* "GPL" */
+	bool helper_warnings;          /* -k: see gen/warn.c */
 	bool script_applied;           /* config_from_script has run */
 };
 

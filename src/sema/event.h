@@ -138,6 +138,8 @@ struct host {
 	void (*message)(struct host *h, const struct event_def *def, const char *severity,
 			struct str text);
 	void (*unwatch)(struct host *h, uint64_t addr);
+	/* -k: the kernel's helper def->text failed. */
+	void (*helper_error)(struct host *h, const struct event_def *def, int32_t code);
 	/* Appends a packet to the capture file def->text. */
 	void (*packet)(struct host *h, const struct event_def *def, const struct packet *p);
 	uint64_t (*global)(struct host *h, uint32_t off); /* a u64 of the globals as it is now */

@@ -12,13 +12,12 @@
 #define KFUNC_ARGS 5
 
 struct kfunc {
-	uint32_t id;
 	const struct type *args, *result;
 	bool allowed;
 };
 
 /* Asked once for each call. */
-static struct kfunc *kfunc_of(struct sema *s, struct expr *e, uint32_t id, const char *name)
+static struct kfunc *kfunc_of(struct sema *s, struct expr *e, uint32_t id)
 {
 	struct call_sem *c = sema_call(s, e);
 	const struct probe *p = s->probe;
@@ -27,7 +26,7 @@ static struct kfunc *kfunc_of(struct sema *s, struct expr *e, uint32_t id, const
 	if (f)
 		return f;
 	f = arena_new_of(s->a, struct kfunc);
-	f->args = type_from_func(s->types, name, &f->result, &f->id);
+	f->args = type_from_func(s->types, id, SPACE_BTF, &f->result);
 	f->allowed = f->args && p &&
 		     kernel_kfunc_allowed(p->prog_type, p->attach_type, p->attach_btf_id, id);
 	c->kind = CALL_KFUNC;
@@ -81,7 +80,7 @@ bool sema_call_kfunc(struct sema *s, struct expr *e)
 
 	if (!id)
 		return false;
-	f = kfunc_of(s, e, id, name);
+	f = kfunc_of(s, e, id);
 	e->type = &type_poison;
 	if (!f->allowed || (!type_is_scalar(f->result) && f->result->kind != TYPE_VOID)) {
 		m = sema_report(s, E_CALL_CONTEXT, e->call.name_span,

@@ -331,3 +331,26 @@ def test_dw_ustack_says_what_to_write_instead(awl):
 def test_constants_of_more_headers(awl):
     assert say(awl, 'printf("%x %d %d %d\\n", SECCOMP_RET_ALLOW, NETLINK_KOBJECT_UEVENT, ICMP_ECHO, POLLIN);') == [
         "7fff0000 15 8 1"]
+
+
+# ---- -k
+
+FAILING = '''begin { $p = (uint64 *)8; $x = *$p; $s = str(8); $y = @m[1]; @m[2] = $x + $y; print((buf(8, 2), $s));
+    for ($kv : @m) { $z = *$p; @n = $z; } clear(@m); clear(@n); }'''
+
+
+def test_warnings_of_failing_helpers_name_the_place(awl):
+    r = awl("-k", "-q", "-e", FAILING)
+    said = re.findall(r"warning: -e:(\d+):(\d+): (.*)\nAdditional Info - helper: (\w+), retcode: (-?\d+)", r.err)
+    assert r.code == 0 and [(int(line), int(col), helper, code == "0") for line, col, _, helper, code in said] == [
+        (1, 27, "probe_read_kernel", False), (1, 42, "probe_read_kernel_str", False), (1, 55, "map_lookup_elem", True),
+        (1, 86, "probe_read_kernel", False), (2, 22, "probe_read_kernel", False)], r.err
+    assert "the map has no such key" in r.err
+    assert "Additional Info" not in awl("-q", "-e", FAILING).err
+
+
+def test_warnings_of_failing_helpers_as_json(awl):
+    r = awl("-k", "-q", "-f", "json", "-e", FAILING)
+    got = [x for x in map(json.loads, r.out.splitlines()) if x["type"] == "helper_error"]
+    assert len(got) == 5 and set(got[0]) == {"type", "msg", "helper", "retcode", "filename", "line", "col"}
+    assert got[0]["helper"] == "probe_read_kernel" and got[0]["retcode"] < 0 and got[0]["col"] == 27

@@ -62,6 +62,31 @@ def entries(script, kind):
     return record["entries"]
 
 
+@pytest.mark.parametrize("form", ["ndjson", "json"])
+def test_trials(form):
+    r = run_awl("-f", form, "--test", "-e", 'test:good { print("quiet"); } test:bad { printf("seen\\n"); return 3; }')
+    tests = [x for x in check(r.lines, form) if x["type"] == "test_result"]
+    if form == "json":
+        tests = [{"name": name, **verdict} for t in tests for name, verdict in t["data"].items()]
+    good, bad = tests
+    assert r.code == 1 and good["passed"] and good["name"] == "good" and "quiet" in json.loads(good["output"]).values(), r
+    assert not bad["passed"] and bad.get("why", "returned 3") == "returned 3" and "seen\n" in json.loads(bad["output"]).values(), r
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json"])
+def test_benches(form):
+    r = run_awl("-f", form, "--bench", "-e", "bench:add { @ += 1; }")
+    (b,) = [x for x in check(r.lines, form) if x["type"] == "benchmark_result"]
+    assert b.get("runs") or b["data"]["add"]["iters"], r
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json"])
+def test_failed_helpers(form):
+    r = run_awl("-f", form, "-k", "-e", "begin { $x = *(uint64 *)8; exit(); }")
+    (h,) = [x for x in check(r.lines, form) if x["type"] == "helper_error"]
+    assert "probe_read" in h["helper"] and h["retcode"] < 0 and h["line"] == 1, r
+
+
 # ---- the schema
 
 
