@@ -51,3 +51,20 @@ int probe_attach_perf(struct attach_env *env, const struct attach_prog *p,
 	}
 	return 0;
 }
+
+/* The context, struct bpf_perf_event_data, begins with the registers. */
+struct val probe_perf_name_load(struct gen *g, struct probe *p, enum probe_name name,
+				unsigned index)
+{
+	if (name == NAME_CTX)
+		return val_scalar(type_int(gen_types(g), 8, false), gen_ctx(g));
+	return val_mem(&type_void, gen_ctx(g), 0, SPACE_CTX);
+}
+
+const struct type *probe_perf_name_type(struct sema *s, struct probe *p, enum probe_name name,
+					unsigned index)
+{
+	if (name == NAME_CTX)
+		return type_ptr(sema_types(s), &type_void, SPACE_CTX);
+	return name == NAME_UREGS ? type_int(sema_types(s), 8, false) : NULL;
+}

@@ -79,6 +79,11 @@ int probe_attach_kprobe(struct attach_env *env, const struct attach_prog *p, boo
 /* why.c: why no function of the kernel has this name; and the refusal of a kind of probe. */
 const char *probe_why_none(struct sema *s, const char *prov, struct str func);
 bool probe_no_feature(struct sema *s, const struct attach_point *ap, const char *what);
+/* Names of programs of perf events: the registers and ctx. */
+struct val probe_perf_name_load(struct gen *g, struct probe *p, enum probe_name name,
+				unsigned index);
+const struct type *probe_perf_name_type(struct sema *s, struct probe *p, enum probe_name name,
+					unsigned index);
 /* Opens a perf event on every online CPU (or one for `pid`) and attaches the program. */
 int probe_attach_perf(struct attach_env *env, const struct attach_prog *p,
 		      struct perf_event_attr *attr, int pid, bool all_cpus, uint64_t cookie,

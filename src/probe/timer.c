@@ -152,19 +152,6 @@ static int interval_list(struct kernel *k, int pid, const struct attach_point *p
 	return timer_list("interval", pattern, fn, arg);
 }
 
-static struct val timer_name_load(struct gen *g, struct probe *p, enum probe_name name,
-				  unsigned index)
-{
-	return val_mem(&type_void, gen_ctx(g), 0,
-		       SPACE_CTX); /* struct bpf_perf_event_data starts with pt_regs */
-}
-
-static const struct type *timer_name_type(struct sema *s, struct probe *p, enum probe_name name,
-					  unsigned index)
-{
-	return name == NAME_UREGS ? type_int(sema_types(s), 8, false) : NULL;
-}
-
 static void profile_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
 	buf_printf(out, "a timer on each CPU, %s %" PRIu64 "\n", t->a ? "Hz" : "period in ns",
@@ -190,8 +177,8 @@ const struct provider provider_profile = {
 	.resolve = profile_resolve,
 	.share = probe_share_perf,
 	.plan = timer_plan,
-	.name_type = timer_name_type,
-	.name_load = timer_name_load,
+	.name_type = probe_perf_name_type,
+	.name_load = probe_perf_name_load,
 	.attach = profile_attach,
 	.list = profile_list,
 	.explain = profile_explain,
@@ -208,8 +195,8 @@ const struct provider provider_interval = {
 	.resolve = interval_resolve,
 	.share = probe_share_perf,
 	.plan = timer_plan,
-	.name_type = timer_name_type,
-	.name_load = timer_name_load,
+	.name_type = probe_perf_name_type,
+	.name_load = probe_perf_name_load,
 	.attach = interval_attach,
 	.list = interval_list,
 	.explain = interval_explain,

@@ -142,6 +142,8 @@ const struct provider provider_watchpoint = {
 	.resolve = watchpoint_resolve,
 	.share = probe_share_perf,
 	.plan = watchpoint_plan,
+	.name_type = probe_perf_name_type,
+	.name_load = probe_perf_name_load,
 	.attach = watchpoint_attach,
 	.explain = watchpoint_explain,
 };

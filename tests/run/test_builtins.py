@@ -354,3 +354,12 @@ def test_warnings_of_failing_helpers_as_json(awl):
     got = [x for x in map(json.loads, r.out.splitlines()) if x["type"] == "helper_error"]
     assert len(got) == 5 and set(got[0]) == {"type", "msg", "helper", "retcode", "filename", "line", "col"}
     assert got[0]["helper"] == "probe_read_kernel" and got[0]["retcode"] < 0 and got[0]["col"] == 27
+
+
+# ---- probes
+
+def test_software_events_have_registers(awl):
+    r = awl("-q", "-e", 'software:cpu-clock:100000 { printf("%d %d\\n", reg("ip") != 0, usermode <= 1); exit(); }')
+    assert r.code == 0 and r.lines[0] == "1 1"
+    r = awl("--dry-run", "-q", "-e", 'watchpoint:0x1000:8:rw { printf("%x %d %d\\n", reg("ip"), usermode, ctx != 0); }')
+    assert r.code == 0, r
