@@ -38,6 +38,14 @@ static struct diag_msg *report_arg(struct sema *s, struct expr *call, unsigned i
 	return m;
 }
 
+/* What a function returned is a number to scripts that were written where its type was not known.
+ */
+static bool is_returned(const struct expr *a)
+{
+	return a->type->kind == TYPE_PTR && a->kind == EXPR_IDENT &&
+	       str_is(a->ident.name, "retval");
+}
+
 bool sema_arg_int(struct sema *s, struct expr *call, unsigned i)
 {
 	struct expr *a = arg_of(call, i);
@@ -45,7 +53,7 @@ bool sema_arg_int(struct sema *s, struct expr *call, unsigned i)
 
 	if (!a || a->type->kind == TYPE_POISON)
 		return false;
-	if (type_is_integer(a->type))
+	if (type_is_integer(a->type) || is_returned(a))
 		return true;
 	m = report_arg(s, call, i, "an integer");
 	if (a->type->kind == TYPE_PTR)

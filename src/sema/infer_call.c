@@ -221,7 +221,8 @@ void sema_call_expr(struct sema *s, struct expr *e)
 		call_builtin(s, b, e);
 		return;
 	}
-	if (try_name(s, e) || (e->kind == EXPR_CALL && sema_call_kfunc(s, e)))
+	if (try_name(s, e) ||
+	    (e->kind == EXPR_CALL && !elsewhere(e->call.name) && sema_call_kfunc(s, e)))
 		return;
 	for (size_t i = 0; i < e->call.nargs; i++)
 		sema_visit(s, e->call.args[i]);
