@@ -336,7 +336,8 @@ static int list_one(void *arg, const char *module, const char *name)
 	uint32_t id;
 	int r;
 
-	if ((!probe_is_any(l->module) && !str_glob(l->module, str_of(module ? module : "vmlinux"))) ||
+	if ((!probe_is_any(l->module) &&
+	     !str_glob(l->module, str_of(module ? module : "vmlinux"))) ||
 	    (!probe_is_any(l->func) && !str_glob(l->func, str_of(name))) ||
 	    (module && kernel_btf_module(l->kernel, module, NULL) < 0))
 		return 0;
