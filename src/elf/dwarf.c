@@ -8,10 +8,9 @@
  *
  * A debug file that only root can write is mapped; others are read, so that cutting one short while
  * it is looked at is an error and not a SIGBUS. */
-#include "elf/dwarf.h"
+#include "elf/dwarf_priv.h"
 
 #include <dwarf.h>
-#include <elfutils/libdw.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
@@ -21,16 +20,6 @@
 #include <unistd.h>
 
 enum { MAX_PEEL = 64, MAX_MEMBERS = 20000, MAX_PARAMS = 256, MAX_OPS = 256, MAX_REFS = 1 << 20 };
-
-struct dwarf {
-	struct arena *arena;
-	char *path;
-	int fd, main_fd;
-	Elf *elf, *main_elf; /* main_elf: the program, for the frame information it alone has */
-	Dwarf *dw;
-	struct strmap refs;
-	VEC(Dwarf_Die) dies;
-};
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
@@ -625,23 +614,70 @@ static void add_param(struct dwarf *d, Dwarf_Die *die, uint64_t addr, struct are
 	}
 }
 
-static void read_params(struct dwarf *d, Dwarf_Die *func, uint64_t addr, struct arena *a,
-			struct dwarf_func *out)
+struct params {
+	struct dwarf *d;
+	struct arena *a;
+	uint64_t addr;
+	VEC(struct dwarf_param) v;
+};
+
+static bool has_param(const struct params *ps, const char *name)
 {
-	VEC(struct dwarf_param) v = {0};
+	for (size_t i = 0; i < ps->v.n; i++)
+		if (!strcmp(ps->v.v[i].name, name))
+			return true;
+	return false;
+}
+
+/* Parameters or variables of one scope. Of equal names the inner one, which was taken before. */
+static void take_scope(struct params *ps, Dwarf_Die *scope, int tag)
+{
 	struct dwarf_param p;
 	Dwarf_Die c;
 
-	if (dwarf_child(func, &c) != 0)
+	if (dwarf_child(scope, &c) != 0)
 		return;
 	do {
-		if (dwarf_tag(&c) != DW_TAG_formal_parameter)
+		if (dwarf_tag(&c) != tag)
 			continue;
-		add_param(d, &c, addr, a, &p);
-		vec_push(a, &v, p);
-	} while (v.n < MAX_PARAMS && dwarf_siblingof(&c, &c) == 0);
-	out->params = v.v;
-	out->nparams = v.n;
+		add_param(ps->d, &c, ps->addr, ps->a, &p);
+		if (tag == DW_TAG_formal_parameter || (*p.name && !has_param(ps, p.name)))
+			vec_push(ps->a, &ps->v, p);
+	} while (ps->v.n < MAX_PARAMS && dwarf_siblingof(&c, &c) == 0);
+}
+
+/* The child scope of `tag` that covers the address. */
+static bool inner_scope(Dwarf_Die *scope, uint64_t addr, int tag, Dwarf_Die *out)
+{
+	if (dwarf_child(scope, out) != 0)
+		return false;
+	do {
+		if (dwarf_tag(out) == tag && covers(out, addr))
+			return true;
+	} while (dwarf_siblingof(out, out) == 0);
+	return false;
+}
+
+/* Variables of the blocks that the address is in, the innermost first. */
+static void take_blocks(struct params *ps, Dwarf_Die *scope, unsigned depth)
+{
+	Dwarf_Die block;
+
+	if (depth < MAX_PEEL && inner_scope(scope, ps->addr, DW_TAG_lexical_block, &block))
+		take_blocks(ps, &block, depth + 1);
+	take_scope(ps, scope, DW_TAG_variable);
+}
+
+static void read_params(struct dwarf *d, Dwarf_Die *func, uint64_t addr, struct arena *a,
+			struct dwarf_func *out)
+{
+	struct params ps = {d, a, addr, {0}};
+
+	take_scope(&ps, func, DW_TAG_formal_parameter);
+	if (!out->entry)
+		take_blocks(&ps, func, 0);
+	out->params = ps.v.v;
+	out->nparams = ps.v.n;
 }
 
 static const char *linkage_name(Dwarf_Die *die)
@@ -655,26 +691,52 @@ static const char *linkage_name(Dwarf_Die *die)
 	return name ? name : name_of(die);
 }
 
+/* Down through blocks and inlined copies. */
+static void innermost(Dwarf_Die *scope, uint64_t addr, Dwarf_Die *instance)
+{
+	Dwarf_Die at = *scope, next;
+
+	for (unsigned i = 0; i < MAX_PEEL; i++, at = next) {
+		if (inner_scope(&at, addr, DW_TAG_inlined_subroutine, &next))
+			*instance = next;
+		else if (!inner_scope(&at, addr, DW_TAG_lexical_block, &next))
+			return;
+	}
+}
+
+bool dwarf_instance_at(struct dwarf *d, uint64_t addr, Dwarf_Die *instance, Dwarf_Die *outer)
+{
+	struct search s = {.addr = addr};
+	Dwarf_Addr entry;
+
+	if (!find_by_addr(d, &s))
+		return false;
+	*instance = *outer = s.found;
+	if (dwarf_entrypc(outer, &entry) != 0 || entry != addr)
+		innermost(outer, addr, instance);
+	return true;
+}
+
 int dwarf_func_at(struct dwarf *d, uint64_t addr, struct arena *a, struct dwarf_func *out,
 		  struct err *e)
 {
-	struct search s = {.addr = addr};
+	Dwarf_Die fn, outer;
 	const char *name;
 	Dwarf_Addr entry;
 	bool always;
 
 	*out = (struct dwarf_func){0};
-	if (!find_by_addr(d, &s))
+	if (!dwarf_instance_at(d, addr, &fn, &outer))
 		return err_plain(e, ENOENT,
 				 "the debug information of %s tells of no function at 0x%" PRIx64,
 				 d->path, addr);
-	name = linkage_name(&s.found);
+	name = linkage_name(&fn);
 	out->name = name ? arena_strdup(a, name) : NULL;
-	out->ret = type_of(d, &s.found);
-	out->external = attr_flag(&s.found, DW_AT_external);
-	out->entry = dwarf_entrypc(&s.found, &entry) == 0 && entry == addr;
-	out->frame_base = place(&s.found, DW_AT_frame_base, addr, a, &always);
+	out->ret = type_of(d, &fn);
+	out->external = attr_flag(&fn, DW_AT_external);
+	out->entry = dwarf_entrypc(&outer, &entry) == 0 && entry == addr;
+	out->frame_base = place(&outer, DW_AT_frame_base, addr, a, &always);
 	out->cfa = cfa_at(d, addr, a);
-	read_params(d, &s.found, addr, a, out);
+	read_params(d, &fn, addr, a, out);
 	return 0;
 }

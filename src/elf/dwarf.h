@@ -105,10 +105,36 @@ struct dwarf_func {
 	struct dwarf_expr cfa;        /* for DW_OP_call_frame_cfa */
 };
 
-/* The function that covers a link-time address, with the places of its arguments there. -ENOENT
- * with `e` set when no function is known there. */
+/* The function that covers a link-time address, with the places of its arguments there; behind the
+ * entry also those of its variables that are in scope, the innermost of equal names. In a copy that
+ * was inlined it is the inlined function's. -ENOENT with `e` set when no function is known there.
+ */
 int dwarf_func_at(struct dwarf *d, uint64_t addr, struct arena *a, struct dwarf_func *out,
 		  struct err *e);
+
+/* ---- lines of the source -------------------------------------------------------------------- */
+
+struct dwarf_line {
+	uint64_t addr;    /* link-time: the first instruction of the line in its function */
+	const char *file; /* as the debug information has it */
+	const char *func; /* the function that the line is of, as linked; or NULL */
+	bool inlined;     /* this is a copy in another function */
+};
+
+struct dwarf_lines {
+	struct dwarf_line *v; /* sorted by address */
+	size_t n;
+	unsigned next;   /* n == 0: the next line that has code, 0: none */
+	bool known_file; /* n == 0: the debug information has such a source file */
+};
+
+/* Where the code of a line is: one place for each function it is part of, and one for each inlined
+ * copy. `file` is a path or the end of one ("server.c", "src/server.c"). column 0: any.
+ * Returns 0 or -errno with `e` set. */
+int dwarf_line_find(struct dwarf *d, struct str file, unsigned line, unsigned column,
+		    struct arena *a, struct dwarf_lines *out, struct err *e);
+/* Tells the names of the source files that have code; stops when fn returns other than 0. */
+int dwarf_file_each(struct dwarf *d, int (*fn)(void *arg, const char *file), void *arg);
 
 /* ---- the calling convention ------------------------------------------------------------------ */
 

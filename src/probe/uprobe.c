@@ -4,6 +4,7 @@
  *   uprobe:libc:mem*              wildcards: one multi link for all of them
  *   uprobe:FILE:FUNCTION+OFFSET   an instruction inside; uprobe:FILE:0xADDRESS a link-time address
  *   uprobe:FILE:cpp:"ns::f(int)"  by demangled name
+ *   uprobe:FILE@SOURCE:LINE       a line of the source (line.c)
  *   uprobe:FUNCTION               with -p: in that process's program
  *
  * A probe at a function's entry is put behind a leading endbr64 where that is cheaper. Indirect
@@ -237,6 +238,10 @@ static bool uprobe_resolve_as(struct sema *s, const struct provider *prov,
 
 	if (!implied && !probe_parts(s, prov, ap, 3, 4))
 		return false;
+	if (line_is_meant(s, ap))
+		return is_return(&r) ? probe_malformed(s, prov, ap,
+						       "a return probe needs a function's name")
+				     : line_resolve(s, ap, out);
 	if (ap->nparts == 4) {
 		if (!str_is(ap->parts[2], "cpp") && !str_is(ap->parts[2], "rust"))
 			return probe_malformed(
@@ -409,8 +414,9 @@ static const char *const uretprobe_aliases[] = {"ur", NULL};
 const struct provider provider_uprobe = {
 	.name = "uprobe",
 	.aliases = uprobe_aliases,
-	.form = "uprobe:FILE:FUNCTION[+OFFSET]",
-	.doc = "The entry of a function, or an instruction, of a program or library.\n\n"
+	.form = "uprobe:FILE:FUNCTION[+OFFSET] or uprobe:FILE@SOURCE:LINE[:COLUMN]",
+	.doc = "The entry of a function, an instruction, or a line of the source of a program or "
+	       "library: uprobe:./server@http.c:212 is where line 212 of http.c begins.\n\n"
 	       "    uprobe:/bin/bash:readline { @[pid] = count(); }",
 	.space = SPACE_USER,
 	.resolve = uprobe_resolve,

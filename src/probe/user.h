@@ -19,6 +19,9 @@ void user_explain(struct kernel *k, const struct attach_target *t, struct buf *o
 /* The files that part 1 of an attach point names: fn for each; reports what cannot be found. */
 bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 		bool (*fn)(void *arg, struct elf *f), void *arg);
+/* line.c: uprobe:FILE@SOURCE:LINE, places by lines of the source. */
+bool line_is_meant(struct sema *s, const struct attach_point *ap);
+bool line_resolve(struct sema *s, const struct attach_point *ap, struct attach_targets *out);
 /* arg0, arg1 … at a function's entry; beyond the registers from the stack. */
 struct val user_arg(struct gen *g, unsigned index);
 /* args with names out of debug information: a struct, or poison after a report. */
