@@ -1,0 +1,3 @@
+module udst
+
+go 1.18
