@@ -17,6 +17,10 @@
  * `out` (PATH_MAX): absolute, links resolved. A glob (`*`, `?`, `[`) is expanded by elf_glob. */
 int elf_resolve(struct str name, int pid, char *out, size_t size, struct err *e);
 int elf_glob(struct str pattern, int (*fn)(void *arg, const char *path), void *arg);
+/* The ELF files that a process has mapped executable, each once (by device and inode): those that
+ * `name` names as for elf_resolve, or all ("") with the deleted ones and images in memory. What has
+ * no name that leads to it is reached by the link of its mapping in /proc/PID/map_files. */
+int elf_mapped(int pid, struct str name, int (*fn)(void *arg, const char *path), void *arg);
 
 /* ---- one binary ------------------------------------------------------------------------------ */
 

@@ -175,16 +175,13 @@ static bool path_of_fd(int pid, int fd, const char *given, char *out, size_t siz
 	return same_as_fd(out, fd);
 }
 
-bool find_mapping(int pid, const struct proc_map *m, char *out, size_t size)
+static bool find_named(int pid, const struct proc_map *m, const char *link, char *out, size_t size)
 {
-	char link[96];
 	bool ok;
 	int fd;
 
 	if (proc_shares_root(pid))
 		return (size_t)snprintf(out, size, "%s", m->path) < size;
-	snprintf(link, sizeof(link), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, m->start,
-		 m->end);
 	fd = open(link, O_PATH | O_CLOEXEC);
 	if (fd < 0) /* without the capability for that */
 		fd = proc_open_in_root(pid, m->path, O_PATH);
@@ -192,6 +189,25 @@ bool find_mapping(int pid, const struct proc_map *m, char *out, size_t size)
 	if (fd >= 0)
 		close(fd);
 	return ok;
+}
+
+bool find_mapping(int pid, const struct proc_map *m, char *out, size_t size)
+{
+	struct stat st, named;
+	char link[96];
+	bool reached;
+
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, m->start,
+		 m->end);
+	reached = stat(link, &st) == 0;
+	if (reached && !S_ISREG(st.st_mode))
+		return false;
+	/* Another file may have the name by now. */
+	if (!m->deleted && find_named(pid, m, link, out, size) &&
+	    (!reached ||
+	     (stat(out, &named) == 0 && named.st_dev == st.st_dev && named.st_ino == st.st_ino)))
+		return true;
+	return reached && (size_t)snprintf(out, size, "%s", link) < size;
 }
 
 static bool resolve_in_root(int pid, const char *path, char *out, size_t size)
@@ -215,8 +231,11 @@ static bool resolve_here(const char *path, char *out, size_t size)
 	char real[PATH_MAX];
 	struct stat st, to;
 
-	if (!realpath(path, real) || stat(path, &st) < 0)
+	if (stat(path, &st) < 0)
 		return false;
+	/* A link of /proc may lead to a file that has no name any more. */
+	if (!realpath(path, real))
+		snprintf(real, sizeof(real), "%s", path);
 	if (!S_ISREG(st.st_mode)) {
 		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
 		return false;
@@ -298,6 +317,16 @@ static bool find_program(const struct search *s)
 	return false;
 }
 
+bool mapping_matches(struct str name, const struct proc_map *m)
+{
+	const char *base = base_name(m->path);
+
+	if (!m->exec || !m->ino || m->path[0] != '/')
+		return false;
+	return !name.n || str_is(name, m->path) || str_is(name, base) ||
+	       (is_lib_name(name) && lib_name_matches(name, base));
+}
+
 /* Among the files that the process has mapped executable. */
 static bool find_mapped(const struct search *s, int pid)
 {
@@ -306,16 +335,9 @@ static bool find_mapped(const struct search *s, int pid)
 	bool ok = false;
 
 	maps_read(a, pid, &maps);
-	for (size_t i = 0; i < maps.n && !ok; i++) {
-		const char *base = base_name(maps.v[i].path);
-
-		if (!maps.v[i].exec || maps.v[i].deleted || maps.v[i].path[0] != '/')
-			continue;
-		if (str_is(s->name, base) ||
-		    (is_lib_name(s->name) && lib_name_matches(s->name, base)))
-			ok = s->pid ? find_mapping(pid, &maps.v[i], s->out, s->size)
-				    : try_path(s, maps.v[i].path);
-	}
+	for (size_t i = 0; i < maps.n && !ok; i++)
+		ok = mapping_matches(s->name, &maps.v[i]) &&
+		     find_mapping(pid, &maps.v[i], s->out, s->size);
 	hvec_release(&maps);
 	arena_free(a);
 	return ok;

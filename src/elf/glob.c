@@ -114,19 +114,29 @@ static void glob_names(struct globber *g)
 	buf_release(&b);
 }
 
-static void glob_process(struct globber *g, int pid)
+/* Is it the first time? Copies of a library under one path in several containers are several files,
+ * one file under several paths is one. */
+static bool is_new_file(struct globber *g, const struct proc_map *m)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "%x:%x:%" PRIu64, m->maj, m->min, m->ino);
+	if (strmap_get(&g->seen, str_of(key)))
+		return false;
+	strmap_put(&g->seen, str_of(arena_strdup(g->arena, key)), g);
+	return true;
+}
+
+static void glob_process(struct globber *g, int pid, struct str name)
 {
 	char path[PATH_MAX];
 	map_vec maps = {0};
 
 	maps_read(g->arena, pid, &maps);
-	for (size_t i = 0; i < maps.n; i++) {
-		const struct proc_map *m = &maps.v[i];
-
-		if (m->exec && !m->deleted && m->path[0] == '/' &&
-		    find_mapping(pid, m, path, sizeof(path)))
+	for (size_t i = 0; i < maps.n && !g->stop; i++)
+		if (mapping_matches(name, &maps.v[i]) && is_new_file(g, &maps.v[i]) &&
+		    find_mapping(pid, &maps.v[i], path, sizeof(path)))
 			report(g, path);
-	}
 	hvec_release(&maps);
 }
 
@@ -139,7 +149,7 @@ static void glob_running(struct globber *g)
 		int pid = atoi(d->d_name);
 
 		if (pid > 0)
-			glob_process(g, pid);
+			glob_process(g, pid, STR(""));
 	}
 	if (h)
 		closedir(h);
@@ -157,6 +167,16 @@ int elf_glob(struct str pattern, int (*fn)(void *arg, const char *path), void *a
 		glob_running(&g);
 	else
 		glob_names(&g);
+	arena_free(g.arena);
+	return g.stop;
+}
+
+int elf_mapped(int pid, struct str name, int (*fn)(void *arg, const char *path), void *arg)
+{
+	struct globber g = {.arena = arena_new(), .fn = fn, .arg = arg};
+
+	strmap_init(&g.seen, g.arena);
+	glob_process(&g, pid, name);
 	arena_free(g.arena);
 	return g.stop;
 }

@@ -49,6 +49,8 @@ bool maps_parse_line(char *line, struct proc_map *out)
 	    end <= start)
 		return false;
 	*out = (struct proc_map){.start = start, .end = end, .offset = offset, .ino = ino};
+	out->maj = major;
+	out->min = minor;
 	out->exec = strchr(perm, 'x') != NULL;
 	line += at ? at : (int)strlen(line);
 	n = strlen(line);

@@ -7,6 +7,7 @@
 struct proc_map {
 	uint64_t start, end, offset;
 	uint64_t ino;
+	uint32_t maj, min;
 	bool exec, deleted;
 	const char *path; /* "" for anonymous memory; "[vdso]" and the like */
 };
