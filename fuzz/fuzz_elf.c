@@ -17,8 +17,8 @@ static void exercise_funcs(struct elf *f)
 	if (elf_funcs(f, &funcs, &n, NULL) < 0)
 		return;
 	for (size_t i = 0; i < n && i < 50; i++) {
-		elf_place(f, funcs[i].offset, funcs[i].size, false, &place);
-		elf_place(f, funcs[i].offset + 5, 0, true, &place);
+		elf_place(f, funcs[i].offset, funcs[i].size, PLACE_CALLS, &place);
+		elf_place(f, funcs[i].offset + 5, 0, PLACE_SITE | PLACE_CALLS, &place);
 		elf_func_at(f, funcs[i].offset + 1, &fn);
 		elf_func_find(f, str_of(funcs[i].name), &fn);
 	}

@@ -80,7 +80,7 @@ const char *elf_demangle(struct arena *a, const char *name);
 /* ---- probe placement ------------------------------------------------------------------------- */
 
 enum probe_cost {
-	COST_CHEAP /* nop5 turned into a call */,
+	COST_CHEAP, /* a call instead of a trap */
 	COST_EMULATED,
 	COST_STEPPED,
 	COST_REFUSED
@@ -96,9 +96,14 @@ struct placement {
 
 /* The cheapest place that is equivalent to the entry of the function at `offset` (size 0: unknown).
  * Only instructions that leave every argument register and the stack as they were at entry are
- * skipped (endbr64). `exact`: the user gave this very address; it is checked to be the start of an
- * instruction of the function around it, and never moved. */
-void elf_place(struct elf *f, uint64_t offset, uint64_t size, bool exact, struct placement *out);
+ * skipped (endbr64). PLACE_EXACT: the user gave this very address; it is checked to be the start of
+ * an instruction of the function around it, and never moved. PLACE_SITE: the site of a USDT probe,
+ * which is taken as it is but for one form (place.c). PLACE_CALLS: this kernel turns the five-byte
+ * nop into a call.
+ */
+enum { PLACE_EXACT = 1, PLACE_SITE = 2, PLACE_CALLS = 4 };
+void elf_place(struct elf *f, uint64_t offset, uint64_t size, unsigned flags,
+	       struct placement *out);
 
 /* ---- USDT ------------------------------------------------------------------------------------ */
 

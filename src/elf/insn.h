@@ -19,6 +19,7 @@ struct insn {
 	uint8_t len; /* 0: cannot be decoded (or its length is not known) */
 	enum insn_kind kind;
 	const char *refused; /* why the kernel does not take a probe here; NULL when it does */
+	bool is_call;
 	bool has_target;
 	int64_t target; /* of a direct branch, relative to the instruction's start */
 };

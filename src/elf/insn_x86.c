@@ -202,6 +202,7 @@ bool insn_x86_decode(bool is64, const uint8_t *p, size_t n, struct insn *out)
 	else if (!out->refused && p[0] == 0xcc)
 		out->refused = refused_opcode(&in);
 	out->kind = kind_of(is64, &in, p);
+	out->is_call = in.mnemonic == ZYDIS_MNEMONIC_CALL;
 	if (is_direct_branch(&in)) {
 		out->has_target = true;
 		out->target = in.length + in.raw.imm[0].value.s;

@@ -11,10 +11,19 @@
  * without popping.
  *
  * An exact place is not moved; it must be the start of an instruction, which is found by walking
- * the function from its start. */
+ * the function from its start.
+ *
+ * The site of a USDT probe is what its note says, with one exception: of `nop; nop5; ret`, the
+ * stubs of usdt/udst.c, the nop5 is taken where it becomes a call.
+ *
+ * That call pushes onto the stack, over what a function without calls of its own may keep below it
+ * (the red zone). At a function's entry and before its `ret` there is nothing of value; a nop5 that
+ * a probe cannot be moved away from, elsewhere in such a function, is refused.
+ */
 #include "elf/elf_priv.h"
 #include "elf/insn.h"
 
+#include <elf.h>
 #include <string.h>
 
 enum {
@@ -24,6 +33,7 @@ enum {
 
 struct code {
 	struct elf *f;
+	unsigned flags;
 	uint64_t start; /* file offset of `buf` */
 	size_t n, at;
 	uint8_t buf[4096];
@@ -48,11 +58,11 @@ static bool decode_at(struct code *c, uint64_t offset, struct insn *in)
 	return n && insn_decode(c->f->img->machine, c->f->img->is64, p, n, in);
 }
 
-static enum probe_cost cost_of(const struct insn *in)
+static enum probe_cost cost_of(const struct code *c, const struct insn *in)
 {
 	switch (in->kind) {
 	case INSN_NOP5:
-		return COST_CHEAP;
+		return c->flags & PLACE_CALLS ? COST_CHEAP : COST_STEPPED;
 	case INSN_NOP:
 	case INSN_PUSH:
 	case INSN_BRANCH:
@@ -95,7 +105,7 @@ static void place_move(struct code *c, uint64_t entry, uint64_t size, struct pla
 
 		if (!decode_at(c, at, &in) || in.refused || !in.len)
 			return;
-		cost = cost_of(&in);
+		cost = cost_of(c, &in);
 		if (cost < out->cost &&
 		    (in.kind != INSN_BRANCH || !is_branched_to(c, entry, size, at))) {
 			out->offset = at;
@@ -148,12 +158,74 @@ static void place_text(struct code *c, struct placement *out)
 	insn_text(c->f->img->machine, c->f->img->is64, addr, p, n, out->insn, sizeof(out->insn));
 }
 
-void elf_place(struct elf *f, uint64_t offset, uint64_t size, bool exact, struct placement *out)
+static bool is_before_ret(struct code *c, uint64_t nop5)
 {
+	size_t n;
+	const uint8_t *p = code_at(c, nop5 + 5, &n);
+
+	return n && p[0] == 0xc3;
+}
+
+static bool makes_calls(struct code *c, const struct elf_func *fn)
+{
+	struct insn in;
+
+	if (!insn_can_walk(c->f->img->machine) || fn->size > MAX_WALK)
+		return false;
+	for (uint64_t at = fn->offset; at < fn->offset + fn->size; at += in.len) {
+		if (!decode_at(c, at, &in) || !in.len)
+			return false;
+		if (in.is_call)
+			return true;
+	}
+	return false;
+}
+
+/* May there be something below the stack pointer at this nop5? */
+static bool has_red_zone(struct code *c, uint64_t nop5)
+{
+	struct elf_func fn;
+
+	if (is_before_ret(c, nop5))
+		return false;
+	return !elf_func_at(c->f, nop5, &fn) || (fn.offset != nop5 && !makes_calls(c, &fn));
+}
+
+/* Moves from the nop of a stub to its nop5. */
+static void site_move(struct code *c, struct placement *out)
+{
+	static const uint8_t nops[] = {0x90, 0x0f, 0x1f, 0x44, 0x00, 0x00};
+	const uint8_t *p;
+	size_t n;
+
+	if (!(c->flags & PLACE_CALLS) || c->f->img->machine != EM_X86_64)
+		return;
+	p = code_at(c, out->offset, &n);
+	if (n < sizeof(nops) || memcmp(p, nops, sizeof(nops)) != 0 ||
+	    !is_before_ret(c, out->offset + 1))
+		return;
+	out->offset++;
+	out->cost = COST_CHEAP;
+}
+
+/* The probe belongs where it is, or at the nop5 behind. */
+static void place_exact(struct code *c, struct placement *out)
+{
+	if (c->flags & PLACE_SITE)
+		site_move(c, out);
+	if (out->cost == COST_CHEAP && has_red_zone(c, out->offset))
+		refuse(out, "this kernel turns the five-byte nop there into a call, which could "
+			    "overwrite what the function keeps below the stack pointer");
+}
+
+void elf_place(struct elf *f, uint64_t offset, uint64_t size, unsigned flags, struct placement *out)
+{
+	bool exact = flags & PLACE_EXACT;
 	struct code c;
 	struct insn in = {0};
 
 	c.f = f;
+	c.flags = flags;
 	c.start = c.n = 0;
 	*out = (struct placement){.offset = offset, .cost = COST_STEPPED};
 	if (!image_offset_is_text(f->img, offset)) {
@@ -174,10 +246,12 @@ void elf_place(struct elf *f, uint64_t offset, uint64_t size, bool exact, struct
 			refuse(out, "there is no valid instruction at the address");
 		return;
 	}
-	out->cost = cost_of(&in);
+	out->cost = cost_of(&c, &in);
 	if (in.refused)
 		refuse(out, in.refused);
-	else if (!exact && out->cost != COST_CHEAP)
+	else if (flags & (PLACE_EXACT | PLACE_SITE))
+		place_exact(&c, out);
+	else if (out->cost != COST_CHEAP)
 		place_move(&c, offset, size, out);
 	place_text(&c, out);
 }

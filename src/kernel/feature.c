@@ -345,6 +345,16 @@ static bool has_uprobe_session(struct kernel *k)
 	return try_uprobe_multi(ATTACH_UPROBE_SESSION, true);
 }
 
+/* The system call that such a probe makes answers ENXIO to anybody else. */
+static bool has_uprobe_call(struct kernel *k)
+{
+#ifdef __x86_64__
+	return syscall(336) < 0 && errno == ENXIO;
+#else
+	return false;
+#endif
+}
+
 /* bpf_get_func_ip loads in any kprobe program but gives 0 in uprobes of older kernels. Finding out
  * by firing a uprobe costs 50 ms of detaching; the fix and uprobe_multi are one series of patches.
  */
@@ -512,6 +522,7 @@ static bool (*const probes[FEATURE_COUNT])(struct kernel *k) = {
 	[FEATURE_UPROBE] = has_uprobe,
 	[FEATURE_UPROBE_MULTI] = has_uprobe_multi,
 	[FEATURE_UPROBE_SESSION] = has_uprobe_session,
+	[FEATURE_UPROBE_CALL] = has_uprobe_call,
 	[FEATURE_KPROBE] = has_kprobe,
 	[FEATURE_KPROBE_MULTI] = has_kprobe_multi,
 	[FEATURE_KPROBE_SESSION] = has_kprobe_session,

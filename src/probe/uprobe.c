@@ -91,7 +91,7 @@ static bool add_exact(struct request *r, struct elf *f, const char *name, uint64
 {
 	struct placement pl;
 
-	elf_place(f, offset, size, exact, &pl);
+	elf_place(f, offset, size, user_place_flags(r->s) | (exact ? PLACE_EXACT : 0), &pl);
 	if (is_return(r)) { /* the kernel takes the return address at the very first instruction */
 		pl.offset = offset;
 		pl.moved = false;
@@ -174,7 +174,7 @@ static void add_match(struct request *r, struct elf *f, const struct elf_func *f
 {
 	struct placement pl;
 
-	elf_place(f, fn->offset, fn->size, false, &pl);
+	elf_place(f, fn->offset, fn->size, user_place_flags(r->s), &pl);
 	if (fn->ifunc || pl.cost == COST_REFUSED) {
 		r->skipped++;
 		return;

@@ -1,6 +1,12 @@
 /* usdt:FILE:[PROVIDER:]NAME: probes that a program's authors placed (SystemTap's notes in ELF
  * files).
  *
+ *   usdt:FILE:NAME  usdt:FILE:PROVIDER:NAME    of a program or library
+ *   usdt:*:PROVIDER:NAME                       of whatever is running
+ *   usdt:PROVIDER:NAME  usdt:NAME              with -p: of all files that the process has mapped,
+ *                                              with images that it made in memory (usdt/udst.h,
+ *                                              libstapsdt)
+ *
  * A probe has one or more sites, each with its own description of where the arguments are (a
  * register, a memory operand, a constant) and perhaps a semaphore that the kernel raises while a
  * probe is attached. Sites whose descriptions agree share one program. Descriptions are turned into
@@ -16,19 +22,29 @@ struct site {
 	const char *bad;
 };
 
+/* What an attach point or a pattern asks for. */
+struct wanted {
+	struct str file; /* "": all files of the process */
+	struct str provider, name;
+	bool maybe_file; /* `provider` may be a file's name as well: usdt:libc:NAME with -p */
+};
+
 struct request {
 	struct sema *s;
 	const struct attach_point *ap;
 	struct attach_targets *out;
-	struct str provider, name;
+	struct wanted want;
 	struct nearest near;
+	size_t unreadable;
+	const char *refused; /* why a site that matches cannot be probed */
 };
 
-static struct site *site_copy(struct arena *a, const struct usdt_site *from)
+/* `moved`: by how much elf_place moved the probe. */
+static struct site *site_copy(struct arena *a, const struct usdt_site *from, uint64_t moved)
 {
 	struct site *to = arena_new_of(a, struct site);
 
-	to->addr = from->addr;
+	to->addr = from->addr + moved;
 	to->nargs = from->nargs;
 	to->bad = from->bad ? arena_strdup(a, from->bad) : NULL;
 	to->args = arena_memdup(a, from->args, from->nargs * sizeof(*from->args));
@@ -37,24 +53,66 @@ static struct site *site_copy(struct arena *a, const struct usdt_site *from)
 	return to;
 }
 
+/* Images in memory have no path that says anything: they go by provider and name alone, which is
+ * what -p takes. */
+static bool is_nameless(const char *path)
+{
+	return str_starts(str_of(path), STR("/proc/")) && strstr(path, "/map_files/");
+}
+
+static void full_name(struct buf *b, const char *path, const struct usdt_site *site)
+{
+	buf_reset(b);
+	buf_adds(b, "usdt:");
+	if (!is_nameless(path))
+		buf_printf(b, "%s:", path);
+	buf_printf(b, "%s:%s", site->provider, site->name);
+}
+
 static void push_site(struct request *r, struct elf *f, const struct usdt_site *site)
 {
 	struct arena *a = sema_arena(r->s);
+	struct buf name = BUF_INIT;
 	struct placement pl;
 
-	elf_place(f, site->offset, 0, true, &pl);
+	elf_place(f, site->offset, 0, user_place_flags(r->s) | PLACE_SITE, &pl);
+	if (pl.cost == COST_REFUSED) {
+		r->refused = pl.why;
+		return;
+	}
+	full_name(&name, elf_path(f), site);
 	probe_push(r->s, r->out,
 		   (struct attach_target){
-			   .name = arena_printf(a, "usdt:%s:%s:%s", elf_path(f), site->provider,
-						site->name),
+			   .name = arena_strdup(a, buf_cstr(&name)),
 			   .module = arena_strdup(a, elf_path(f)),
 			   .symbol = arena_printf(a, "%s:%s", site->provider, site->name),
-			   .addr = site->offset,
+			   .addr = pl.offset,
 			   .ref_ctr = site->sem_offset,
-			   .b = pl.cost == COST_REFUSED ? COST_STEPPED : pl.cost,
+			   .b = pl.cost,
 			   .pid = sema_input(r->s)->pid,
-			   .data = site_copy(a, site),
+			   .data = site_copy(a, site, pl.offset - site->offset),
 		   });
+	buf_release(&name);
+}
+
+static bool site_matches(const struct wanted *w, const struct usdt_site *site)
+{
+	return str_glob(w->provider, str_of(site->provider)) &&
+	       str_glob(w->name, str_of(site->name));
+}
+
+static void add_sites(struct request *r, struct elf *f, const struct usdt_site *sites, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *full = arena_printf(sema_arena(r->s), "%s:%s", sites[i].provider,
+						sites[i].name);
+
+		if (site_matches(&r->want, &sites[i]))
+			push_site(r, f, &sites[i]);
+		else
+			probe_near(r->s, &r->near,
+				   str_is(r->want.provider, "*") ? sites[i].name : full);
+	}
 }
 
 static bool add_from_file(void *arg, struct elf *f)
@@ -71,41 +129,113 @@ static bool add_from_file(void *arg, struct elf *f)
 		diag_help(m, "readelf -n shows the file's notes");
 		return false;
 	}
-	for (size_t i = 0; i < n; i++) {
-		const char *full = arena_printf(sema_arena(r->s), "%s:%s", sites[i].provider,
-						sites[i].name);
-
-		if (str_glob(r->provider, str_of(sites[i].provider)) &&
-		    str_glob(r->name, str_of(sites[i].name)))
-			push_site(r, f, &sites[i]);
-		else
-			probe_near(r->s, &r->near, str_is(r->provider, "*") ? sites[i].name : full);
-	}
+	add_sites(r, f, sites, n);
 	return true;
+}
+
+/* One of all files of a process: what cannot be read does not keep us from the others. */
+static int add_mapped(void *arg, const char *path)
+{
+	struct request *r = arg;
+	struct elf *f = elf_open(path, NULL);
+	const struct usdt_site *sites;
+	size_t n;
+
+	if (f && elf_usdt(f, &sites, &n, NULL) == 0)
+		add_sites(r, f, sites, n);
+	else
+		r->unreadable++;
+	if (f)
+		elf_close(f);
+	return 0;
+}
+
+/* From the parts behind "usdt". */
+static struct wanted wanted_of(const struct attach_point *ap, int pid)
+{
+	struct wanted w = {.file = STR(""), .provider = STR("*"), .name = STR("*")};
+
+	if (ap->nparts > 1)
+		w.name = ap->parts[ap->nparts - 1];
+	if (ap->nparts == 2 && pid <= 0) { /* a list of one file: usdt:FILE */
+		w.file = w.name;
+		w.name = STR("*");
+	}
+	if (ap->nparts == 3 && pid > 0 && ap->parts[1].n &&
+	    !memchr(ap->parts[1].p, '/', ap->parts[1].n)) {
+		w.provider = ap->parts[1];
+		w.maybe_file = !str_is(w.provider, "*");
+	} else if (ap->nparts > 2) {
+		w.file = ap->parts[1];
+	}
+	if (ap->nparts == 4 && ap->parts[2].n)
+		w.provider = ap->parts[2];
+	if (pid > 0 && str_is(w.file, "*"))
+		w.file = STR("");
+	return w;
+}
+
+/* No file of the process has the provider: is it the name of a file? */
+static bool is_file(const struct wanted *w, int pid)
+{
+	char path[4096];
+
+	return w->maybe_file && !probe_is_glob(w->provider) &&
+	       elf_resolve(w->provider, pid, path, sizeof(path), NULL) == 0;
+}
+
+static void as_file(struct wanted *w)
+{
+	w->file = w->provider;
+	w->provider = STR("*");
+}
+
+static bool resolve_wanted(struct request *r)
+{
+	int pid = sema_input(r->s)->pid;
+	size_t before = r->out->n;
+
+	if (!r->want.file.n && pid > 0) {
+		elf_mapped(pid, STR(""), add_mapped, r);
+		if (r->out->n > before || !is_file(&r->want, pid))
+			return true;
+		as_file(&r->want);
+		nearest_init(&r->near, r->want.name);
+	}
+	return user_files(r->s, r->ap, r->want.file, add_from_file, r);
+}
+
+static const char *why_none(const struct request *r)
+{
+	if (r->refused)
+		return r->refused;
+	if (r->want.file.n)
+		return "the file has no such USDT probe";
+	return r->unreadable ? "no file of the process that can be read has such a USDT probe"
+			     : "no file of the process has such a USDT probe";
 }
 
 static bool usdt_resolve(struct sema *s, const struct attach_point *ap, struct attach_targets *out)
 {
-	struct request r = {.s = s, .ap = ap, .out = out, .provider = STR("*")};
+	struct request r = {.s = s, .ap = ap, .out = out};
 	size_t before = out->n;
-	struct str wanted;
+	int pid = sema_input(s)->pid;
+	struct str near;
 
 	/* With -p the file may be left out. */
-	if (!probe_parts(s, &provider_usdt, ap, sema_input(s)->pid > 0 ? 1 : 3, 4))
+	if (!probe_parts(s, &provider_usdt, ap, pid > 0 ? 1 : 3, 4))
 		return false;
 	if (ap->nparts < 2)
 		return probe_malformed(s, &provider_usdt, ap, "the name is missing");
-	r.name = ap->parts[ap->nparts - 1];
-	if (ap->nparts == 4 && ap->parts[2].n)
-		r.provider = ap->parts[2];
-	wanted = str_is(r.provider, "*")
-			 ? r.name
-			 : str_of(arena_printf(sema_arena(s), "%.*s:%.*s", STR_ARG(r.provider),
-					       STR_ARG(r.name)));
-	nearest_init(&r.near, wanted);
-	if (!user_files(s, ap, ap->nparts > 2 ? ap->parts[1] : STR(""), add_from_file, &r))
+	r.want = wanted_of(ap, pid);
+	near = str_is(r.want.provider, "*")
+		       ? r.want.name
+		       : str_of(arena_printf(sema_arena(s), "%.*s:%.*s", STR_ARG(r.want.provider),
+					     STR_ARG(r.want.name)));
+	nearest_init(&r.near, near);
+	if (!resolve_wanted(&r))
 		return false;
-	return out->n > before || probe_none(s, ap, &r.near, "the file has no such USDT probe");
+	return out->n > before || probe_none(s, ap, &r.near, why_none(&r));
 }
 
 static bool same_args(const struct site *a, const struct site *b)
@@ -241,22 +371,33 @@ static int usdt_attach(struct attach_env *env, const struct attach_prog *p, stru
 /* ---- listing ---- */
 
 struct listing {
-	struct str provider, name;
-	bool verbose;
+	struct wanted want;
+	bool verbose, mapped; /* of all files of a process */
 	list_fn fn;
 	void *arg;
+	size_t n;
 	struct err *e;
 };
 
-static const char *site_detail(struct buf *b, const struct usdt_site *site)
+static void arg_detail(struct buf *b, size_t i, const struct usdt_arg *arg)
+{
+	buf_printf(b, "    arg%zu %s%s\n", i, arg->text,
+		   arg->is_float ? " (floating point: cannot be read)" : "");
+}
+
+static const char *site_detail(struct buf *b, const char *path, const struct usdt_site *site)
 {
 	buf_reset(b);
+	if (is_nameless(path))
+		buf_printf(b, "    file %s\n", path);
 	buf_printf(b, "    site 0x%" PRIx64, site->addr);
 	if (site->sem_addr)
 		buf_printf(b, ", semaphore 0x%" PRIx64, site->sem_addr);
 	buf_addc(b, '\n');
 	for (size_t i = 0; i < site->nargs; i++)
-		buf_printf(b, "    arg%zu %s\n", i, site->args[i].text);
+		arg_detail(b, i, &site->args[i]);
+	if (site->bad)
+		buf_printf(b, "    arguments cannot be read: %s\n", site->bad);
 	return buf_cstr(b);
 }
 
@@ -266,28 +407,37 @@ static bool repeats(const struct usdt_site *sites, size_t i)
 	       !strcmp(sites[i].name, sites[i - 1].name);
 }
 
-static int list_file(void *arg, const char *path)
+static int list_sites(struct listing *l, const char *path, const struct usdt_site *sites, size_t n)
 {
-	struct listing *l = arg;
-	struct elf *f = elf_open(path, l->e);
 	struct buf line = BUF_INIT, detail = BUF_INIT;
-	const struct usdt_site *sites;
-	size_t n = 0;
-	int r = f ? elf_usdt(f, &sites, &n, l->e) : -EINVAL;
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (!str_glob(l->provider, str_of(sites[i].provider)) ||
-		    !str_glob(l->name, str_of(sites[i].name)))
+		if (!site_matches(&l->want, &sites[i]) || (!l->verbose && repeats(sites, i)))
 			continue;
-		if (!l->verbose && repeats(sites, i))
-			continue;
-		buf_reset(&line);
-		buf_printf(&line, "usdt:%s:%s:%s", path, sites[i].provider, sites[i].name);
+		full_name(&line, path, &sites[i]);
+		l->n++;
 		r = l->fn(l->arg, buf_cstr(&line),
-			  l->verbose ? site_detail(&detail, &sites[i]) : NULL);
+			  l->verbose ? site_detail(&detail, path, &sites[i]) : NULL);
 	}
 	buf_release(&line);
 	buf_release(&detail);
+	return r;
+}
+
+static int list_file(void *arg, const char *path)
+{
+	struct listing *l = arg;
+	struct err skipped = {0}, *e = l->mapped ? &skipped : l->e;
+	struct elf *f = elf_open(path, e);
+	const struct usdt_site *sites;
+	size_t n = 0;
+	int r = f ? elf_usdt(f, &sites, &n, e) : -EINVAL;
+
+	if (r == 0)
+		r = list_sites(l, path, sites, n);
+	else if (l->mapped)
+		r = 0;
 	if (f)
 		elf_close(f);
 	return r;
@@ -296,21 +446,23 @@ static int list_file(void *arg, const char *path)
 static int usdt_list(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
 		     list_fn fn, void *arg, struct err *e)
 {
-	struct listing l = {STR("*"), STR("*"), verbose, fn, arg, e};
+	struct listing l = {wanted_of(pattern, pid), verbose, pid > 0, fn, arg, 0, e};
 	char path[4096];
 	int r;
 
 	if (pattern->nparts < 2 && pid <= 0)
 		return err_plain(e, EINVAL,
 				 "USDT probes can be listed for one file: -l 'usdt:FILE:*'");
-	if (pattern->nparts > 3)
-		l.provider = probe_pattern(pattern, 2);
-	if (pattern->nparts > 2)
-		l.name = probe_pattern(pattern, pattern->nparts - 1);
-	if (pattern->nparts > 1 && probe_is_glob(pattern->parts[1]))
-		return elf_glob(pattern->parts[1], list_file, &l);
-	r = elf_resolve(pattern->nparts > 1 ? pattern->parts[1] : STR(""), pid, path, sizeof(path),
-			e);
+	if (pid > 0 && !l.want.file.n) {
+		r = elf_mapped(pid, STR(""), list_file, &l);
+		if (r || l.n || !is_file(&l.want, pid))
+			return r;
+		as_file(&l.want);
+	}
+	l.mapped = str_is(l.want.file, "*");
+	if (probe_is_glob(l.want.file))
+		return elf_glob(l.want.file, list_file, &l);
+	r = elf_resolve(l.want.file, pid, path, sizeof(path), e);
 	return r < 0 ? r : list_file(&l, path);
 }
 
@@ -320,7 +472,9 @@ const struct provider provider_usdt = {
 	.name = "usdt",
 	.aliases = usdt_aliases,
 	.form = "usdt:FILE:[PROVIDER:]NAME",
-	.doc = "A probe that the program's authors placed in its source.\n\n"
+	.doc = "A probe that the program's authors placed in its source, or that the program "
+	       "declared while it ran. With `-p PID` the file may be left out: "
+	       "`usdt:PROVIDER:NAME`.\n\n"
 	       "    usdt:/usr/bin/python3.11:python:gc__start { printf(\"gen %d\\n\", arg0); }",
 	.space = SPACE_USER,
 	.resolve = usdt_resolve,

@@ -8,6 +8,11 @@ enum {
 	TRACE_UPROBE_MULTI = 48
 }; /* BPF_TRACE_UPROBE_MULTI: newer than the oldest headers we build with */
 
+unsigned user_place_flags(struct sema *s)
+{
+	return kernel_has(sema_kernel(s), FEATURE_UPROBE_CALL) ? PLACE_CALLS : 0;
+}
+
 void user_plan(struct sema *s, struct probe *p)
 {
 	p->prog_type = BPF_PROG_TYPE_KPROBE;
@@ -105,6 +110,11 @@ bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 	if (probe_is_glob(file)) {
 		elf_glob(file, open_one, &w);
 		return w.n ? w.ok : probe_none(s, ap, NULL, "no file matches the pattern");
+	}
+	if (file.n && sema_input(s)->pid > 0) {
+		elf_mapped(sema_input(s)->pid, file, open_one, &w);
+		if (w.n || !w.ok)
+			return w.ok;
 	}
 	if (elf_resolve(file, sema_input(s)->pid, path, sizeof(path), &e) < 0) {
 		report_file(&w, NULL, &e);
@@ -274,18 +284,34 @@ int user_attach(struct attach_env *env, const struct attach_prog *p, bool is_ret
 	return r;
 }
 
+/* "push %rbp": what is under the probe, "" when the file cannot be read any more. */
+static void insn_at(const struct attach_target *t, char *out, size_t size)
+{
+	struct elf *f = elf_open(t->module, NULL);
+	struct placement pl;
+
+	out[0] = 0;
+	if (!f)
+		return;
+	elf_place(f, t->addr, 0, PLACE_EXACT, &pl);
+	snprintf(out, size, "%s", pl.insn);
+	elf_close(f);
+}
+
 void user_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
 	static const char *const cost[] = {
-		[COST_CHEAP] = "the kernel turns the nop there into a call: about 0.2 us per hit",
-		[COST_EMULATED] = "an instruction that the kernel emulates: about 0.45 us per hit",
-		[COST_STEPPED] = ("an instruction that must be single-stepped: 1 us per hit, 15 us "
-				  "on virtual machines"),
+		[COST_CHEAP] = "which the kernel turns into a call: about 0.2 us per hit",
+		[COST_EMULATED] = "which the kernel computes itself: about 0.45 us per hit",
+		[COST_STEPPED] = ("which must be single-stepped: 1 us per hit, 15 us on virtual "
+				  "machines"),
 		[COST_REFUSED] = "refused",
 	};
+	char insn[64];
 
+	insn_at(t, insn, sizeof(insn));
 	buf_printf(out, "%s at 0x%" PRIx64 ", ", t->module, t->addr);
 	if (t->b & USER_MOVED)
 		buf_adds(out, "behind endbr64, ");
-	buf_printf(out, "%s\n", cost[t->b & 3]);
+	buf_printf(out, "on `%s`, %s\n", insn[0] ? insn : "?", cost[t->b & 3]);
 }

@@ -9,6 +9,8 @@
  * skipped, and whether it is not a function's entry but a place inside. */
 enum { USER_MOVED = 256, USER_INSIDE = 512 };
 
+/* elf_place's flags for this kernel. */
+unsigned user_place_flags(struct sema *s);
 /* Plans a kprobe-type program attached by uprobe multi links where the kernel has them. */
 void user_plan(struct sema *s, struct probe *p);
 /* Attaches every target: one multi link for each file, or a perf event for each place. A link that
@@ -16,7 +18,8 @@ void user_plan(struct sema *s, struct probe *p);
  * left out. */
 int user_attach(struct attach_env *env, const struct attach_prog *p, bool is_return, struct err *e);
 void user_explain(struct kernel *k, const struct attach_target *t, struct buf *out);
-/* The files that part 1 of an attach point names: fn for each; reports what cannot be found. */
+/* The files that part 1 of an attach point names: fn for each; reports what cannot be found. With
+ * -p a name or a path means all of that process's files that have it. */
 bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 		bool (*fn)(void *arg, struct elf *f), void *arg);
 /* line.c: uprobe:FILE@SOURCE:LINE, places by lines of the source. */

@@ -58,8 +58,8 @@ static inline void exercise(struct elf *f)
 	elf_build_id(f, id, sizeof(id));
 	if (elf_funcs(f, &funcs, &n, NULL) == 0)
 		for (size_t i = 0; i < n && i < 20; i++) {
-			elf_place(f, funcs[i].offset, funcs[i].size, false, &place);
-			elf_place(f, funcs[i].offset + 3, funcs[i].size, true, &place);
+			elf_place(f, funcs[i].offset, funcs[i].size, PLACE_CALLS, &place);
+			elf_place(f, funcs[i].offset + 3, funcs[i].size, PLACE_EXACT, &place);
 			elf_func_at(f, funcs[i].offset + 1, &fn);
 			elf_func_find(f, str_of(funcs[i].name), &fn);
 		}

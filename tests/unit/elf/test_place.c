@@ -4,14 +4,19 @@
 
 #include <elf.h>
 
-static struct placement place(struct elf *f, const char *name, int64_t plus, bool exact)
+static struct placement place_by(struct elf *f, const char *name, int64_t plus, unsigned flags)
 {
 	struct elf_func fn = must_find(f, name);
 	struct placement p;
 
-	elf_place(f, fn.offset + (uint64_t)plus, fn.size, exact, &p);
+	elf_place(f, fn.offset + (uint64_t)plus, fn.size, flags, &p);
 	p.offset -= fn.offset;
 	return p;
+}
+
+static struct placement place(struct elf *f, const char *name, int64_t plus, bool exact)
+{
+	return place_by(f, name, plus, PLACE_CALLS | (exact ? PLACE_EXACT : 0));
 }
 
 static void test_moves(void **state)
@@ -67,9 +72,47 @@ static void test_refused(void **state)
 	p = place(f, "subject_landing", 4, true);
 	assert_int_equal(p.cost, COST_EMULATED);
 	assert_true(elf_section_find(f, ".data", &s));
-	elf_place(f, s.offset, 0, true, &p);
+	elf_place(f, s.offset, 0, PLACE_EXACT, &p);
 	assert_int_equal(p.cost, COST_REFUSED);
 	assert_non_null(strstr(p.why, "executable"));
+	elf_close(f);
+}
+
+/* What the kernel makes of a nop5 writes below the stack pointer. */
+static void test_red_zone(void **state)
+{
+	struct elf *f = subject_open();
+	struct placement p = place(f, "subject_red_zone", 4, true);
+
+	assert_int_equal(p.cost, COST_REFUSED);
+	assert_non_null(strstr(p.why, "below the stack pointer"));
+	p = place_by(f, "subject_red_zone", 4, PLACE_SITE | PLACE_CALLS);
+	assert_int_equal(p.cost, COST_REFUSED);
+	p = place_by(f, "subject_red_zone", 4, PLACE_EXACT);
+	assert_int_equal(p.cost, COST_STEPPED);
+	p = place(f, "subject_nop5", 4, true);
+	assert_int_equal(p.cost, COST_CHEAP);
+	if (insn_can_walk(EM_X86_64)) {
+		p = place(f, "subject_caller", 1, true);
+		assert_int_equal(p.cost, COST_CHEAP);
+	}
+	elf_close(f);
+}
+
+static void test_site(void **state)
+{
+	struct elf *f = subject_open();
+	struct placement p = place_by(f, "subject_stub", 0, PLACE_SITE | PLACE_CALLS);
+
+	assert_int_equal(p.offset, 1);
+	assert_int_equal(p.cost, COST_CHEAP);
+	p = place_by(f, "subject_stub", 0, PLACE_SITE);
+	assert_int_equal(p.offset, 0);
+	assert_int_equal(p.cost, COST_EMULATED);
+	p = place_by(f, "subject_stub", 0, PLACE_EXACT | PLACE_CALLS);
+	assert_int_equal(p.offset, 0);
+	p = place_by(f, "subject_lock", 0, PLACE_SITE);
+	assert_int_equal(p.cost, COST_REFUSED);
 	elf_close(f);
 }
 
@@ -171,7 +214,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_moves),   cmocka_unit_test(test_stays),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_x86_kinds),
-		cmocka_unit_test(test_arm64),
+		cmocka_unit_test(test_arm64),   cmocka_unit_test(test_red_zone),
+		cmocka_unit_test(test_site),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
