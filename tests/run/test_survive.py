@@ -2,7 +2,9 @@
 what was lost is counted, and nothing stays behind in the kernel or in the traced program."""
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -316,6 +318,71 @@ def test_semaphores_are_zero_again_after_kill_9():
         p.kill()
         p.wait()
         p.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def shelves(tmp_path_factory):
+    """A running program of 1,000 functions, each with a USDT probe and a semaphore."""
+    place = tmp_path_factory.mktemp("shelves")
+    n, source = 1000, ['#include <stdio.h>', '#include <unistd.h>', '#include "usdt_note.h"']
+    for i in range(n):
+        source.append(f'unsigned short sem{i} __attribute__((section(".probes"), used));\n'
+                      f'__attribute__((noinline)) int shelf{i}(int x);\n'
+                      f'int shelf{i}(int x) {{ USDT_NOTE3("shelf", "p{i}", sem{i}, (long)x, 1, x); return x + {i}; }}')
+    source.append('int main(void) { int s = 0; puts("ready"); fflush(stdout);\nfor (;;) { usleep(1000);')
+    source += [f"s += shelf{i}(s);" for i in range(n)] + ["} }"]
+    (place / "shelves.c").write_text("\n".join(source))
+    path = str(place / "shelves")
+    subprocess.run(["cc", "-O1", "-fno-omit-frame-pointer", "-I", pathlib.Path(__file__).parent / "targets", "-o", path,
+                    place / "shelves.c"], check=True)
+    p = subprocess.Popen([path], stdout=subprocess.PIPE, text=True)
+    p.stdout.readline()
+    yield p, path
+    p.kill()
+    p.wait()
+    p.stdout.close()
+
+
+def semaphores_of(pid, path):
+    """The section of semaphores as it is in the process."""
+    line = next(x for x in subprocess.check_output(["readelf", "-SW", path], text=True).splitlines() if " .probes " in x)
+    addr, size = (int(x, 16) for x in (line.split("PROGBITS")[1].split()[i] for i in (0, 2)))
+    with open(f"/proc/{pid}/maps") as maps:
+        base = int(maps.readline().split("-")[0], 16)
+    with open(f"/proc/{pid}/mem", "rb") as mem:
+        mem.seek(base + addr)
+        return mem.read(size)
+
+
+def kill_in_the_middle(path, delay):
+    """Starts awl on 2,000 places and kills it after a while; (its objects in the kernel, whether it was attached)."""
+    script = f"uprobe:{path}:shelf* {{ @ = count(); }} usdt:{path}:shelf:* {{ @u = count(); }}"
+    p = subprocess.Popen([AWL, "-e", script], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    time.sleep(delay)
+    p.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, p.pid, os.WSTOPPED)
+    objects = bpf_objects(p.pid)
+    p.kill()
+    said = p.communicate()[1]
+    return objects, b"Attached" in said
+
+
+@pytest.mark.skipif(not shutil.which("bpftool") or not shutil.which("cc"), reason="no bpftool, or no compiler")
+def test_kill_9_in_the_middle_of_attaching(shelves):
+    """AWL_KILL_ROUNDS=100 for a long run."""
+    target, path = shelves
+    text, semaphores = text_of(target.pid, path), semaphores_of(target.pid, path)
+    objects, delay = set(), 0.02
+    for _ in range(int(os.environ.get("AWL_KILL_ROUNDS", "8"))):
+        seen, done = kill_in_the_middle(path, delay)
+        # Feel for the moment when it attaches: later while it is not there, earlier when it is past.
+        delay = max(0.005, delay * (0.8 if done else 1.3))
+        objects |= seen
+        assert wait_for(lambda: text_of(target.pid, path) == text), "breakpoints are left"
+        assert wait_for(lambda: semaphores_of(target.pid, path) == semaphores), "semaphores count users that are gone"
+        assert target.poll() is None, "the traced program runs on"
+    assert any(kind == "prog" for kind, _ in objects), "it was killed before it did anything"
+    assert wait_for(lambda: not still_there(objects)), still_there(objects)
 
 
 def test_normal_end_leaves_nothing_behind():
