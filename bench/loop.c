@@ -1,12 +1,14 @@
 /* loop: the program that is traced. It does one thing in a tight loop and tells what one turn cost.
  *
- *   loop [-t SECONDS | -n CALLS] [-r CALLS_PER_SECOND] [-s LENGTH] getppid|nop5|push|plain
+ *   loop [-w] [-t SECONDS | -n CALLS] [-r CALLS_PER_SECOND] [-s LENGTH] MODE
  *
  * getppid is the cheapest system call there is. nop5 and push are functions whose first instruction
  * is the one that a uprobe costs least on: a five-byte no-op (kernels from 6.18 on turn the probe
  * into a call) and a push (emulated, on every kernel). plain begins with neither, so that a probe
- * on its first instruction is single-stepped. All get the number of the turn and a string of LENGTH
- * bytes as arguments; the system call gets them too, and does not look.
+ * on its first instruction is single-stepped. udst is the probe bench:turn of usdt/udst.h, and none
+ * does nothing. All get the number of the turn and a string of LENGTH bytes as arguments; the
+ * system call gets them too, and does not look. With -w the program stops itself before the first
+ * turn.
  *
  * Time is taken over chunks of CHUNK calls, each shorter than a slice of the scheduler, and the
  * median of the chunks is told: what other processes do to the machine meanwhile hits some chunks,
@@ -15,6 +17,7 @@
  *   $ loop -t 0.3 getppid
  *   {"calls": 3911000, "seconds": 0.3000, "median_ns": 76.6, "p25_ns": 76.3, "min_ns": 75.9}
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +26,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "udst.h"
 
 enum { CHUNK = 500, MAX_CHUNKS = 1 << 20, MAX_STRING = 1024 };
 
@@ -52,11 +56,40 @@ static uint64_t loop_getppid(uint64_t turn, const char *text)
 	return syscall(SYS_getppid, turn & 1023, text);
 }
 
+static uint64_t loop_none(uint64_t turn, const char *text)
+{
+	return turn;
+}
+
+static udst_probe *turn_probe;
+
+static uint64_t loop_udst(uint64_t turn, const char *text)
+{
+	UDST_FIRE(turn_probe, turn, (uintptr_t)text);
+	return turn;
+}
+
+static void udst_start(void)
+{
+	static const signed char types[] = {UDST_U64, UDST_U64};
+	udst_provider *bench;
+	int r = udst_provider_create("bench", 0, &bench);
+
+	if (r == 0)
+		r = udst_probe_add(bench, "turn", 2, types, &turn_probe);
+	if (r == 0)
+		r = udst_provider_load(bench);
+	if (r < 0) {
+		fprintf(stderr, "loop: cannot declare the probe: %s\n", udst_strerror(r));
+		exit(1);
+	}
+}
+
 static const struct mode {
 	const char *name;
 	body_fn body;
-} modes[] = {
-	{"getppid", loop_getppid}, {"nop5", loop_nop5}, {"push", loop_push}, {"plain", loop_plain}};
+} modes[] = {{"getppid", loop_getppid}, {"nop5", loop_nop5}, {"push", loop_push},
+	     {"plain", loop_plain},     {"udst", loop_udst}, {"none", loop_none}};
 
 static uint64_t now_ns(void)
 {
@@ -71,7 +104,8 @@ static body_fn mode_find(const char *name)
 	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
 		if (!strcmp(modes[i].name, name))
 			return modes[i].body;
-	fprintf(stderr, "loop: no mode '%s'; there are getppid, nop5, push and plain\n", name);
+	fprintf(stderr, "loop: no mode '%s'; there are getppid, nop5, push, plain, udst and none\n",
+		name);
 	exit(2);
 }
 
@@ -138,10 +172,15 @@ int main(int argc, char **argv)
 	static char text[MAX_STRING];
 	struct pace pace = {.ns = 1000000000};
 	size_t length = 63;
+	bool wait = false;
+	body_fn body;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "t:n:r:s:")) != -1) {
+	while ((opt = getopt(argc, argv, "wt:n:r:s:")) != -1) {
 		switch (opt) {
+		case 'w':
+			wait = true;
+			break;
 		case 't':
 			pace.ns = atof(optarg) * 1e9;
 			break;
@@ -160,12 +199,18 @@ int main(int argc, char **argv)
 	}
 	if (optind + 1 != argc || length >= MAX_STRING) {
 		fprintf(stderr,
-			"usage: loop [-t SECONDS | -n CALLS] [-r RATE] [-s LENGTH < %d] MODE\n",
+			"usage: loop [-w] [-t SECONDS | -n CALLS] [-r RATE] [-s LENGTH < %d] "
+			"MODE\n",
 			MAX_STRING);
 		return 2;
 	}
 	for (size_t i = 0; i < length; i++)
 		text[i] = 'a' + i % 26;
-	run(mode_find(argv[optind]), &pace, text);
+	body = mode_find(argv[optind]);
+	if (body == loop_udst)
+		udst_start();
+	if (wait)
+		raise(SIGSTOP);
+	run(body, &pace, text);
 	return 0;
 }

@@ -176,6 +176,16 @@ class Paused:
         return json.loads(self.process.communicate()[0])
 
 
+class Ready(Paused):
+    """A loop that has stopped itself before its first turn: what it makes at its start is there."""
+
+    def __init__(self, bench, seconds, mode):
+        self.process = subprocess.Popen(loop_command(bench, ["-w", "-t", str(seconds)], mode), stdout=subprocess.PIPE,
+                                        text=True)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+        self.pid = self.process.pid
+
+
 def lost_events(text):
     """The sum of what a tracer says it lost."""
     said = re.findall(r'Lost (\d+) |"lost": (\d+)', text)
