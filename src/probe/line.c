@@ -163,7 +163,8 @@ static bool add_place(struct request *r, struct elf *f, const struct dwarf_line 
 	if (!elf_addr_to_offset(f, l->addr, &offset))
 		return false;
 	entry = elf_func_at(f, offset, &fn) && fn.offset == offset;
-	elf_place(f, offset, entry ? fn.size : 0, !entry, &pl);
+	elf_place(f, offset, entry ? fn.size : 0,
+		  user_place_flags(r->s) | (entry ? 0 : PLACE_EXACT), &pl);
 	*why = pl.why;
 	if (pl.cost == COST_REFUSED)
 		return false;

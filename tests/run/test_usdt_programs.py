@@ -230,6 +230,7 @@ def test_redis_commands(tmp_path):
 def test_lines_typed_in_bash(where, tmp_path):
     """Of shells that run and of those that start later; one in a chroot has the same file under another path."""
     bash = program("bash")
+    program("script")
     symbol = "uretprobe:%s:readline" % bash
     if symbol not in run_awl("-l", symbol).lines:
         pytest.skip(f"{bash} has readline in a library, or no symbols")
