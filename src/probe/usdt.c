@@ -385,11 +385,8 @@ static void arg_detail(struct buf *b, size_t i, const struct usdt_arg *arg)
 		   arg->is_float ? " (floating point: cannot be read)" : "");
 }
 
-static const char *site_detail(struct buf *b, const char *path, const struct usdt_site *site)
+static void site_detail(struct buf *b, const struct usdt_site *site)
 {
-	buf_reset(b);
-	if (is_nameless(path))
-		buf_printf(b, "    file %s\n", path);
 	buf_printf(b, "    site 0x%" PRIx64, site->addr);
 	if (site->sem_addr)
 		buf_printf(b, ", semaphore 0x%" PRIx64, site->sem_addr);
@@ -398,27 +395,44 @@ static const char *site_detail(struct buf *b, const char *path, const struct usd
 		arg_detail(b, i, &site->args[i]);
 	if (site->bad)
 		buf_printf(b, "    arguments cannot be read: %s\n", site->bad);
-	return buf_cstr(b);
 }
 
-static bool repeats(const struct usdt_site *sites, size_t i)
+/* How many sites there are of the first one's probe: they come sorted. */
+static size_t sites_of_one(const struct usdt_site *sites, size_t n)
 {
-	return i && !strcmp(sites[i].provider, sites[i - 1].provider) &&
-	       !strcmp(sites[i].name, sites[i - 1].name);
+	size_t i = 1;
+
+	while (i < n && !strcmp(sites[i].provider, sites[0].provider) &&
+	       !strcmp(sites[i].name, sites[0].name))
+		i++;
+	return i;
+}
+
+static const char *probe_detail(struct buf *b, const char *path, const struct usdt_site *sites,
+				size_t n)
+{
+	buf_reset(b);
+	if (is_nameless(path))
+		buf_printf(b, "    file %s\n", path);
+	for (size_t i = 0; i < n; i++)
+		site_detail(b, &sites[i]);
+	return buf_cstr(b);
 }
 
 static int list_sites(struct listing *l, const char *path, const struct usdt_site *sites, size_t n)
 {
 	struct buf line = BUF_INIT, detail = BUF_INIT;
+	size_t same;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (!site_matches(&l->want, &sites[i]) || (!l->verbose && repeats(sites, i)))
+	for (size_t i = 0; r == 0 && i < n; i += same) {
+		same = sites_of_one(&sites[i], n - i);
+		if (!site_matches(&l->want, &sites[i]))
 			continue;
 		full_name(&line, path, &sites[i]);
 		l->n++;
 		r = l->fn(l->arg, buf_cstr(&line),
-			  l->verbose ? site_detail(&detail, path, &sites[i]) : NULL);
+			  l->verbose ? probe_detail(&detail, path, &sites[i], same) : NULL);
 	}
 	buf_release(&line);
 	buf_release(&detail);
