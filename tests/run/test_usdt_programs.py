@@ -251,6 +251,26 @@ def test_lines_typed_in_bash(where, tmp_path):
             p.wait(30)
 
 
+def test_lines_typed_in_another_bash(tmp_path):
+    """A shell that is a file of its own is found by what it has mapped."""
+    bash, copy = program("bash"), tmp_path / "another"
+    program("script")
+    if f"uretprobe:{bash}:readline" not in run_awl("-l", f"uretprobe:{bash}:readline").lines:
+        pytest.skip(f"{bash} has readline in a library, or no symbols")
+    shutil.copy(bash, copy)
+    p = subprocess.Popen(["script", "-qec", f"{copy} --norc -i", "/dev/null"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         start_new_session=True)
+    try:
+        p.stdout.read1(1)  # the prompt
+        with Tracer("-e", r'uretprobe:*:readline { printf("%s [%s]\n", probe, str(retval)); }') as t:
+            for _ in range(2):  # of the first the shell may be waiting for already
+                p.stdin.write(b"echo one parcel\n")
+                p.stdin.flush()
+            t.wait_output(f"uretprobe:{copy}:readline [echo one parcel]\n")
+    finally:
+        p.communicate(b"exit\n", timeout=30)
+
+
 # ---- one container of several
 
 ALLOCATOR = """
