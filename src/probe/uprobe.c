@@ -25,6 +25,7 @@ struct request {
 	bool has_offset;
 	uint64_t addr;
 	bool by_addr, demangled;
+	bool many; /* the files are those that a pattern matches */
 	struct nearest near;
 	size_t skipped;
 };
@@ -63,24 +64,29 @@ static void push_place(struct request *r, struct elf *f, const char *name,
 {
 	struct arena *a = sema_arena(r->s);
 
-	probe_push(
-		r->s, r->out,
-		(struct attach_target){
-			.name = arena_printf(a, "%s:%s:%s", r->prov->name, elf_path(f), name),
-			.module = arena_strdup(a, elf_path(f)),
-			.symbol = arena_strdup(a, name),
-			.addr = pl->offset,
-			.a = is_return(r),
-			.b = pl->cost | (pl->moved ? USER_MOVED : 0) | (inside ? USER_INSIDE : 0),
-			.pid = sema_input(r->s)->pid,
-		});
+	probe_push(r->s, r->out,
+		   (struct attach_target){
+			   .name = arena_printf(a, "%s:%s:%s", r->prov->name, elf_path(f), name),
+			   .module = arena_strdup(a, elf_path(f)),
+			   .symbol = arena_strdup(a, name),
+			   .addr = pl->offset,
+			   .a = is_return(r),
+			   .b = pl->cost | (pl->moved ? USER_MOVED : 0) |
+				(inside ? USER_INSIDE : 0) | (r->many ? USER_OF_MANY : 0),
+			   .pid = sema_input(r->s)->pid,
+		   });
 }
 
 static bool refuse(struct request *r, struct elf *f, const char *name, const char *why)
 {
-	struct diag_msg *m = sema_report(r->s, E_PROBE_TARGET, r->ap->span,
-					 "cannot probe %s in %s: %s", name, elf_path(f), why);
+	struct diag_msg *m;
 
+	if (r->many) {
+		r->skipped++;
+		return true;
+	}
+	m = sema_report(r->s, E_PROBE_TARGET, r->ap->span, "cannot probe %s in %s: %s", name,
+			elf_path(f), why);
 	diag_help(m, "awl -l '%s:%s:*' lists the functions that there are", r->prov->name,
 		  elf_path(f));
 	return false;
@@ -206,21 +212,30 @@ static bool add_matching(struct request *r, struct elf *f)
 	return true;
 }
 
+static bool refuse_go(struct request *r, struct elf *f)
+{
+	struct diag_msg *m;
+
+	if (r->many) {
+		r->skipped++;
+		return true;
+	}
+	m = sema_report(r->s, E_PROBE_TARGET, r->ap->span,
+			"a return probe would crash the Go program %s", elf_path(f));
+	diag_note(m, "Go moves goroutine stacks and finds the kernel's trampoline address "
+		     "on them");
+	diag_help(m, "probe the function's entry instead: uprobe:%s:\"%.*s\"", elf_path(f),
+		  STR_ARG(r->func));
+	return false;
+}
+
 static bool add_from_file(void *arg, struct elf *f)
 {
 	struct request *r = arg;
 	struct elf_func fn;
-	struct diag_msg *m;
 
-	if (is_return(r) && elf_is_go(f)) {
-		m = sema_report(r->s, E_PROBE_TARGET, r->ap->span,
-				"a return probe would crash the Go program %s", elf_path(f));
-		diag_note(m, "Go moves goroutine stacks and finds the kernel's trampoline address "
-			     "on them");
-		diag_help(m, "probe the function's entry instead: uprobe:%s:\"%.*s\"", elf_path(f),
-			  STR_ARG(r->func));
-		return false;
-	}
+	if (is_return(r) && elf_is_go(f))
+		return refuse_go(r, f);
 	if (r->by_addr)
 		return add_addr(r, f);
 	if (!probe_is_glob(r->func) && !r->demangled && elf_func_find(f, r->func, &fn))
@@ -252,6 +267,7 @@ static bool uprobe_resolve_as(struct sema *s, const struct provider *prov,
 	if (!parse_place(&r, ap->parts[ap->nparts - 1]))
 		return false;
 	nearest_init(&r.near, r.func);
+	r.many = probe_is_glob(file);
 	if (!user_files(s, ap, file, add_from_file, &r))
 		return false;
 	if (out->n > before)
@@ -328,6 +344,7 @@ struct listing {
 	struct types *types; /* of -lv; NULL: names only */
 	struct arena *arena;
 	struct str func;
+	bool many;
 	list_fn fn;
 	void *arg;
 	struct err *e;
@@ -355,6 +372,10 @@ static int list_file(void *arg, const char *path)
 	size_t n = 0;
 	int r = f ? elf_funcs(f, &funcs, &n, l->e) : -EINVAL;
 
+	if (r < 0 && l->many) { /* of the files that a pattern matches some cannot be read */
+		err_clear(l->e);
+		r = 0;
+	}
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		if (str_glob(l->func, str_of(funcs[i].name)))
 			r = list_func(l, path, &funcs[i]);
@@ -372,7 +393,8 @@ static int list_files(struct listing *l, int pid, const struct attach_point *pat
 	if (pattern->nparts < 2 && pid <= 0)
 		return err_plain(l->e, EINVAL,
 				 "functions can be listed for one file: -l '%s:FILE:*'", l->prov);
-	if (pattern->nparts > 1 && probe_is_glob(pattern->parts[1]))
+	l->many = pattern->nparts > 1 && probe_is_glob(pattern->parts[1]);
+	if (l->many)
 		return elf_glob(pattern->parts[1], list_file, l);
 	r = elf_resolve(pattern->nparts > 1 ? pattern->parts[1] : STR(""), pid, path, sizeof(path),
 			l->e);

@@ -88,7 +88,7 @@ static void push_site(struct request *r, struct elf *f, const struct usdt_site *
 			   .symbol = arena_printf(a, "%s:%s", site->provider, site->name),
 			   .addr = pl.offset,
 			   .ref_ctr = site->sem_offset,
-			   .b = pl.cost,
+			   .b = pl.cost | (probe_is_glob(r->want.file) ? USER_OF_MANY : 0),
 			   .pid = sema_input(r->s)->pid,
 			   .data = site_copy(a, site, pl.offset - site->offset),
 		   });
@@ -124,6 +124,10 @@ static bool add_from_file(void *arg, struct elf *f)
 	size_t n;
 
 	if (elf_usdt(f, &sites, &n, &e) < 0) {
+		if (probe_is_glob(r->want.file)) {
+			r->unreadable++;
+			return true;
+		}
 		m = sema_report(r->s, E_PROBE_TARGET, r->ap->span,
 				"the USDT probes of %s cannot be read: %s", elf_path(f), e.what);
 		diag_help(m, "readelf -n shows the file's notes");
@@ -372,7 +376,8 @@ static int usdt_attach(struct attach_env *env, const struct attach_prog *p, stru
 
 struct listing {
 	struct wanted want;
-	bool verbose, mapped; /* of all files of a process */
+	bool verbose;
+	bool many; /* of several files: those that cannot be read are left out */
 	list_fn fn;
 	void *arg;
 	size_t n;
@@ -442,7 +447,7 @@ static int list_sites(struct listing *l, const char *path, const struct usdt_sit
 static int list_file(void *arg, const char *path)
 {
 	struct listing *l = arg;
-	struct err skipped = {0}, *e = l->mapped ? &skipped : l->e;
+	struct err skipped = {0}, *e = l->many ? &skipped : l->e;
 	struct elf *f = elf_open(path, e);
 	const struct usdt_site *sites;
 	size_t n = 0;
@@ -450,7 +455,7 @@ static int list_file(void *arg, const char *path)
 
 	if (r == 0)
 		r = list_sites(l, path, sites, n);
-	else if (l->mapped)
+	else if (l->many)
 		r = 0;
 	if (f)
 		elf_close(f);
@@ -473,7 +478,7 @@ static int usdt_list(struct kernel *k, int pid, const struct attach_point *patte
 			return r;
 		as_file(&l.want);
 	}
-	l.mapped = str_is(l.want.file, "*");
+	l.many = probe_is_glob(l.want.file);
 	if (probe_is_glob(l.want.file))
 		return elf_glob(l.want.file, list_file, &l);
 	r = elf_resolve(l.want.file, pid, path, sizeof(path), e);

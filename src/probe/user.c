@@ -69,7 +69,7 @@ struct file_walk {
 	const struct attach_point *ap;
 	bool (*fn)(void *arg, struct elf *f);
 	void *arg;
-	bool ok;
+	bool ok, many;
 	size_t n;
 };
 
@@ -91,7 +91,8 @@ static int open_one(void *arg, const char *path)
 	struct elf *f = elf_open(path, &e);
 
 	if (!f) {
-		report_file(w, path, &e);
+		if (!w->many)
+			report_file(w, path, &e);
 		return 0;
 	}
 	w->n++;
@@ -103,11 +104,11 @@ static int open_one(void *arg, const char *path)
 bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 		bool (*fn)(void *arg, struct elf *f), void *arg)
 {
-	struct file_walk w = {s, ap, fn, arg, true, 0};
+	struct file_walk w = {s, ap, fn, arg, true, probe_is_glob(file), 0};
 	char path[4096];
 	struct err e = {0};
 
-	if (probe_is_glob(file)) {
+	if (w.many) {
 		elf_glob(file, open_one, &w);
 		return w.n ? w.ok : probe_none(s, ap, NULL, "no file matches the pattern");
 	}
@@ -248,6 +249,12 @@ static int attach_perf(struct attach_env *env, const struct attach_prog *p, stru
 	return r;
 }
 
+/* One of many files is gone since the pattern found it. */
+static bool is_gone(const struct places *pl, int r)
+{
+	return (r == -ENOENT || r == -ESRCH) && pl->targets[0]->b & USER_OF_MANY;
+}
+
 static int attach_file(struct attach_env *env, const struct attach_prog *p, struct places *pl,
 		       bool is_return, struct err *e)
 {
@@ -255,6 +262,12 @@ static int attach_file(struct attach_env *env, const struct attach_prog *p, stru
 	int r = multi ? attach_multi(env, p, pl, 0, pl->n, is_return, e)
 		      : attach_perf(env, p, pl, is_return, e);
 
+	if (is_gone(pl, r)) {
+		for (size_t i = pl->attached; i < pl->n; i++)
+			env->skipped(env, pl->targets[i], "the file is gone");
+		err_clear(e);
+		return 0;
+	}
 	if (r < 0)
 		return err_wrap(e, "cannot attach %s",
 				pl->n == 1 ? pl->targets[0]->name : pl->path);

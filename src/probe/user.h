@@ -6,8 +6,9 @@
 #include "probe/probe.h"
 
 /* attach_target.b of user probes: what a hit costs (enum probe_cost), whether an endbr64 was
- * skipped, and whether it is not a function's entry but a place inside. */
-enum { USER_MOVED = 256, USER_INSIDE = 512 };
+ * skipped, whether it is not a function's entry but a place inside, and whether its file is one of
+ * those that a pattern matches. */
+enum { USER_MOVED = 256, USER_INSIDE = 512, USER_OF_MANY = 1024 };
 
 /* elf_place's flags for this kernel. */
 unsigned user_place_flags(struct sema *s);
@@ -19,7 +20,9 @@ void user_plan(struct sema *s, struct probe *p);
 int user_attach(struct attach_env *env, const struct attach_prog *p, bool is_return, struct err *e);
 void user_explain(struct kernel *k, const struct attach_target *t, struct buf *out);
 /* The files that part 1 of an attach point names: fn for each; reports what cannot be found. With
- * -p a name or a path means all of that process's files that have it. */
+ * -p a name or a path means all of that process's files that have it. Of the files that a pattern
+ * matches those that cannot be opened are left out, for they come and go, and anybody's are among
+ * them; `fn` should do the same with what cannot be probed. */
 bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 		bool (*fn)(void *arg, struct elf *f), void *arg);
 /* line.c: uprobe:FILE@SOURCE:LINE, places by lines of the source. */

@@ -302,8 +302,12 @@ def test_hostile_image():
         start = time.monotonic()
         r = run_awl("-l", "usdt:*", "-p", s.pid)
         assert r.code == 0 and "\x1b" not in r.out + r.err and time.monotonic() - start < 30, r
-        r = run_awl("-p", s.pid, "-e", "usdt:shop:query { }")
+        r = run_awl("-p", s.pid, "-e", "usdt:shop:query { }", "-d", "types")
         assert "\x1b" not in r.out + r.err, r
+        # One process cannot keep awl from the others.
+        r = run_awl("-e", "usdt:*:shop:query" + PRINT)
+        assert r.code == 0 and r.out.startswith("hello 1 1 -5"), r
+        assert run_awl("-l", "usdt:*:shop:query").out.count("shop:query") >= 1
 
 
 # ---- files without a name, and in other namespaces
@@ -356,6 +360,17 @@ def test_two_copies_of_a_library(tmp_path):
     with Running(PYTHON, "-c", script.format(paths=paths)) as s:
         r = run_awl("-p", s.pid, "-e", "uprobe:libgone:gone { @[arg0] = count(); } interval:ms:500 { exit(); }")
         assert "@[1]" in r.out and "@[2]" in r.out, r
+
+
+def test_pattern_of_files_with_a_broken_one(tmp_path):
+    make_library(tmp_path / "libgood.so")
+    (tmp_path / "libbad.so").write_bytes(b"\x7fELF" + b"\xff" * 4000)
+    with Running(PYTHON, "-c", CALLER.format(path=str(tmp_path / "libgood.so"))):
+        r = run_awl("-e", f'uprobe:{tmp_path}/*.so:gone {{ printf("%d\\n", arg0); exit(); }}')
+        assert r.lines[0] == "42", r
+    assert f"uprobe:{tmp_path}/libgood.so:gone" in run_awl("-l", f"uprobe:{tmp_path}/*.so:*").lines
+    r = run_awl("-e", f"uprobe:{tmp_path}/libbad.so:gone {{ }}")
+    assert r.code == 1 and "libbad.so" in r.err, r
 
 
 def test_explain_tells_the_instruction():
