@@ -23,6 +23,7 @@
 #include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define CACHE_MAGIC  "glibc-ld.so.cache1.1"
@@ -191,6 +192,41 @@ static bool find_named(int pid, const struct proc_map *m, const char *link, char
 	return ok;
 }
 
+static bool is_fd_of(const char *fd, const struct proc_map *m)
+{
+	size_t len = strlen(m->path);
+	char text[PATH_MAX];
+	struct stat st;
+	ssize_t n = readlink(fd, text, sizeof(text));
+
+	/* Looked at by text first: asking a file system of the process may take as long as it
+	 * likes. */
+	if (n < (ssize_t)len || memcmp(text, m->path, len) != 0)
+		return false;
+	return stat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == m->ino &&
+	       major(st.st_dev) == m->maj && minor(st.st_dev) == m->min;
+}
+
+/* A descriptor of the process for a file without a name: what is left without the capability that
+ * links of mappings need. udst and libstapsdt keep one. */
+static bool find_by_fd(int pid, const struct proc_map *m, char *out, size_t size)
+{
+	char dir[64];
+	DIR *h;
+	struct dirent *d;
+	bool found = false;
+
+	snprintf(dir, sizeof(dir), "/proc/%d/fd", pid);
+	h = opendir(dir);
+	while (h && !found && (d = readdir(h)))
+		found = d->d_name[0] != '.' &&
+			(size_t)snprintf(out, size, "%s/%s", dir, d->d_name) < size &&
+			is_fd_of(out, m);
+	if (h)
+		closedir(h);
+	return found;
+}
+
 bool find_mapping(int pid, const struct proc_map *m, char *out, size_t size)
 {
 	struct stat st, named;
@@ -207,7 +243,9 @@ bool find_mapping(int pid, const struct proc_map *m, char *out, size_t size)
 	    (!reached ||
 	     (stat(out, &named) == 0 && named.st_dev == st.st_dev && named.st_ino == st.st_ino)))
 		return true;
-	return reached && (size_t)snprintf(out, size, "%s", link) < size;
+	if (!reached)
+		return m->deleted && find_by_fd(pid, m, out, size);
+	return (size_t)snprintf(out, size, "%s", link) < size;
 }
 
 static bool resolve_in_root(int pid, const char *path, char *out, size_t size)

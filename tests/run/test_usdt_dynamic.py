@@ -8,7 +8,7 @@ import textwrap
 import time
 
 import pytest
-from conftest import ROOT, TARGETS, Tracer, run_awl
+from conftest import AWL, ROOT, TARGETS, Tracer, run_awl
 
 SHOP = TARGETS / "udst_shop"
 PYTHON = "/usr/bin/python3"
@@ -58,6 +58,20 @@ def test_traced_by_path_and_without_a_pid():
         assert r.out.startswith("hello 1 1 -5"), r
         r = run_awl("-e", "usdt:*:shop:query" + PRINT)
         assert r.out.startswith("hello 1 1 -5"), r
+
+
+def test_traced_without_root():
+    """A user with the two capabilities that tracing needs reaches the image by the descriptor that the program keeps."""
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    caps = ["--inh-caps=+bpf,+perfmon", "--ambient-caps=+bpf,+perfmon"]
+    run = lambda *args: subprocess.run([*nobody, *caps, AWL, *map(str, args)], capture_output=True, text=True, timeout=60, cwd="/")
+    if run("-e", "begin { exit(); }").returncode:
+        pytest.skip("no tracing with CAP_BPF and CAP_PERFMON alone here")
+    with Running(*nobody, SHOP, cwd="/") as s:
+        listed = run("-l", "usdt:*", "-p", s.pid).stdout.splitlines()
+        assert f"usdt:{s.first[2]}:shop:query" in listed, listed
+        r = run("-p", s.pid, "-e", "usdt:shop:query" + PRINT)
+        assert r.stdout.startswith("hello 1 1 -5"), (r.stdout, r.stderr)
 
 
 def test_twelve_arguments():
