@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "base/err.h"
+#include "base/files.h"
 #include "base/out.h"
 #include "base/str.h"
 #include "base/strmap.h"

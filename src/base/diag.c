@@ -81,6 +81,11 @@ struct str diag_source_text(const struct diag *d, uint32_t file)
 	return s ? s->text : STR("");
 }
 
+uint32_t diag_sources(const struct diag *d)
+{
+	return (uint32_t)d->sources.n;
+}
+
 const char *diag_source_name(const struct diag *d, uint32_t file)
 {
 	const struct diag_source *s = diag_source(d, file);

@@ -50,6 +50,7 @@ struct diag *diag_new(struct arena *a);
 /* Adds a source text; `text` must outlive the diag. Returns its file index. */
 uint32_t diag_add_source(struct diag *d, const char *name, struct str text);
 struct str diag_source_text(const struct diag *d, uint32_t file);
+uint32_t diag_sources(const struct diag *d); /* how many */
 const char *diag_source_name(const struct diag *d, uint32_t file);
 /* 1-based; columns count bytes, tabs are one. */
 void diag_line_col(const struct diag *d, struct span s, unsigned *line, unsigned *col);

@@ -23,6 +23,14 @@ extern const struct builtin builtins_meta[], builtins_errno[], builtins_task[], 
 extern const struct builtin builtins_reach[], builtins_report[], builtins_tseries[],
 	builtins_getopt[], builtins_packet[];
 
+/* What prints values, and what carries out events: table.c lists them, too. */
+extern const struct view view_cgroup_path, view_inet, view_kfunc, view_ksym, view_mac, view_probe,
+	view_signal, view_strerror, view_strftime, view_syscall, view_ufunc, view_username,
+	view_usym;
+extern const struct event_kind kind_assert, kind_cat, kind_clear, kind_errorf, kind_exit, kind_join,
+	kind_print, kind_print_map, kind_printf, kind_skboutput, kind_system, kind_time,
+	kind_unwatch, kind_warnf, kind_zero;
+
 /* Every family ends with it. */
 #define BUILTIN_END          \
 	{                    \

@@ -22,7 +22,7 @@ static void handle_exit(struct host *h, const struct event_def *def, const void 
 	h->exit(h, code);
 }
 
-static const struct event_kind kind_exit = {"exit", true, handle_exit};
+const struct event_kind kind_exit = {"exit", true, handle_exit};
 
 static void check_exit_code(struct sema *s, struct expr *e, struct event_def *def)
 {
@@ -154,7 +154,8 @@ static void handle_system(struct host *h, const struct event_def *def, const voi
 	buf_release(&command);
 }
 
-static const struct event_kind kind_system = {"syscall", false, handle_system};
+const struct event_kind kind_system = {"syscall", false, handle_system,
+				       .needs = EVENT_FORMAT | EVENT_UNSAFE};
 
 static void check_system(struct sema *s, struct expr *e)
 {
@@ -194,7 +195,8 @@ static void handle_unwatch(struct host *h, const struct event_def *def, const vo
 	h->unwatch(h, builtin_u64((const char *)rec + def->fields[0].off));
 }
 
-static const struct event_kind kind_unwatch = {"unwatch", false, handle_unwatch};
+const struct event_kind kind_unwatch = {"unwatch", false, handle_unwatch, .min_fields = 1,
+					.first_size = 8};
 
 static void check_unwatch(struct sema *s, struct expr *e)
 {

@@ -91,12 +91,12 @@ static bool find_syscall(struct sema *s, struct str text, uint64_t *out)
 		.from_text = find_, .maker = maker_                                    \
 	}
 
-static const struct view view_strerror = NUMBER_VIEW("strerror_t", text_strerror, find_strerror,
-						     "strerror");
-static const struct view view_syscall = NUMBER_VIEW("syscall_name_t", text_syscall, find_syscall,
-						    "syscall_name");
-static const struct view view_signal = NUMBER_VIEW("signal_name_t", text_signal, find_signal,
-						   "signal_name");
+const struct view view_strerror = NUMBER_VIEW("strerror_t", text_strerror, find_strerror,
+					      "strerror");
+const struct view view_syscall = NUMBER_VIEW("syscall_name_t", text_syscall, find_syscall,
+					     "syscall_name");
+const struct view view_signal = NUMBER_VIEW("signal_name_t", text_signal, find_signal,
+					    "signal_name");
 
 static void check_named(struct sema *s, struct expr *e, const struct view *v)
 {

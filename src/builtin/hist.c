@@ -301,13 +301,25 @@ static uint32_t size_lhist(const int64_t p[3])
 	return 8 * lhist_count(p);
 }
 
-#define BUCKET_AGG(id, name_, size_)                             \
+static bool valid_hist(const int64_t p[3])
+{
+	return p[0] >= 0 && p[0] <= HIST_MAX_BITS;
+}
+
+static bool valid_lhist(const int64_t p[3])
+{
+	return p[2] > 0 && p[0] < p[1] &&
+	       ((uint64_t)p[1] - (uint64_t)p[0] - 1) / (uint64_t)p[2] < LHIST_MAX_BUCKETS;
+}
+
+#define BUCKET_AGG(id, name_, size_, valid_)                     \
 	static const struct agg id = {.name = name_,             \
 				      .type_name = name_ "_t",   \
 				      .json_type = "hist",       \
 				      .multi_line = true,        \
 				      .additive = true,          \
 				      .size = size_,             \
+				      .valid = valid_,           \
 				      .merge = merge_buckets,    \
 				      .empty = empty_buckets,    \
 				      .compare = compare_totals, \
@@ -315,8 +327,8 @@ static uint32_t size_lhist(const int64_t p[3])
 				      .text = text_buckets,      \
 				      .json = json_buckets}
 
-BUCKET_AGG(agg_hist, "hist", size_hist);
-BUCKET_AGG(agg_lhist, "lhist", size_lhist);
+BUCKET_AGG(agg_hist, "hist", size_hist, valid_hist);
+BUCKET_AGG(agg_lhist, "lhist", size_lhist, valid_lhist);
 
 /* ---- checking ---------------------------------------------------------------------------- */
 

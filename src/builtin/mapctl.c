@@ -19,8 +19,9 @@ static void handle_zero(struct host *h, const struct event_def *def, const void 
 	h->zero_map(h, def->map, def->num[0]);
 }
 
-static const struct event_kind kind_clear = {"clear", true, handle_clear, .clears = true};
-static const struct event_kind kind_zero = {"zero", true, handle_zero, .clears = true};
+const struct event_kind kind_clear = {"clear", true, handle_clear, .clears = true,
+				      .needs = EVENT_MAP};
+const struct event_kind kind_zero = {"zero", true, handle_zero, .clears = true, .needs = EVENT_MAP};
 
 static void check_clear(struct sema *s, struct expr *e)
 {

@@ -120,17 +120,13 @@ static void check_kfunc_allowed(struct sema *s, struct expr *e)
 	struct call_sem *c = sema_call(s, e);
 	const struct probe *p = sema_probe(s);
 	struct str name;
-	uint32_t id;
 
 	e->type = &type_bool;
 	if (!sema_literal_str(s, e, 0, &name))
 		return;
-	if (!c->num[0]) {
-		id = kfunc_id(s, name);
-		c->num[0] = 1 + (id && p &&
-				 kernel_kfunc_allowed(p->prog_type, p->attach_type,
-						      p->attach_btf_id, id));
-	}
+	if (!c->num[0])
+		c->num[0] = 1 + (p && sema_kfunc_allowed(
+					      s, arena_strndup(sema_arena(s), name.p, name.n)));
 	builtin_set_const(s, e, &type_bool, c->num[0] - 1);
 }
 
@@ -171,7 +167,7 @@ static void handle_assert(struct host *h, const struct event_def *def, const voi
 	h->exit(h, 1);
 }
 
-static const struct event_kind kind_assert = {"errorf", true, handle_assert};
+const struct event_kind kind_assert = {"errorf", true, handle_assert, .needs = EVENT_TEXT};
 
 static void check_assert(struct sema *s, struct expr *e)
 {

@@ -42,9 +42,9 @@ static int compare_mac(const void *a, const void *b)
 	return memcmp(a, b, 6);
 }
 
-static const struct view view_inet = {
+const struct view view_inet = {
 	.name = "inet_t", .size = 20, .align = 4, .text = text_inet, .compare = compare_inet};
-static const struct view view_mac = {
+const struct view view_mac = {
 	.name = "mac_t", .size = 6, .align = 1, .text = text_mac, .compare = compare_mac};
 
 /* ---- ntop -------------------------------------------------------------------------------- */

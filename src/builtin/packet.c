@@ -27,7 +27,8 @@ static uint32_t field(const struct event_def *def, const void *rec, unsigned i)
 {
 	uint32_t v = 0;
 
-	memcpy(&v, (const char *)rec + def->fields[i].off, def->fields[i].type->size);
+	memcpy(&v, (const char *)rec + def->fields[i].off,
+	       MIN(def->fields[i].type->size, (uint32_t)sizeof(v)));
 	return v;
 }
 
@@ -59,8 +60,12 @@ static void handle_skboutput(struct host *h, const struct event_def *def, const 
 		  });
 }
 
-static const struct event_kind kind_skboutput = {
-	.name = "skboutput", .handle = handle_skboutput, .captures = true};
+const struct event_kind kind_skboutput = {.name = "skboutput",
+					  .handle = handle_skboutput,
+					  .captures = true,
+					  .needs = EVENT_TEXT,
+					  .min_fields = NFIELDS,
+					  .first_size = 8};
 
 /* ---- checking ---------------------------------------------------------------------------- */
 

@@ -106,10 +106,10 @@ static void handle_cat(struct host *h, const struct event_def *def, const void *
 	buf_release(&path);
 }
 
-static const struct event_kind kind_printf = {"printf", false, handle_printf};
-static const struct event_kind kind_errorf = {"errorf", false, handle_errorf};
-static const struct event_kind kind_warnf = {"warnf", false, handle_warnf};
-static const struct event_kind kind_cat = {"cat", false, handle_cat};
+const struct event_kind kind_printf = {"printf", false, handle_printf, .needs = EVENT_FORMAT};
+const struct event_kind kind_errorf = {"errorf", false, handle_errorf, .needs = EVENT_FORMAT};
+const struct event_kind kind_warnf = {"warnf", false, handle_warnf, .needs = EVENT_FORMAT};
+const struct event_kind kind_cat = {"cat", false, handle_cat, .needs = EVENT_FORMAT};
 
 static void check_printf(struct sema *s, struct expr *e)
 {
@@ -151,8 +151,8 @@ static void handle_print(struct host *h, const struct event_def *def, const void
 	buf_release(&b);
 }
 
-static const struct event_kind kind_print_map = {"map", true, handle_print_map};
-static const struct event_kind kind_print = {"value", false, handle_print};
+const struct event_kind kind_print_map = {"map", true, handle_print_map, .needs = EVENT_MAP};
+const struct event_kind kind_print = {"value", false, handle_print, .min_fields = 1};
 
 static bool is_whole_map(const struct expr *a)
 {
@@ -236,7 +236,9 @@ static void handle_join(struct host *h, const struct event_def *def, const void 
 	buf_release(&b);
 }
 
-static const struct event_kind kind_join = {"join", false, handle_join};
+const struct event_kind kind_join = {
+	"join",         false, handle_join, .needs = EVENT_TEXT, .min_fields = JOIN_MAX + 1,
+	.first_size = 4};
 
 static void check_join(struct sema *s, struct expr *e)
 {

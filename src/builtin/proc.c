@@ -101,7 +101,8 @@ ONE_HELPER(lower_jiffies, BPF_FUNC_jiffies64)
 
 static void check_ncpus(struct sema *s, struct expr *e)
 {
-	builtin_set_const(s, e, type_int(sema_types(s), 4, false), (uint64_t)cpu_possible());
+	builtin_set_const(s, e, type_int(sema_types(s), 4, false),
+			  kernel_host(sema_kernel(s), FACT_CPUS, ""));
 }
 
 /* ---- comm -------------------------------------------------------------------------------- */
@@ -155,13 +156,13 @@ static bool find_username(struct sema *s, struct str text, uint64_t *out)
 	return p != NULL;
 }
 
-static const struct view view_username = {.name = "username_t",
-					  .size = 8,
-					  .align = 8,
-					  .text = text_username,
-					  .to_int = number_of_view,
-					  .from_text = find_username,
-					  .maker = "username"};
+const struct view view_username = {.name = "username_t",
+				   .size = 8,
+				   .align = 8,
+				   .text = text_username,
+				   .to_int = number_of_view,
+				   .from_text = find_username,
+				   .maker = "username"};
 
 static void check_username(struct sema *s, struct expr *e)
 {
@@ -194,11 +195,11 @@ static void text_cgroup_path(struct render *r, const struct type *t, const void 
 		buf_printf(out, "unknown cgroup %" PRIu64, id);
 }
 
-static const struct view view_cgroup_path = {.name = "cgroup_path_t",
-					     .size = 8,
-					     .align = 8,
-					     .text = text_cgroup_path,
-					     .to_int = number_of_view};
+const struct view view_cgroup_path = {.name = "cgroup_path_t",
+				      .size = 8,
+				      .align = 8,
+				      .text = text_cgroup_path,
+				      .to_int = number_of_view};
 
 static void check_cgroup_path(struct sema *s, struct expr *e)
 {
@@ -216,6 +217,16 @@ static struct val lower_cgroup_path(struct gen *g, struct expr *e, struct val wa
 	return builtin_view_u64(g, e, want, gen_scalar(g, builtin_arg(e, 0)));
 }
 
+static int find_cgroup(struct sema *s, struct str path, uint64_t *id, struct err *e)
+{
+	const char *text = arena_strndup(sema_arena(s), path.p, path.n);
+	int r = cgroup_id(text, id, e);
+
+	if (r == 0)
+		*id = kernel_fact(sema_kernel(s), FACT_CGROUP, text, "", *id);
+	return r;
+}
+
 static void check_cgroupid(struct sema *s, struct expr *e)
 {
 	struct call_sem *c = sema_call(s, e);
@@ -226,7 +237,7 @@ static void check_cgroupid(struct sema *s, struct expr *e)
 	builtin_set_int(s, e, 8, false);
 	if (!sema_literal_str(s, e, 0, &path))
 		return;
-	if (!id && cgroup_id(arena_strndup(sema_arena(s), path.p, path.n), &id, &err) < 0)
+	if (!id && find_cgroup(s, path, &id, &err) < 0)
 		diag_help(sema_report(s, E_ARG_TYPE, builtin_arg(e, 0)->span, "%s", err.what),
 			  "cgroupid() takes the path of a cgroup v2 directory");
 	c->num[0] = id;

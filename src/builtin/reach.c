@@ -172,7 +172,8 @@ static void check_percpu_kaddr(struct sema *s, struct expr *e)
 	if (p || !sema_literal_str(s, e, 0, &name) || !sema_final(s))
 		return;
 	p = c->data = arena_new_of(sema_arena(s), struct percpu);
-	if (!kernel_kaddr(sema_kernel(s), "__per_cpu_offset", &p->offsets) && cpu_possible() > 1)
+	if (!kernel_kaddr(sema_kernel(s), "__per_cpu_offset", &p->offsets) &&
+	    kernel_host(sema_kernel(s), FACT_CPUS, "") > 1)
 		diag_help(sema_report(s, E_FEATURE, e->span,
 				      "percpu_kaddr() needs the names of kernel variables, which "
 				      "are not to be had"),
@@ -198,7 +199,8 @@ static struct val lower_percpu_kaddr(struct gen *g, struct expr *e, struct val w
 	ir_val at, base = ir_const(b, 0);
 
 	ir_set(b, addr, ir_const(b, 0));
-	ir_br(b, ir_bini(b, IR_ULT, cpu, cpu_possible()), is, done, IR_LIKELY_YES);
+	ir_br(b, ir_bini(b, IR_ULT, cpu, (int64_t)kernel_host(gen_kernel(g), FACT_CPUS, "")), is,
+	      done, IR_LIKELY_YES);
 	ir_at(b, is);
 	at = ir_bin(b, IR_ADD, ir_const(b, (int64_t)p->offsets), ir_bini(b, IR_MUL, cpu, 8));
 	if (p->offsets)

@@ -29,18 +29,6 @@ static const struct {
 	{"raw", STACK_RAW},
 };
 
-/* What the kernel walks at most: kernel.perf_event_max_stack. Room for more would stay empty. */
-static uint32_t kernel_limit(void)
-{
-	struct buf b = BUF_INIT;
-	unsigned long long n = 0;
-
-	if (buf_read_file(&b, "/proc/sys/kernel/perf_event_max_stack", 64) == 0)
-		str_to_u64(str_trim((struct str){b.p, b.n}), &n);
-	buf_release(&b);
-	return n >= 1 && n <= STACK_MAX ? (uint32_t)n : STACK_DEFAULT;
-}
-
 /* ---- checking ---------------------------------------------------------------------------- */
 
 static bool stack_mode(struct sema *s, struct expr *e, size_t i, enum stack_mode *mode)
@@ -78,7 +66,8 @@ static void check_stack(struct sema *s, struct expr *e, enum stack_kind kind)
 			    "a stack has 1 to %d frames, got %" PRId64, STACK_MAX, limit);
 		limit = STACK_DEFAULT;
 	}
-	sema_need_stack(s, MIN((uint32_t)limit, kernel_limit()));
+	sema_need_stack(s, MIN((uint32_t)limit,
+			       (uint32_t)kernel_host(sema_kernel(s), FACT_STACK_LIMIT, "")));
 	e->type = type_stack(sema_types(s), kind, mode, (uint32_t)limit);
 }
 

@@ -50,9 +50,9 @@ static bool first_word(const void *value, uint64_t *out)
 	return true;
 }
 
-static const struct view view_ksym = {
+const struct view view_ksym = {
 	.name = "ksym_t", .size = 8, .align = 8, .text = text_ksym, .to_int = first_word};
-static const struct view view_usym = {
+const struct view view_usym = {
 	.name = "usym_t", .size = 16, .align = 8, .text = text_usym, .to_int = first_word};
 
 static void check_sym(struct sema *s, struct expr *e, const struct view *v)
@@ -117,9 +117,9 @@ static void text_ufunc(struct render *r, const struct type *t, const void *v, st
 	cut_offset(out, from);
 }
 
-static const struct view view_kfunc = {
+const struct view view_kfunc = {
 	.name = "func_t", .size = 8, .align = 8, .text = text_kfunc, .to_int = first_word};
-static const struct view view_ufunc = {
+const struct view view_ufunc = {
 	.name = "ufunc_t", .size = 16, .align = 8, .text = text_ufunc, .to_int = first_word};
 
 static bool is_user(const struct probe *p)
@@ -183,6 +183,7 @@ static bool uaddr_find(struct sema *s, struct expr *e, struct str name, struct u
 	const struct probe *p = sema_probe(s);
 	const struct attach_target *t = p && p->ntargets ? &p->targets[0] : NULL;
 	struct err err = {0};
+	struct buf id = BUF_INIT;
 	struct elf *f;
 	uint16_t type = 0;
 	bool found;
@@ -197,6 +198,8 @@ static bool uaddr_find(struct sema *s, struct expr *e, struct str name, struct u
 		sema_report(s, E_PROBE_TARGET, e->span, "%s", err.what);
 		return false;
 	}
+	elf_identity(f, &id);
+	sema_note_file(s, elf_path(f), &id);
 	found = elf_sym_find(f, name, &u->addr, &u->size);
 	elf_read(f, offsetof(Elf64_Ehdr, e_type), &type, sizeof(type));
 	u->moved = type == ET_DYN;
@@ -338,13 +341,13 @@ static bool find_probe(struct sema *s, struct str text, uint64_t *out)
 	return false;
 }
 
-static const struct view view_probe = {.name = "probe_t",
-				       .size = 8,
-				       .align = 8,
-				       .text = text_probe,
-				       .to_int = first_word,
-				       .from_text = find_probe,
-				       .maker = "probe"};
+const struct view view_probe = {.name = "probe_t",
+				.size = 8,
+				.align = 8,
+				.text = text_probe,
+				.to_int = first_word,
+				.from_text = find_probe,
+				.maker = "probe"};
 
 static void check_probe(struct sema *s, struct expr *e)
 {

@@ -55,17 +55,6 @@ static void check_nsecs(struct sema *s, struct expr *e)
 			  "nsecs(sw_tai) works without");
 }
 
-/* What is between CLOCK_TAI and CLOCK_BOOTTIME, for kernels that cannot say so in BPF. */
-static int64_t tai_offset(void)
-{
-	struct timespec tai, boot;
-
-	clock_gettime(CLOCK_TAI, &tai);
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	return (int64_t)(tai.tv_sec - boot.tv_sec) * (int64_t)NSEC_PER_SEC + tai.tv_nsec -
-	       boot.tv_nsec;
-}
-
 static ir_val boot_ns(struct gen *g)
 {
 	bool boot = kernel_has(gen_kernel(g), FEATURE_KTIME_BOOT);
@@ -86,7 +75,8 @@ static struct val lower_nsecs(struct gen *g, struct expr *e, struct val want)
 		v = IR_CALL0(b, BPF_FUNC_ktime_get_tai_ns);
 		break;
 	case CLOCK_MODE_SW_TAI:
-		v = ir_bin(b, IR_ADD, boot_ns(g), ir_const(b, tai_offset()));
+		v = ir_bin(b, IR_ADD, boot_ns(g),
+			   ir_const(b, (int64_t)kernel_host(gen_kernel(g), FACT_TAI, "")));
 		break;
 	default:
 		v = boot_ns(g);
@@ -155,7 +145,8 @@ static void handle_time(struct host *h, const struct event_def *def, const void 
 	buf_release(&b);
 }
 
-static const struct event_kind kind_time = {"time", false, handle_time};
+const struct event_kind kind_time = {
+	"time", false, handle_time, .needs = EVENT_TEXT, .min_fields = 1, .first_size = 8};
 
 static void check_time(struct sema *s, struct expr *e)
 {
@@ -194,11 +185,11 @@ static bool strftime_number(const void *value, uint64_t *out)
 	return true;
 }
 
-static const struct view view_strftime = {.name = "timestamp_t",
-					  .size = 8,
-					  .align = 8,
-					  .text = text_strftime,
-					  .to_int = strftime_number};
+const struct view view_strftime = {.name = "timestamp_t",
+				   .size = 8,
+				   .align = 8,
+				   .text = text_strftime,
+				   .to_int = strftime_number};
 
 static void check_strftime(struct sema *s, struct expr *e)
 {

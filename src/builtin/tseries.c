@@ -313,12 +313,19 @@ static void json_tseries(struct render *r, const struct type *t, const void *mer
 	series_release(&s);
 }
 
+static bool valid_tseries(const int64_t p[3])
+{
+	return p[0] >= 1 && p[1] >= 1 && p[1] <= MAX_BUCKETS && p[2] >= FOLD_LAST &&
+	       p[2] <= FOLD_MAX;
+}
+
 static const struct agg agg_tseries = {
 	.name = "tseries",
 	.type_name = "tseries_t",
 	.json_type = "tseries",
 	.multi_line = true,
 	.size = size_tseries,
+	.valid = valid_tseries,
 	.merge = merge_tseries,
 	.empty = empty_tseries,
 	.text = text_tseries,

@@ -9,8 +9,6 @@
  */
 #include <linux/bpf.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include "builtin/builtin_priv.h"
 
 /* ---- checking ---------------------------------------------------------------------------- */
@@ -116,22 +114,20 @@ struct val builtin_view_u64(struct gen *g, struct expr *e, struct val want, ir_v
 	return dst;
 }
 
-#define PROC_PID_INIT_INO 0xeffffffcU
+#define PROC_PID_INIT_INO 0xeffffffcU /* of the first pid namespace */
 
 ir_val builtin_pid_tgid(struct gen *g)
 {
 	struct ir *b = gen_ir(g);
-	static struct stat st; /* awl's own namespace stays the same: looked up once */
+	uint64_t dev = kernel_host(gen_kernel(g), FACT_PID_NS, "device");
+	uint64_t ino = kernel_host(gen_kernel(g), FACT_PID_NS, "inode");
 	ir_val info, both;
 
-	if (!st.st_ino && stat("/proc/self/ns/pid", &st) < 0)
-		st.st_ino = PROC_PID_INIT_INO;
-	if (st.st_ino == PROC_PID_INIT_INO)
+	if (ino == PROC_PID_INIT_INO)
 		return IR_CALL0(b, BPF_FUNC_get_current_pid_tgid);
 	info = gen_temp_bytes(g, 8, 8, true).v;
-	IR_CALL(b, BPF_FUNC_get_ns_current_pid_tgid,
-		ir_const(b, (int64_t)major(st.st_dev) << 20 | minor(st.st_dev)),
-		ir_const(b, (int64_t)st.st_ino), info, ir_const(b, 8));
+	IR_CALL(b, BPF_FUNC_get_ns_current_pid_tgid, ir_const(b, (int64_t)dev),
+		ir_const(b, (int64_t)ino), info, ir_const(b, 8));
 	/* { u32 pid (of the thread); u32 tgid }: the same halves on a little-endian machine */
 	both = ir_load(b, 8, info, 0, IR_MEM_NONE);
 	return both;

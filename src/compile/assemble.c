@@ -6,15 +6,14 @@
  *                                                                          needed
  *
  * Internal indices are fixed before code is generated, their sizes known after it. */
-#include <unistd.h>
+#include <stdio.h>
 #include "compile/assemble.h"
 #include "gen/gen.h"
 
 enum {
 	RING_DEFAULT = 4 << 20,
 	RING_ONCE = 1 << 20, /* only begin, end and iter: nothing fires by itself */
-	RING_MIN = 64 << 10,
-	RING_MAX = 64 << 20,
+	RING_UNIT = 64 << 10,
 	STACK_ENTRIES = 16384,
 	PREALLOC_MAX = 64 << 20,
 	KEY_SHORT = 512, /* what a key may have on older kernels */
@@ -31,25 +30,17 @@ struct assembly {
 	struct ir_isa isa;
 };
 
-static uint32_t pow2_at_least(uint64_t n)
-{
-	uint32_t p = 1;
-
-	while (p < n && p < (1u << 31))
-		p *= 2;
-	return p;
-}
-
 /* 4 MiB, less on machines with little memory; a power of two of pages. All of it is mapped, twice.
  */
-static uint32_t ring_size(const struct config *c, bool once)
+static uint32_t ring_size(struct kernel *k, const struct config *c, bool once)
 {
 	uint64_t usual = once ? RING_ONCE : RING_DEFAULT;
-	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t size = c->perf_rb_pages ? c->perf_rb_pages * (uint64_t)sysconf(_SC_PAGESIZE)
-					 : MIN(usual, memory / 256);
+	uint64_t pages = c->perf_rb_pages;
+	char key[32];
 
-	return pow2_at_least(MIN(MAX(size, (uint64_t)RING_MIN), (uint64_t)RING_MAX));
+	snprintf(key, sizeof(key), "%llu%s", (unsigned long long)(pages ? pages : usual),
+		 pages ? " pages" : "");
+	return (uint32_t)kernel_host(k, FACT_RING, key) * RING_UNIT;
 }
 
 /* ---- maps ---- */
@@ -68,10 +59,10 @@ static bool is_percpu(const struct map_sym *m)
 /* Elements are allocated beforehand: without, the kernel takes them from a small cache that is
  * refilled later, and insertions in a burst or with interrupts off fail. Only very large maps do
  * without. */
-static bool too_large(const struct map_spec *spec, bool percpu)
+static bool too_large(const struct map_spec *spec, bool percpu, uint64_t cpus)
 {
-	uint64_t each = spec->key_size + (uint64_t)ALIGN_UP(spec->value_size, 8u) *
-						 (percpu ? (uint64_t)cpu_possible() : 1);
+	uint64_t each = spec->key_size +
+			(uint64_t)ALIGN_UP(spec->value_size, 8u) * (percpu ? cpus : 1);
 
 	return each * spec->max_entries > PREALLOC_MAX;
 }
@@ -102,7 +93,8 @@ static void add_user_map(struct assembly *a, const struct map_sym *m)
 	};
 
 	check_key(a, m, spec.key_size);
-	if (hash && !lru && too_large(&spec, is_percpu(m)) &&
+	if (hash && !lru &&
+	    too_large(&spec, is_percpu(m), kernel_host(a->in->kernel, FACT_CPUS, "")) &&
 	    kernel_has(a->in->kernel, FEATURE_NO_PREALLOC))
 		spec.flags |= BPF_F_NO_PREALLOC;
 	map_add(a, (struct program_map){
@@ -177,7 +169,7 @@ static void size_internal_maps(struct assembly *a)
 		struct map_spec *packets = &p->maps[a->gen.maps.packets].spec;
 
 		packets->key_size = packets->value_size = 4;
-		packets->max_entries = (uint32_t)cpu_possible();
+		packets->max_entries = (uint32_t)kernel_host(a->in->kernel, FACT_CPUS, "");
 	}
 	if (a->gen.maps.stacks != NO_MAP) {
 		struct map_spec *stacks = &p->maps[a->gen.maps.stacks].spec;
@@ -215,6 +207,12 @@ static void source_line(void *arg, struct span s, struct buf *out)
 	buf_adds(out, "; ");
 	buf_addstr(out, str_trim((struct str){line.p, end}));
 	buf_addc(out, '\n');
+}
+
+void compile_dump_code(const struct program *p, const struct program_prog *prog, struct buf *out)
+{
+	buf_printf(out, "; %s\n", prog->title);
+	ir_disasm(&prog->code, map_name, source_line, (void *)p, out);
 }
 
 static void dump_probe(struct assembly *a, const struct probe *probe, const struct buf *trace,
@@ -314,6 +312,8 @@ static void copy_plan(struct program *p, struct plan *plan)
 	p->config = *plan->config;
 	p->events = plan->events;
 	p->nevents = plan->nevents;
+	p->resolved = plan->resolved;
+	p->nresolved = plan->nresolved;
 	p->strings = plan->strings;
 	p->nstrings = plan->nstrings;
 	p->lost_off = plan->lost_off;
@@ -356,10 +356,10 @@ struct program *assemble(const struct compile_in *in, struct arena *a, struct di
 		.plan = plan,
 		.kernel = in->kernel,
 		.types = ts,
-		.ncpus = pow2_at_least((uint64_t)cpu_possible()),
+		.ncpus = (uint32_t)kernel_host(in->kernel, FACT_CPUS_POWER, ""),
 	};
 	copy_plan(as.p, plan);
-	as.gen.ring_size = ring_size(plan->config, as.p->only_once);
+	as.gen.ring_size = ring_size(in->kernel, plan->config, as.p->only_once);
 	add_maps(&as);
 	if (!assemble_probes(&as) || diag_errors(d))
 		return NULL;

@@ -41,7 +41,7 @@ static bool pass_parse(struct compilation *c)
 		lang_format(c->script, c->diag, c->in->dump_to);
 	if (diag_errors(c->diag) || c->in->format_only)
 		return false;
-	c->script = import_all(c->arena, c->diag, c->script, c->in->name);
+	c->script = import_all(c->arena, c->diag, c->in->files, c->script, c->in->name);
 	return diag_errors(c->diag) == 0;
 }
 
@@ -59,6 +59,7 @@ static bool pass_sema(struct compilation *c)
 		.params = c->in->params,
 		.include_dirs = c->in->include_dirs,
 		.includes = c->in->includes,
+		.files = c->in->files,
 		.pid = c->in->pid,
 		.child = c->in->child,
 		.unsafe = c->in->unsafe,

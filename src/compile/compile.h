@@ -25,6 +25,7 @@ struct compile_in {
 	struct buf *dump_to;
 	const regex_t *filter; /* of full probe names; NULL: all */
 	bool format_only;      /* --fmt: parse and format into dump_to */
+	struct files *files;   /* where imports and headers come from (base/files.h); NULL: disk */
 	const struct setting *settings;
 	size_t nsettings; /* config from the command line */
 };
@@ -34,5 +35,7 @@ struct compile_in {
 struct program *compile_script(const struct compile_in *in, struct diag **diag,
 			       struct arena **arena);
 void program_free(struct program *p);
+/* -d bpf of one program. */
+void compile_dump_code(const struct program *p, const struct program_prog *prog, struct buf *out);
 
 #endif

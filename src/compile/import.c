@@ -8,10 +8,7 @@
  * Paths are relative to the file that imports. What is imported stands in front of what imports it,
  * and each file is read once however often it is named. A file that others than its owner could
  * have put there is refused: scripts run as root. */
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include "compile/import.h"
 #include "lang/lang.h"
 
@@ -21,10 +18,10 @@
 struct importer {
 	struct arena *a;
 	struct diag *d;
+	struct files *files;
 	struct script *into; /* all of them, in order */
 	struct {
-		dev_t dev;
-		ino_t ino;
+		uint64_t dev, ino;
 	} seen[FILES_MAX];
 	size_t nseen;
 };
@@ -54,30 +51,32 @@ static const char *beside(struct arena *a, const char *from, struct str name)
 	return arena_printf(a, "%.*s/%.*s", (int)(slash - from), from, STR_ARG(name));
 }
 
-static bool is_writable_by_all(struct arena *a, const char *path)
+static bool is_writable_by_all(struct importer *im, const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	const char *dir = slash == path ? "/" : slash ? arena_strndup(a, path, slash - path) : ".";
-	struct stat st;
+	const char *dir = slash == path ? "/"
+			  : slash       ? arena_strndup(im->a, path, slash - path)
+					: ".";
+	struct files_stat st;
 
-	return stat(dir, &st) == 0 && (st.st_mode & S_IWOTH);
+	return files_stat(im->files, dir, &st) == 0 && st.is_open;
 }
 
 /* True when the file is new. */
-static bool remember(struct importer *im, const struct stat *st)
+static bool remember(struct importer *im, const struct files_stat *st)
 {
 	for (size_t i = 0; i < im->nseen; i++)
-		if (im->seen[i].dev == st->st_dev && im->seen[i].ino == st->st_ino)
+		if (im->seen[i].dev == st->dev && im->seen[i].ino == st->ino)
 			return false;
-	im->seen[im->nseen].dev = st->st_dev;
-	im->seen[im->nseen++].ino = st->st_ino;
+	im->seen[im->nseen].dev = st->dev;
+	im->seen[im->nseen++].ino = st->ino;
 	return true;
 }
 
 static void import_file(struct importer *im, struct span at, const char *path)
 {
 	struct buf b = BUF_INIT;
-	int r = buf_read_file(&b, path, FILE_BYTES);
+	int r = files_read(im->files, path, &b, FILE_BYTES);
 	struct script *s;
 	uint32_t file;
 
@@ -104,17 +103,18 @@ static int by_name(const void *a, const void *b)
 static void import_dir(struct importer *im, struct span at, const char *path)
 {
 	VEC(const char *) names = {0};
-	DIR *d = opendir(path);
-	struct dirent *e;
+	struct buf all = BUF_INIT;
+	int r = files_list(im->files, path, &all);
 
-	if (!d) {
-		fail(im, at, path, strerror(errno));
+	if (r < 0) {
+		fail(im, at, path, strerror(-r));
+		buf_release(&all);
 		return;
 	}
-	while ((e = readdir(d)))
-		if (ends_with(e->d_name, ".bt") && e->d_name[0] != '.')
-			vec_push(im->a, &names, arena_printf(im->a, "%s/%s", path, e->d_name));
-	closedir(d);
+	for (const char *name = all.p; name < all.p + all.n; name += strlen(name) + 1)
+		if (ends_with(name, ".bt") && name[0] != '.')
+			vec_push(im->a, &names, arena_printf(im->a, "%s/%s", path, name));
+	buf_release(&all);
 	if (!names.n) {
 		fail(im, at, path, "the directory has no .bt files");
 		return;
@@ -134,7 +134,8 @@ static void import_header(struct importer *im, struct span at, const char *path)
 
 static void import_path(struct importer *im, struct span at, const char *path)
 {
-	struct stat st;
+	struct files_stat st;
+	int r;
 
 	if (ends_with(path, ".bpf.c")) {
 		diag_help(diag_report(im->d, E_UNSUPPORTED, at,
@@ -142,12 +143,13 @@ static void import_path(struct importer *im, struct span at, const char *path)
 			  "write it in the script's language: fn name($a: uint64): uint64 { … }");
 		return;
 	}
-	if (stat(path, &st) < 0) {
-		diag_help(fail(im, at, path, strerror(errno)),
+	r = files_stat(im->files, path, &st);
+	if (r < 0) {
+		diag_help(fail(im, at, path, strerror(-r)),
 			  "paths are relative to the file that imports");
 		return;
 	}
-	if (is_writable_by_all(im->a, path)) {
+	if (is_writable_by_all(im, path)) {
 		diag_help(fail(im, at, path, "everybody may write to its directory"),
 			  "keep it where only its owner can change it: chmod o-w");
 		return;
@@ -158,7 +160,7 @@ static void import_path(struct importer *im, struct span at, const char *path)
 	}
 	if (!remember(im, &st))
 		return;
-	if (S_ISDIR(st.st_mode))
+	if (st.is_dir)
 		import_dir(im, at, path);
 	else if (ends_with(path, ".h"))
 		import_header(im, at, path);
@@ -184,10 +186,11 @@ static void import_script(struct importer *im, struct script *s, const char *pat
 	APPEND(im, s, probes);
 }
 
-struct script *import_all(struct arena *a, struct diag *d, struct script *s, const char *path)
+struct script *import_all(struct arena *a, struct diag *d, struct files *files, struct script *s,
+			  const char *path)
 {
-	struct importer im = {.a = a, .d = d};
-	struct stat st;
+	struct importer im = {.a = a, .d = d, .files = files};
+	struct files_stat st;
 
 	if (!s->imports.n && !s->inner_imports.n)
 		return s;
@@ -197,7 +200,7 @@ struct script *import_all(struct arena *a, struct diag *d, struct script *s, con
 	memset(&im.into->macros, 0, sizeof(im.into->macros));
 	memset(&im.into->fns, 0, sizeof(im.into->fns));
 	memset(&im.into->probes, 0, sizeof(im.into->probes));
-	if (stat(path, &st) == 0)
+	if (files_stat(files, path, &st) == 0)
 		remember(&im, &st);
 	import_script(&im, s, path);
 	return im.into;

@@ -5,7 +5,8 @@
 #include "lang/ast.h"
 
 /* The script with everything that it imports, directly and indirectly; `path` is its own, or no
- * file's name: then paths are relative to the working directory. */
-struct script *import_all(struct arena *a, struct diag *d, struct script *s, const char *path);
+ * file's name: then paths are relative to the working directory. `files`: base/files.h. */
+struct script *import_all(struct arena *a, struct diag *d, struct files *files, struct script *s,
+			  const char *path);
 
 #endif

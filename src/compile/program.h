@@ -37,6 +37,8 @@ struct program_prog {
 	struct ir_code code;
 };
 
+struct resolved_decl; /* sema.h */
+
 struct program {
 	struct arena *arena;
 	struct diag *diag; /* sources, for the places of rejections and messages */
@@ -53,6 +55,8 @@ struct program {
 	size_t ntargets; /* by id: the value of `probe` */
 	const char **strings;
 	size_t nstrings;
+	const struct resolved_decl *resolved; /* while facts are recorded (src/aot) */
+	size_t nresolved;
 	uint32_t lost_off;  /* globals: u64[LOST_COUNT] */
 	uint32_t exit_off;  /* globals: u64, not 0 once exit() has run: programs stop at their start
 			     */

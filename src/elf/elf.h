@@ -51,6 +51,8 @@ bool elf_section_find(struct elf *f, const char *name, struct elf_section *out);
 size_t elf_build_id(struct elf *f, uint8_t *id, size_t cap);
 /* The separate debug file of a program, of the same build, as elf_funcs uses it. */
 bool elf_debug_file(const char *path, char *out, size_t size);
+/* What tells this file's contents from another's: its build id, or size and time of change. */
+void elf_identity(struct elf *f, struct buf *out);
 /* Bytes of the file; may be short. */
 size_t elf_read(struct elf *f, uint64_t offset, void *buf, size_t n);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct elf *elf_of_image(struct image *m)
@@ -102,6 +103,19 @@ bool elf_section_find(struct elf *f, const char *name, struct elf_section *out)
 size_t elf_build_id(struct elf *f, uint8_t *id, size_t cap)
 {
 	return image_build_id(f->img, id, cap);
+}
+
+void elf_identity(struct elf *f, struct buf *out)
+{
+	uint8_t id[64];
+	size_t n = elf_build_id(f, id, sizeof(id));
+	struct stat st;
+
+	for (size_t i = 0; i < MIN(n, sizeof(id)); i++)
+		buf_printf(out, "%02x", id[i]);
+	if (!n && stat(elf_path(f), &st) == 0)
+		buf_printf(out, "%lld bytes of %lld.%09ld", (long long)st.st_size,
+			   (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
 /* ---- Go ---- */

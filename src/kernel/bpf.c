@@ -217,33 +217,3 @@ int bpf_load_btf(const void *data, uint32_t size, char *log, uint32_t log_size)
 	}
 	return retry_bpf(BPF_BTF_LOAD, &a, sizeof(a));
 }
-
-/* Asks the kernel by loading a program of that type that calls it. What is wrong with the
- * arguments does not matter: the call itself is looked at first. */
-bool kernel_kfunc_allowed(enum bpf_prog_type type, uint32_t attach_type, uint32_t attach_btf_id,
-			  uint32_t id)
-{
-	const struct bpf_insn insns[] = {
-		{.code = BPF_JMP | BPF_CALL, .src_reg = BPF_PSEUDO_KFUNC_CALL, .imm = (int)id},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	char log[4096] = "";
-	struct prog_load l = {.name = "awl_probe",
-			      .type = type,
-			      .expected_attach_type = attach_type,
-			      .attach_btf_id = attach_btf_id,
-			      .insns = insns,
-			      .ninsns = ARRAY_SIZE(insns),
-			      .license = "GPL",
-			      .log = log,
-			      .log_size = sizeof(log),
-			      .log_level = 1};
-	int fd = bpf_prog_load_raw(&l);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || (log[0] && !strstr(log, " is not allowed") &&
-			   !strstr(log, "cannot call kernel function") &&
-			   !strstr(log, "is not a kernel function"));
-}

@@ -183,7 +183,7 @@ static void index_names(struct btf_index *ix, const struct btf *btf, bool funcs)
 	}
 }
 
-uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned kind)
+uint32_t btf_find(struct kernel *k, const char *name, unsigned kind)
 {
 	const struct btf *btf = kernel_btf(k, NULL);
 	struct btf_index *ix = is_func(kind) ? &k->by_func : &k->by_type;
@@ -201,6 +201,17 @@ uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned kind)
 			return id;
 	}
 	return 0;
+}
+
+uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned kind)
+{
+	uint32_t id = btf_find(k, name, kind);
+	char key[300];
+
+	if (!kernel_recording(k))
+		return id;
+	snprintf(key, sizeof(key), "%u %s", kind, name ? name : "");
+	return kernel_fact(k, FACT_BTF_ID, key, id ? "there" : "none", id);
 }
 
 /* ---- enumerators ---------------------------------------------------------------------- */

@@ -261,7 +261,7 @@ uint32_t kernel_btf_func(struct kernel *k, const char *module, const char *name)
 	const struct btf_module *m = module ? find_module(k, module) : NULL;
 
 	if (!module)
-		return kernel_btf_find(k, name, BTF_KIND_FUNC);
+		return btf_find(k, name, BTF_KIND_FUNC);
 	for (uint32_t id = m ? m->first : 0; m && id < m->end; id++) {
 		const struct btf_type *t = btf__type_by_id(k->btf, id);
 		const char *of = btf_is_func(t) ? btf__name_by_offset(k->btf, t->name_off) : NULL;
@@ -272,10 +272,37 @@ uint32_t kernel_btf_func(struct kernel *k, const char *module, const char *name)
 	return 0;
 }
 
-uint32_t kernel_btf_own_id(struct kernel *k, uint32_t id)
+static const struct btf_module *module_of(const struct kernel *k, uint32_t id)
 {
 	for (size_t i = 0; i < k->modules.n; i++)
 		if (id >= k->modules.v[i].first && id < k->modules.v[i].end)
-			return id - k->modules.v[i].shift;
-	return id;
+			return &k->modules.v[i];
+	return NULL;
+}
+
+/* That its types were read is part of what is found afterwards. */
+const char *kernel_btf_module_of(struct kernel *k, uint32_t id)
+{
+	const struct btf_module *m = module_of(k, id);
+
+	if (m)
+		kernel_fact(k, FACT_MODULE, m->name, "there", 0);
+	return m ? m->name : NULL;
+}
+
+/* Noted as "12 NAME" or "12 MODULE:NAME". */
+uint32_t kernel_btf_own_id(struct kernel *k, uint32_t id)
+{
+	const struct btf_type *t = k->btf && id ? btf__type_by_id(k->btf, id) : NULL;
+	const char *name = t ? btf__name_by_offset(k->btf, t->name_off) : NULL;
+	const char *module = kernel_btf_module_of(k, id);
+	const struct btf_module *m = module_of(k, id);
+	uint32_t own = m ? id - m->shift : id;
+	char key[400];
+
+	if (!name || !kernel_recording(k))
+		return own;
+	snprintf(key, sizeof(key), "%u %s%s%s", BTF_KIND_FUNC, module ? module : "",
+		 module ? ":" : "", name);
+	return (uint32_t)kernel_fact(k, FACT_BTF_ID, key, "there", own);
 }

@@ -601,9 +601,12 @@ bool kernel_has(struct kernel *k, enum feature f)
 		BUG("feature %d", f);
 	if (!k->has[f] && k->paths.features)
 		read_features(k);
-	if (!k->has[f])
+	if (!k->has[f]) {
+		kernel_record_pause(k, 1); /* what trying asks is nobody's business */
 		k->has[f] = probes[f](k) ? 1 : -1;
-	return k->has[f] > 0;
+		kernel_record_pause(k, -1);
+	}
+	return kernel_fact(k, FACT_FEATURE, rows[f].name, "", k->has[f] > 0);
 }
 
 void kernel_force(struct kernel *k, enum feature f, bool has)

@@ -211,10 +211,8 @@ bool kernel_ksym(struct kernel *k, uint64_t addr, const char **name, const char 
 	return true;
 }
 
-bool kernel_kaddr(struct kernel *k, const char *name, uint64_t *addr)
+static bool find_addr(struct ksyms *s, const char *name, uint64_t *addr)
 {
-	struct ksyms *s = get_sorted(k);
-
 	for (size_t i = 0; s && i < s->syms.n; i++) {
 		if (strcmp(name_of(s, &s->syms.v[i]), name) != 0)
 			continue;
@@ -222,6 +220,17 @@ bool kernel_kaddr(struct kernel *k, const char *name, uint64_t *addr)
 		return true;
 	}
 	return false;
+}
+
+bool kernel_kaddr(struct kernel *k, const char *name, uint64_t *addr)
+{
+	uint64_t found = 0;
+	bool ok = find_addr(get_sorted(k), name, &found);
+
+	found = kernel_fact(k, FACT_SYMBOL, name, ok ? "there" : "none", found);
+	if (ok)
+		*addr = found;
+	return ok;
 }
 
 static bool is_text(char kind)

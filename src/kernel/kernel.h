@@ -42,6 +42,67 @@ const char *feature_name(enum feature f);                      /* "UPROBE_MULTI"
 const char *feature_text(enum feature f);                      /* "uprobe multi links" */
 void kernel_force(struct kernel *k, enum feature f, bool has); /* --no-feature */
 
+/* ---- facts (fact.c): what a compilation was told about the machine --------------------------- */
+
+enum fact_kind {
+	FACT_FEATURE,     /* key: name; value: 0 or 1 */
+	FACT_SYMBOL,      /* key: name; value: address, 0: none */
+	FACT_BTF_ID,      /* key: "KIND name"; value: id, 0: none */
+	FACT_MEMBER,      /* key: path of a struct's member; value: offset; shape: its type */
+	FACT_SIZE,        /* key: "struct NAME"; value: bytes */
+	FACT_TYPE,        /* key: "TAG NAME"; shape: what it is */
+	FACT_LAYOUT,      /* key: path of a struct or enum; shape: digest of all members */
+	FACT_ENUMERATOR,  /* key: name; value; shape: its enum */
+	FACT_RAW_EVENT,   /* key: "category:event"; value: 1 when a raw tracepoint carries it */
+	FACT_CPUS,        /* value: possible CPUs */
+	FACT_CPUS_POWER,  /* value: the power of two that is at least that */
+	FACT_RING,        /* key: bytes wanted; value: the ring buffer's size in units of 64 KiB */
+	FACT_STACK_LIMIT, /* value: frames that the kernel walks */
+	FACT_TAI,         /* value: CLOCK_TAI - CLOCK_BOOTTIME in ns */
+	FACT_PID_NS,      /* value: inode of awl's pid namespace; shape: its device */
+	FACT_CGROUP,      /* key: path; value: id */
+	FACT_COMPAT,      /* value: 1 when 32-bit programs can run */
+	FACT_FILE,        /* key: path of a program or library; shape: what tells its contents */
+	FACT_ENVIRONMENT, /* shape: settings in environment variables */
+	FACT_KERNEL,      /* shape: release and build of the kernel itself */
+	FACT_MODULE,      /* key: name of a module whose types are asked for */
+	FACT_KFUNC,       /* key: "TYPE ATTACH_TYPE TO NAME"; value: 1 when it may be called */
+	FACT_KINDS
+};
+
+struct fact {
+	enum fact_kind kind;
+	const char *key, *shape; /* never NULL */
+	uint64_t value;
+};
+
+/* A list of facts without repetitions. */
+struct facts;
+struct facts *facts_new(struct arena *a);
+const struct fact *facts_get(const struct facts *f, enum fact_kind kind, const char *key);
+size_t facts_all(const struct facts *f, const struct fact **v); /* in order of the first asking */
+void facts_add(struct facts *f, const struct fact *fact);
+/* Answers that `base` has are given again instead of fresh ones; those in `shifts` with their
+ * `value` added. Both may be NULL. */
+void facts_answer_from(struct facts *f, const struct facts *base, const struct facts *shifts);
+
+/* From now on everything that is asked of `k` is noted; NULL ends it. */
+void kernel_record(struct kernel *k, struct facts *f);
+/* Between pause (+1) and resume (-1) nothing is noted: what is asked then is asked again on the
+ * machine where the program runs. */
+void kernel_record_pause(struct kernel *k, int by);
+/* Notes a fact and returns the answer to use: `value`, unless the list says otherwise. */
+uint64_t kernel_fact(struct kernel *k, enum fact_kind kind, const char *key, const char *shape,
+		     uint64_t value);
+bool kernel_recording(const struct kernel *k);
+/* The list has the answer already, so the machine need not be asked. */
+bool kernel_fact_known(const struct kernel *k, enum fact_kind kind, const char *key);
+bool kernel_shifting(const struct kernel *k); /* some answers are not this kernel's */
+const char *fact_kind_name(enum fact_kind kind);
+/* Facts of the machine rather than of its kernel: FACT_CPUS … FACT_KERNEL without key or with the
+ * key that their line above has. Noted and returned. */
+uint64_t kernel_host(struct kernel *k, enum fact_kind kind, const char *key);
+
 /* ---- BTF (libbpf) -------------------------------------------------------------------------- */
 
 /* The kernel's BTF, owned by `k`; NULL with `e` set when there is none. */
@@ -50,10 +111,14 @@ struct btf *kernel_btf(struct kernel *k, struct err *e);
 uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned btf_kind);
 /* Makes the types of a loaded module part of kernel_btf(); 0 or -errno. */
 int kernel_btf_module(struct kernel *k, const char *module, struct err *e);
-/* A function of a module that was made part of it; `module` NULL: of the kernel itself. 0: none. */
+/* A function of a module that was made part of it; `module` NULL: of the kernel itself. 0: none.
+ * It is not noted as a fact: what is made of it is (type_from_func, kernel_btf_own_id). */
 uint32_t kernel_btf_func(struct kernel *k, const char *module, const char *name);
-/* What the kernel calls a type of kernel_btf(): modules have numberings of their own. */
+/* What the kernel calls a function of kernel_btf(): modules have numberings of their own. */
 uint32_t kernel_btf_own_id(struct kernel *k, uint32_t id);
+/* The module that a type of kernel_btf() is of; NULL: the kernel itself. */
+const char *kernel_btf_module_of(struct kernel *k, uint32_t id);
+uint32_t btf_find(struct kernel *k, const char *name, unsigned btf_kind); /* not noted as a fact */
 /* The enum that has an enumerator of this name, and its value; 0 when there is none. */
 uint32_t kernel_btf_enumerator(struct kernel *k, struct str name, uint64_t *value);
 /* Types of a kind (BTF_KIND_STRUCT, _UNION, _ENUM) whose names match, sorted: fn gets "struct NAME"
@@ -106,6 +171,9 @@ int tp_format_parse(struct arena *a, struct str text, struct tp_format *out, str
 int kernel_tp_each(struct kernel *k, int (*fn)(void *arg, const char *category, const char *name),
 		   void *arg, struct err *e);
 bool kernel_tp_exists(struct kernel *k, const char *category, const char *name);
+/* Events that were made at run time (kprobe_events and their like) have no raw tracepoint. Without
+ * the right to read tracefs, raw is what can be attached to at all. */
+bool kernel_tp_is_raw(struct kernel *k, const char *category, const char *name);
 /* Raw tracepoints, from BTF's btf_trace_* typedefs, sorted. */
 int kernel_rawtp_each(struct kernel *k, int (*fn)(void *arg, const char *name), void *arg,
 		      struct err *e);
@@ -143,9 +211,13 @@ bool kernel_kaddr(struct kernel *k, const char *name, uint64_t *addr);
 
 /* ---- bpf(2) -------------------------------------------------------------------------------- */
 
-/* May programs of this type call the kernel function whose BTF id is `id`? */
-bool kernel_kfunc_allowed(enum bpf_prog_type type, uint32_t attach_type, uint32_t attach_btf_id,
-			  uint32_t id);
+/* May such programs call the kernel's function `name`? */
+struct kfunc_caller {
+	enum bpf_prog_type type;
+	uint32_t attach_type;
+	const char *to; /* the kernel's function or btf_trace_NAME that it is for; NULL: none */
+};
+bool kernel_kfunc_allowed(struct kernel *k, const struct kfunc_caller *c, const char *name);
 int sys_bpf(int cmd, union bpf_attr *attr, unsigned size); /* fd or -errno */
 
 struct map_spec {

@@ -58,6 +58,9 @@ struct kernel {
 
 	struct func_list *funcs; /* sorted, each once */
 
+	struct facts *facts; /* of the compilation that is recorded; NULL: none */
+	int facts_paused;
+
 	int cgroup_mount; /* fd of the cgroup v2 root, -1 */
 	bool cgroup_tried;
 };

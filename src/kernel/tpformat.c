@@ -202,3 +202,27 @@ int kernel_tp_format(struct kernel *k, struct arena *a, const char *category, co
 	buf_release(&b);
 	return r;
 }
+
+static bool is_raw(struct kernel *k, struct arena *a, const char *category, const char *name)
+{
+	struct tp_format f;
+	struct err e = {0};
+
+	if (kernel_tp_format(k, a, category, name, &f, &e) < 0)
+		return e.code == EACCES || e.code == EPERM;
+	for (size_t i = 0; i < f.nfields; i++) {
+		if (str_starts(str_of(f.fields[i].name), STR("__probe_")))
+			return false;
+	}
+	return strcmp(category, "synthetic") != 0;
+}
+
+bool kernel_tp_is_raw(struct kernel *k, const char *category, const char *name)
+{
+	struct arena *a = arena_new();
+	const char *key = arena_printf(a, "%s:%s", category, name);
+	bool raw = kernel_fact(k, FACT_RAW_EVENT, key, "", is_raw(k, a, category, name));
+
+	arena_free(a);
+	return raw;
+}

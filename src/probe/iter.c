@@ -66,10 +66,8 @@ static bool iter_share(struct kernel *k, unsigned uses, const struct attach_targ
 
 static void iter_plan(struct sema *s, struct probe *p)
 {
-	char name[256];
-
-	snprintf(name, sizeof(name), "bpf_iter_%s", p->targets[0].symbol);
-	p->attach_btf_id = kernel_btf_find(sema_kernel(s), name, BTF_KIND_FUNC);
+	p->attach_name = arena_printf(sema_arena(s), "bpf_iter_%s", p->targets[0].symbol);
+	p->attach_btf_id = kernel_btf_find(sema_kernel(s), p->attach_name, BTF_KIND_FUNC);
 	p->prog_type = BPF_PROG_TYPE_TRACING;
 	p->attach_type = BPF_TRACE_ITER;
 	p->data = arena_new_of(sema_arena(s), struct objects);

@@ -66,14 +66,12 @@ static bool rawtp_share(struct kernel *k, unsigned uses, const struct attach_tar
 
 static void rawtp_plan(struct sema *s, struct probe *p)
 {
-	char name[256];
-
 	p->pid_filter = sema_input(s)->pid;
 	p->prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT;
 	if (!(p->uses & USES_ARGS))
 		return;
-	snprintf(name, sizeof(name), "btf_trace_%s", p->targets[0].symbol);
-	p->attach_btf_id = kernel_btf_find(sema_kernel(s), name, BTF_KIND_TYPEDEF);
+	p->attach_name = arena_printf(sema_arena(s), "btf_trace_%s", p->targets[0].symbol);
+	p->attach_btf_id = kernel_btf_find(sema_kernel(s), p->attach_name, BTF_KIND_TYPEDEF);
 	p->prog_type = BPF_PROG_TYPE_TRACING;
 	p->attach_type = BPF_TRACE_RAW_TP;
 }

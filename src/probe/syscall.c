@@ -258,9 +258,9 @@ static void search(struct ir *b, ir_val nr, const struct leaf *v, size_t n, ir_c
 	ir_jmp(b, found);
 }
 
-static bool runs_compat(void)
+static bool runs_compat(struct gen *g)
 {
-	return access("/proc/sys/abi/vsyscall32", F_OK) == 0;
+	return kernel_host(gen_kernel(g), FACT_COMPAT, "") != 0;
 }
 
 /* Leaves when the process is a 32-bit one. */
@@ -281,9 +281,9 @@ static void copy_enter(struct gen *g, struct probe *p)
 
 	if (p->uses & USES_ARGS) {
 		arg_range(&from, &to);
-		to = runs_compat() ? MAX(to, REGS_CS + 8) : to;
+		to = runs_compat(g) ? MAX(to, REGS_CS + 8) : to;
 	}
-	if (runs_compat() || (p->uses & USES_ARGS))
+	if (runs_compat(g) || (p->uses & USES_ARGS))
 		copy_regs(g, copy_of(p), from, to);
 }
 
@@ -306,7 +306,7 @@ void syscall_enter(struct gen *g, struct probe *p)
 	ir_at(b, found);
 	if (p->targets[0].a == TP_SYS_ENTER)
 		copy_enter(g, p);
-	if (runs_compat())
+	if (runs_compat(g))
 		skip_compat(g, p, missed);
 }
 

@@ -174,22 +174,6 @@ static bool tracepoint_share(struct kernel *k, unsigned uses, const struct attac
 	return group_of(a) == group_of(b) && !probe_needs_cookie(k, uses, FEATURE_RAW_TP_COOKIE);
 }
 
-/* Events that were made at run time (kprobe_events and their like) have no raw tracepoint. Without
- * the right to read tracefs, raw is what can be attached to at all. */
-static bool has_raw(struct sema *s, const struct attach_target *t)
-{
-	struct tp_format f;
-	struct err e = {0};
-
-	if (kernel_tp_format(sema_kernel(s), sema_arena(s), t->module, t->symbol, &f, &e) < 0)
-		return e.code == EACCES || e.code == EPERM;
-	for (size_t i = 0; i < f.nfields; i++) {
-		if (str_starts(str_of(f.fields[i].name), STR("__probe_")))
-			return false;
-	}
-	return strcmp(t->module, "synthetic") != 0;
-}
-
 static void plan_target(struct sema *s, struct probe *p, struct attach_target *t)
 {
 	t->a = TP_PERF;
@@ -199,7 +183,7 @@ static void plan_target(struct sema *s, struct probe *p, struct attach_target *t
 		syscall_target(t);
 	else if (is_raw_sys(t))
 		t->a = TP_RAW_SYS;
-	else if (!(p->uses & USES_ARGS) && has_raw(s, t))
+	else if (!(p->uses & USES_ARGS) && kernel_tp_is_raw(sema_kernel(s), t->module, t->symbol))
 		t->a = TP_RAW;
 }
 

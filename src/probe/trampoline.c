@@ -33,6 +33,7 @@ void probe_trampoline_plan(struct sema *s, struct probe *p, bool is_return)
 		return;
 	}
 	p->attach_module = t->module;
+	p->attach_name = t->module ? NULL : t->symbol;
 	p->attach_btf_id = kernel_btf_own_id(k, kernel_btf_func(k, t->module, t->symbol));
 }
 
@@ -50,16 +51,15 @@ static uint32_t slots_of(struct types *ts, struct kernel *k, const struct attach
 const struct type *probe_trampoline_type(struct sema *s, struct probe *p, enum probe_name name,
 					 unsigned index, bool is_return)
 {
-	const struct type *u64 = type_int(sema_types(s), 8, false);
-
+	const struct type *u64 = type_int(sema_types(s), 8, false), *helpers;
 	uint64_t helper;
 
 	switch (name) {
 	case NAME_ARG:
 		return index < slots_of(sema_types(s), sema_kernel(s), &p->targets[0]) ? u64 : NULL;
 	case NAME_RETVAL:
-		if (p->targets[0].a &&
-		    !kernel_btf_enumerator(sema_kernel(s), STR("BPF_FUNC_get_func_ret"), &helper))
+		if (p->targets[0].a && !type_enumerator(sema_types(s), STR("BPF_FUNC_get_func_ret"),
+							&helper, &helpers))
 			return NULL;
 		return is_return ? u64 : NULL;
 	case NAME_FUNC:

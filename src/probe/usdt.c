@@ -264,6 +264,24 @@ static bool usdt_share(struct kernel *k, unsigned uses, const struct attach_targ
 	return !(uses & USES_ARGN) || same_args(a->data, b->data);
 }
 
+/* Where the arguments are is what the notes of this build say. */
+static void usdt_plan(struct sema *s, struct probe *p)
+{
+	struct err e = {0};
+
+	user_plan(s, p);
+	for (size_t i = 0; i < p->ntargets && kernel_recording(sema_kernel(s)); i++) {
+		struct elf *f = elf_open(p->targets[i].module, &e);
+		struct buf id = BUF_INIT;
+
+		if (!f)
+			continue;
+		elf_identity(f, &id);
+		sema_note_file(s, elf_path(f), &id);
+		elf_close(f);
+	}
+}
+
 static const struct usdt_arg *arg_find(const struct probe *p, unsigned index,
 				       const struct site **site)
 {
@@ -498,7 +516,7 @@ const struct provider provider_usdt = {
 	.space = SPACE_USER,
 	.resolve = usdt_resolve,
 	.share = usdt_share,
-	.plan = user_plan,
+	.plan = usdt_plan,
 	.name_type = usdt_name_type,
 	.name_load = usdt_name_load,
 	.attach = usdt_attach,

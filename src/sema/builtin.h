@@ -67,6 +67,11 @@ struct builtin {
  */
 extern const struct builtin *const builtin_families[];
 
+/* All views and kinds of events, NULL-terminated, and rows found in them by name (NULL: there is
+ * none), for programs that come from a file. `control` tells two kinds of one name apart. */
+extern const struct view *const value_views[];
+extern const struct event_kind *const event_kinds[];
+
 /* The named arguments of a call, an EXPR_RECORD; NULL: it has none. */
 struct expr *call_named(const struct expr *e);
 /* Arguments of EXPR_CALL by position (none for EXPR_IDENT). */

@@ -232,22 +232,54 @@ static void set_from_env(struct config *c, struct arena *a, struct diag *d, cons
 		  "correct it, or unset %s", name);
 }
 
+static const char *const env_prefixes[] = {"BPFTRACE_", "AWL_"}; /* the later wins */
+
+static const char *env_name(char *to, size_t size, const char *prefix, const struct row *r)
+{
+	snprintf(to, size, "%s%s", prefix, r->name);
+	for (char *s = to; *s; s++)
+		if (*s >= 'a' && *s <= 'z')
+			*s -= 'a' - 'A';
+	return to;
+}
+
 void config_from_env(struct config *c, struct arena *a, struct diag *d)
 {
-	static const char *const prefixes[] = {"BPFTRACE_", "AWL_"}; /* the later wins */
-
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		set_from_env(c, a, d, &rows[i], env_old_name(rows[i].name));
-		for (size_t p = 0; p < ARRAY_SIZE(prefixes); p++) {
+		for (size_t p = 0; p < ARRAY_SIZE(env_prefixes); p++) {
 			char name[64];
 
-			snprintf(name, sizeof(name), "%s%s", prefixes[p], rows[i].name);
-			for (char *s = name; *s; s++)
-				if (*s >= 'a' && *s <= 'z')
-					*s -= 'a' - 'A';
-			set_from_env(c, a, d, &rows[i], name);
+			set_from_env(c, a, d, &rows[i],
+				     env_name(name, sizeof(name), env_prefixes[p], &rows[i]));
 		}
 	}
+}
+
+static void add_from_env(struct buf *b, const char *name)
+{
+	const char *v = name ? getenv(name) : NULL;
+
+	if (v)
+		buf_printf(b, "%s=%s\n", name, v);
+}
+
+void config_note_env(struct kernel *k)
+{
+	struct buf b = BUF_INIT;
+
+	if (!kernel_recording(k))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		add_from_env(&b, env_old_name(rows[i].name));
+		for (size_t p = 0; p < ARRAY_SIZE(env_prefixes); p++) {
+			char name[64];
+
+			add_from_env(&b, env_name(name, sizeof(name), env_prefixes[p], &rows[i]));
+		}
+	}
+	kernel_fact(k, FACT_ENVIRONMENT, "", buf_cstr(&b), 0);
+	buf_release(&b);
 }
 
 /* ---- the config block ------------------------------------------------------------------------ */

@@ -45,6 +45,9 @@ struct config_value {
 };
 size_t config_count(void);
 bool config_get(const struct config *c, size_t i, struct config_value *v);
+/* Settings of the environment are part of what a program is made from: notes them
+ * (FACT_ENVIRONMENT). */
+void config_note_env(struct kernel *k);
 /* Applies the script's config block, reporting bad settings. sema_run does it, followed by the
  * environment, unless it was done before. */
 void config_from_script(struct config *c, struct arena *a, struct diag *d,

@@ -485,7 +485,7 @@ static const char *in_dir(struct cpp *c, const char *dir, struct str name)
 {
 	const char *path = arena_printf(c->s->a, "%s/%.*s", dir, STR_ARG(name));
 
-	return access(path, R_OK) == 0 ? path : NULL;
+	return files_exists(c->s->in->files, path) ? path : NULL;
 }
 
 /* In the system's directories; behind the one of the current file when `next` (#include_next). */
@@ -510,7 +510,7 @@ static const char *find_header(struct cpp *c, struct str name, bool quotes, bool
 	const char *path;
 
 	*own = true;
-	if (quotes && access(beside(c, name), R_OK) == 0)
+	if (quotes && files_exists(c->s->in->files, beside(c, name)))
 		return beside(c, name);
 	for (const char *const *d = c->s->in->include_dirs; d && *d; d++)
 		if ((path = in_dir(c, *d, name)))
@@ -538,7 +538,7 @@ bool cpp_file(struct cpp *c, const char *path, bool own)
 	bool outer_own = c->own;
 
 	if (c->files++ >= FILES_MAX || c->depth >= NEST_MAX || c->out->n + c->done->n >= TEXT_MAX ||
-	    buf_read_file(&b, path, TEXT_MAX) < 0)
+	    files_read(c->s->in->files, path, &b, TEXT_MAX) < 0)
 		return false;
 	c->path = path;
 	c->own = own;

@@ -42,6 +42,17 @@ struct event_kind {
 	void (*handle)(struct host *h, const struct event_def *def, const void *rec, size_t len);
 	bool clears;   /* clear() and zero() of def->map */
 	bool captures; /* writes the capture file def->text */
+	/* What handle() takes for granted, checked of programs that come from a file. */
+	unsigned needs;      /* enum event_needs */
+	uint32_t min_fields; /* fields that there must be */
+	uint32_t first_size; /* bytes that the first of them has at least */
+};
+
+enum event_needs {
+	EVENT_TEXT = 1,   /* def->text */
+	EVENT_FORMAT = 2, /* def->format */
+	EVENT_MAP = 4,    /* def->map is one of the script's */
+	EVENT_UNSAFE = 8, /* changes the system: needs --unsafe */
 };
 
 /* How print() shows a map. */
@@ -168,6 +179,7 @@ struct agg {
 	bool additive;   /* slots are u64s that are only added to */
 	bool multi_line; /* the text starts on a line of its own */
 	uint32_t (*size)(const int64_t p[3]);
+	bool (*valid)(const int64_t p[3]); /* can these be its parameters? NULL: it has none */
 	void (*merge)(const struct type *t, void *into, const void *slot);
 	bool (*empty)(const struct type *t, const void *merged);
 	int (*compare)(const struct type *t, const void *a,

@@ -129,8 +129,8 @@ static void take_targets(struct sema *s, struct probe *p, const struct attach_ta
 	p->ntargets = g->members.n;
 	p->targets = arena_array_of(s->a, struct attach_target, g->members.n);
 	for (size_t i = 0; i < g->members.n; i++) {
+		t->v[g->members.v[i]].id = s->targets.n;
 		p->targets[i] = t->v[g->members.v[i]];
-		p->targets[i].id = s->targets.n;
 		vec_push(s->a, &s->targets, &p->targets[i]);
 	}
 }

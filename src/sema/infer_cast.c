@@ -180,6 +180,7 @@ void sema_typeinfo(struct sema *s, struct expr *e)
 	f[0].value->cast.to->name = STR("uint32");
 	f[0].value->cast.e = info_expr(s, e, EXPR_INT);
 	f[0].value->cast.e->value = type_btf_id(t);
+	kernel_host(s->in->kernel, FACT_KERNEL, ""); /* such an id means nothing on another one */
 	f[1].value->str = str_of(base_name(t));
 	f[2].value->str = str_of(sema_type_text(s, t));
 	r->record.fields = f;

@@ -16,6 +16,21 @@ struct kfunc {
 	bool allowed;
 };
 
+/* What programs for functions of modules and of BPF programs may call is what those for this one
+ * may. */
+#define ANY_FUNCTION "bpf_fentry_test1"
+
+bool sema_kfunc_allowed(struct sema *s, const char *name)
+{
+	const struct probe *p = s->probe;
+	struct kfunc_caller c = {
+		.type = p->prog_type, .attach_type = p->attach_type, .to = p->attach_name};
+
+	if (!c.to && p->attach_btf_id)
+		c.to = ANY_FUNCTION;
+	return kernel_kfunc_allowed(s->in->kernel, &c, name);
+}
+
 /* Asked once for each call. */
 static struct kfunc *kfunc_of(struct sema *s, struct expr *e, uint32_t id)
 {
@@ -28,9 +43,9 @@ static struct kfunc *kfunc_of(struct sema *s, struct expr *e, uint32_t id)
 	f = arena_new_of(s->a, struct kfunc);
 	f->args = type_from_func(s->types, id, SPACE_BTF, &f->result);
 	f->allowed = f->args && p &&
-		     kernel_kfunc_allowed(p->prog_type, p->attach_type, p->attach_btf_id, id);
+		     sema_kfunc_allowed(s, arena_strndup(s->a, e->call.name.p, e->call.name.n));
 	c->kind = CALL_KFUNC;
-	c->num[0] = id;
+	c->num[0] = kernel_btf_own_id(s->in->kernel, id);
 	c->data = f;
 	return f;
 }
@@ -74,7 +89,7 @@ static const struct type *result_type(struct sema *s, const struct type *t)
 bool sema_call_kfunc(struct sema *s, struct expr *e)
 {
 	const char *name = arena_strndup(s->a, e->call.name.p, e->call.name.n);
-	uint32_t id = s->in->kernel ? kernel_btf_find(s->in->kernel, name, BTF_KIND_FUNC) : 0;
+	uint32_t id = s->in->kernel ? kernel_btf_func(s->in->kernel, NULL, name) : 0;
 	struct diag_msg *m;
 	struct kfunc *f;
 

@@ -76,6 +76,7 @@ struct probe {
 	uint32_t attach_type, attach_btf_id;
 	const char *attach_module; /* whose type attach_btf_id is; NULL: the kernel's … */
 	uint32_t attach_prog;      /* … or that of the BPF program with this id */
+	const char *attach_name;   /* of the kernel's type that attach_btf_id is; or NULL */
 	bool preemptible;          /* two tasks may be inside on one CPU (uprobes) */
 	int pid_filter;            /* the body starts with `if (tgid != this) return`; 0: none */
 	void *data;                /* the provider's own */

@@ -191,7 +191,14 @@ static struct gather *gather_for(struct sema *s, struct gathers *all, const stru
 static bool resolve_with(struct sema *s, struct gathers *all, const struct provider *prov,
 			 const struct attach_point *ap)
 {
-	return prov->resolve(s, ap, &gather_for(s, all, prov, ap)->targets);
+	struct gather *g = gather_for(s, all, prov, ap);
+	bool ok;
+
+	/* Where a program is loaded later, its attach points are resolved again. */
+	kernel_record_pause(s->in->kernel, 1);
+	ok = prov->resolve(s, ap, &g->targets);
+	kernel_record_pause(s->in->kernel, -1);
+	return ok;
 }
 
 /* `*` in the provider's name. */
@@ -234,6 +241,16 @@ static bool resolve_point(struct sema *s, struct gathers *all, const struct atta
 	return false;
 }
 
+static bool resolve_points(struct sema *s, struct gathers *all, const struct attach_point *aps,
+			   size_t n)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < n; i++)
+		ok &= resolve_point(s, all, &aps[i]);
+	return ok;
+}
+
 /* Leaves the targets that the filter of the command line matches. What belongs to the script rather
  * than to an event (begin, end) has no part behind its name and stays. */
 static void keep_matching(const regex_t *filter, struct attach_targets *t)
@@ -249,11 +266,15 @@ static void keep_matching(const regex_t *filter, struct attach_targets *t)
 	t->n = kept;
 }
 
-/* Probes that are not for this run: test: without --test, all others with it. */
-static void leave_out(struct sema *s, struct gather *g)
+/* Probes that are not for this run are left out: test: without --test, all others with it. */
+static void keep_for_run(struct sema *s, struct gathers *all)
 {
-	s->other_mode = g->targets.n ? g->prov : s->other_mode;
-	g->targets.n = 0;
+	VEC_EACH (struct gather, g, &all->g) {
+		if (g->prov->mode == s->in->mode)
+			continue;
+		s->other_mode = g->targets.n ? g->prov : s->other_mode;
+		g->targets.n = 0;
+	}
 }
 
 bool sema_has_target(struct sema *s, struct str name)
@@ -264,22 +285,76 @@ bool sema_has_target(struct sema *s, struct str name)
 	return false;
 }
 
+static void gathered_targets(struct sema *s, const struct gathers *all, struct resolved_decl *out)
+{
+	VEC_EACH (struct gather, g, &all->g)
+		for (size_t i = 0; i < g->targets.n; i++)
+			vec_push(s->a, &out->targets,
+				 (struct resolved_target){g->prov, g->targets.v[i]});
+}
+
+static void remember(struct sema *s, const struct probe_decl *decl, const struct gathers *all)
+{
+	struct resolved_decl d = {0};
+
+	d.aps = sema_given_points(s, decl, &d.naps);
+	gathered_targets(s, all, &d);
+	vec_push(s->a, &s->resolved, d);
+}
+
 bool sema_resolve(struct sema *s, const struct probe_decl *decl)
 {
 	struct gathers all = {0};
-	bool ok = true, any = false;
+	bool ok = resolve_points(s, &all, decl->aps, decl->naps), any = false;
 
-	for (size_t i = 0; i < decl->naps; i++)
-		ok &= resolve_point(s, &all, &decl->aps[i]);
+	keep_for_run(s, &all);
 	VEC_EACH (struct gather, g, &all.g) {
-		if (g->prov->mode != s->in->mode)
-			leave_out(s, g);
 		if (s->in->filter)
 			keep_matching(s->in->filter, &g->targets);
 		any |= g->targets.n > 0;
 		if (g->targets.n)
 			sema_group(s, decl, g->prov, g->ap, &g->targets);
 	}
+	if (kernel_recording(s->in->kernel))
+		remember(s, decl, &all);
 	s->dropped |= !any;
 	return ok;
+}
+
+bool sema_resolve_again(const struct sema_in *in, const struct attach_point *aps, size_t n,
+			struct resolved_decl *out)
+{
+	struct sema *s = arena_new_of(in->arena, struct sema);
+	struct gathers all = {0};
+	bool ok;
+
+	s->a = in->arena;
+	s->in = in;
+	s->types = in->types;
+	s->resolving = true;
+	ok = resolve_points(s, &all, aps, n);
+	keep_for_run(s, &all);
+	gathered_targets(s, &all, out);
+	return ok && !diag_errors(in->diag);
+}
+
+struct attach_point *sema_given_points(struct sema *s, const struct probe_decl *decl, size_t *n)
+{
+	struct attach_point *v = arena_array_of(s->a, struct attach_point, decl->naps + 1);
+
+	*n = 0;
+	for (size_t i = 0; i < decl->naps; i++) {
+		const struct attach_point *ap = &decl->aps[i];
+
+		ap = ap->nparts && ap->text.n ? with_params(s, ap) : NULL;
+		if (ap)
+			v[(*n)++] = *ap;
+	}
+	return v;
+}
+
+void sema_note_file(struct sema *s, const char *path, struct buf *identity)
+{
+	kernel_fact(s->in->kernel, FACT_FILE, path, buf_cstr(identity), 0);
+	buf_release(identity);
 }

@@ -337,6 +337,8 @@ static void fill_plan(struct sema *s)
 	p->nevents = s->events.n;
 	p->targets = s->targets.v;
 	p->ntargets = s->targets.n;
+	p->resolved = s->resolved.v;
+	p->nresolved = s->resolved.n;
 	p->strings = s->strings.v;
 	p->nstrings = s->strings.n;
 }
@@ -375,6 +377,7 @@ bool sema_run(const struct sema_in *in, struct plan **out)
 		config_from_script(in->config, s->a, in->diag, in->script);
 		config_from_env(in->config, s->a, in->diag);
 	}
+	config_note_env(in->kernel);
 	make_tables(s);
 	make_plan(s);
 	sema_cdefs(s);

@@ -106,11 +106,25 @@ struct sema_in {
 	struct params params;
 	const char *const *include_dirs; /* -I: NULL-terminated, or NULL */
 	const char *const *includes;     /* --include: headers in front of the script; or NULL */
+	struct files *files;             /* where headers come from (base/files.h); NULL: disk */
 	int pid;                         /* -p or the child of -c: filter; 0: none */
 	int child;                       /* pid of -c's child, 0: none (cpid) */
 	bool unsafe;
 	enum run_mode mode;
 	const regex_t *filter; /* full names of probes to keep; NULL: all. begin and end stay */
+};
+
+/* How a declaration's attach points were resolved, for programs that are loaded elsewhere. */
+struct resolved_target {
+	const struct provider *prov;
+	struct attach_target
+		t; /* as resolve() left it; `id` is the one of the target in the plan */
+};
+
+struct resolved_decl {
+	struct attach_point *aps; /* with the parameters of the command line put in */
+	size_t naps;
+	VEC(struct resolved_target) targets; /* in the order of resolving */
 };
 
 /* The checked script: what gen and compile work from. */
@@ -123,6 +137,8 @@ struct plan {
 	size_t nevents; /* by id */
 	struct attach_target **targets;
 	size_t ntargets; /* by id */
+	struct resolved_decl *resolved;
+	size_t nresolved;
 	const char **strings;
 	size_t nstrings;
 	struct config *config;
@@ -140,6 +156,10 @@ struct plan {
 
 /* False when errors were reported. */
 bool sema_run(const struct sema_in *in, struct plan **out);
+/* Resolves attach points of one declaration on this machine, with the same messages and in the same
+ * order: of `in` arena, diag, kernel, types, config, providers and pid are needed. */
+bool sema_resolve_again(const struct sema_in *in, const struct attach_point *aps, size_t n,
+			struct resolved_decl *out);
 
 /* ---- for builtins and providers
  * ------------------------------------------------------------------- */
@@ -152,7 +172,9 @@ struct config *sema_config(struct sema *s);
 const struct sema_in *sema_input(struct sema *s);
 struct probe *sema_probe(struct sema *s); /* the one whose body is being checked; NULL outside */
 bool sema_has_target(struct sema *s, struct str name); /* a declaration before has it */
-bool sema_final(struct sema *s);                       /* the round that reports */
+/* May the probe whose body is being checked call the kernel's function of that name? */
+bool sema_kfunc_allowed(struct sema *s, const char *name);
+bool sema_final(struct sema *s); /* the round that reports */
 
 /* Reports in the last round only (and while attach points are resolved); NULL otherwise. */
 struct diag_msg *sema_report(struct sema *s, enum diag_code code, struct span sp, const char *fmt,
@@ -194,6 +216,9 @@ struct event_def *sema_event(struct sema *s, struct expr *call, const struct eve
 /* Parses `text` as a printf format and checks it against args[first…]; sets def->format. */
 bool sema_format(struct sema *s, struct expr *call, struct str text, unsigned first,
 		 const struct format **out);
+/* Code is about to depend on what this program or library has in it (FACT_FILE): elf_identity(),
+ * which is released. */
+void sema_note_file(struct sema *s, const char *path, struct buf *identity);
 uint32_t sema_string(struct sema *s, const char *text); /* index in plan.strings */
 uint32_t sema_global(struct sema *s, uint32_t size); /* 8-byte aligned zeroed space in the globals;
 							once per plan, not per round */

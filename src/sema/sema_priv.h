@@ -94,6 +94,7 @@ struct sema {
 	VEC(struct event_def *) events;
 	VEC(const char *) strings;
 	VEC(struct attach_target *) targets;
+	VEC(struct resolved_decl) resolved;
 };
 
 /* sema.c */
@@ -105,6 +106,8 @@ void sema_nearest_builtin(struct sema *s, struct nearest *n);
 bool sema_resolve(struct sema *s, const struct probe_decl *decl);
 void sema_group(struct sema *s, const struct probe_decl *decl, const struct provider *prov,
 		const struct attach_point *ap, struct attach_targets *targets);
+/* The attach points of a declaration with the command line's parameters put in. */
+struct attach_point *sema_given_points(struct sema *s, const struct probe_decl *decl, size_t *n);
 unsigned sema_name_uses(struct str name);
 unsigned sema_block_uses(struct sema *s, struct block *b); /* enum probe_uses */
 bool sema_argn(struct str name, unsigned *n);              /* arg12 */

@@ -159,6 +159,7 @@ const struct type *type_enum_local(struct types *ts, const char *name, uint32_t 
 bool type_enumerator(struct types *ts, struct str name, uint64_t *value, const struct type **type)
 {
 	const struct script_enumerator *s = strmap_get(&ts->enumerators, name);
+	const struct type *found;
 	uint32_t id;
 
 	if (s) {
@@ -167,10 +168,11 @@ bool type_enumerator(struct types *ts, struct str name, uint64_t *value, const s
 		return true;
 	}
 	id = ts->kernel ? kernel_btf_enumerator(ts->kernel, name, value) : 0;
-	if (!id)
-		return false;
-	*type = type_from_btf(ts, id);
-	return true;
+	found = id ? type_from_btf(ts, id) : NULL;
+	fact_enumerator(ts, name, value, found);
+	if (found)
+		*type = found;
+	return found != NULL;
 }
 
 const struct enum_value *type_enum_values(struct types *ts, const struct type *t, uint32_t *n)
@@ -185,6 +187,7 @@ const struct enum_value *type_enum_values(struct types *ts, const struct type *t
 	if (a->state == AGR_BTF)
 		btf_read_values(ts, a);
 	*n = a->n;
+	fact_values(ts, t, a->values, a->n);
 	return a->values;
 }
 
@@ -220,7 +223,7 @@ bool type_complete(struct types *ts, const struct type *t)
 	return a->defined;
 }
 
-const struct member *type_members(struct types *ts, const struct type *t, uint32_t *n)
+static const struct member *members_of(struct types *ts, const struct type *t, uint32_t *n)
 {
 	*n = 0;
 	if (t->kind == TYPE_TUPLE || t->kind == TYPE_RECORD) {
@@ -231,6 +234,15 @@ const struct member *type_members(struct types *ts, const struct type *t, uint32
 		return NULL;
 	*n = agr_of(t)->n;
 	return agr_of(t)->members;
+}
+
+const struct member *type_members(struct types *ts, const struct type *t, uint32_t *n)
+{
+	const struct member *m = members_of(ts, t, n);
+
+	if (t->kind == TYPE_STRUCT)
+		fact_layout(ts, t, m, *n);
+	return m;
 }
 
 /* Damaged type information may nest a struct in itself: both the depth and the number of structs
@@ -245,7 +257,7 @@ struct search {
 static bool find_member(struct search *s, const struct type *t, uint32_t base)
 {
 	uint32_t n;
-	const struct member *m = type_members(s->ts, t, &n);
+	const struct member *m = members_of(s->ts, t, &n);
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (!str_eq(m[i].name, s->name))
@@ -269,5 +281,9 @@ bool type_member(struct types *ts, const struct type *t, struct str name, struct
 {
 	struct search s = {.ts = ts, .name = name, .out = out};
 
-	return name.n && find_member(&s, t, 0);
+	bool found = name.n && find_member(&s, t, 0);
+
+	if (t->kind == TYPE_STRUCT && name.n)
+		fact_member(ts, t, name, found ? out : NULL);
+	return found;
 }

@@ -79,16 +79,25 @@ static enum type_lookup tag_of(const struct btf_type *t)
 	return btf_is_union(t) ? LOOKUP_UNION : LOOKUP_STRUCT;
 }
 
-static void set_place(struct agr *a, uint32_t id, const struct btf_type *t)
+static void set_place(struct types *ts, struct agr *a, uint32_t id, const struct btf_type *t)
 {
 	a->btf_id = id;
 	a->state = AGR_BTF;
 	a->t.size = MIN(t->size, INT32_MAX);
+	if (a->path && a->t.kind == TYPE_STRUCT)
+		a->t.size = (uint32_t)kernel_fact(ts->kernel, FACT_SIZE, a->path, "", a->t.size);
 	a->t.align = layout_align_of_size(a->t.size);
 	if (a->t.kind == TYPE_ENUM)
 		a->t.enm.is_signed = btf_kflag(t);
 	else
 		a->t.agr.is_union = btf_is_union(t);
+}
+
+static void set_path(struct types *ts, struct agr *a, const char *name)
+{
+	const char *tag = a->t.kind == TYPE_ENUM ? "enum" : a->t.agr.is_union ? "union" : "struct";
+
+	a->path = arena_printf(ts->arena, "%s %s", tag, name);
 }
 
 /* The first definition of a name shares the type that the name has; others stand alone. */
@@ -99,19 +108,20 @@ static struct agr *place_of(struct types *ts, const struct btf *btf, uint32_t id
 	enum type_lookup tag = tag_of(t);
 	struct agr *a;
 
-	if (name && kernel_btf_find(ts->kernel, name, btf_kind(t)) == id) {
+	if (name && btf_find(ts->kernel, name, btf_kind(t)) == id) {
 		a = agr_named(ts, tag, str_of(name));
 		if (a->btf_id == id)
 			return a;
 		if (a->state == AGR_NAME) {
-			set_place(a, id, t);
+			set_path(ts, a, name);
+			set_place(ts, a, id, t);
 			return a;
 		}
 	}
 	if (name)
 		name = arena_strdup(ts->arena, name);
 	a = agr_new(ts, tag == LOOKUP_ENUM ? TYPE_ENUM : TYPE_STRUCT, name, AGR_BTF);
-	set_place(a, id, t);
+	set_place(ts, a, id, t);
 	return a;
 }
 
@@ -148,18 +158,19 @@ bool btf_bind(struct types *ts, struct agr *a)
 	if (!btf)
 		return false;
 	if (a->t.kind == TYPE_ENUM) {
-		id = kernel_btf_find(ts->kernel, name, BTF_KIND_ENUM);
-		id = id ? id : kernel_btf_find(ts->kernel, name, BTF_KIND_ENUM64);
+		id = btf_find(ts->kernel, name, BTF_KIND_ENUM);
+		id = id ? id : btf_find(ts->kernel, name, BTF_KIND_ENUM64);
 	} else {
-		id = kernel_btf_find(ts->kernel, name,
-				     a->t.agr.is_union ? BTF_KIND_UNION : BTF_KIND_STRUCT);
+		id = btf_find(ts->kernel, name,
+			      a->t.agr.is_union ? BTF_KIND_UNION : BTF_KIND_STRUCT);
 	}
 	if (!id) /* "sigset_t *": known by the name of a typedef */
-		id = kernel_btf_find(ts->kernel, name, BTF_KIND_TYPEDEF);
+		id = btf_find(ts->kernel, name, BTF_KIND_TYPEDEF);
 	t = peel(btf, &id, NULL);
 	if (!t || (a->t.kind == TYPE_ENUM ? !btf_is_any_enum(t) : !btf_is_composite(t)))
 		return false;
-	set_place(a, id, t);
+	set_path(ts, a, name);
+	set_place(ts, a, id, t);
 	return true;
 }
 
@@ -194,7 +205,8 @@ static bool read_member(struct types *ts, const struct btf *btf, const struct bt
 		       (uint64_t)m->offset + m->load_size <= parent->size;
 	}
 	m->offset = at / 8;
-	return at % 8 == 0 && (uint64_t)m->offset + m->type->size <= parent->size;
+	return at % 8 == 0 &&
+	       (kernel_shifting(ts->kernel) || (uint64_t)m->offset + m->type->size <= parent->size);
 }
 
 void btf_read_members(struct types *ts, struct agr *a)
@@ -296,7 +308,7 @@ const struct type *type_from_btf(struct types *ts, uint32_t id)
 
 static const struct type *lookup_kind(struct types *ts, const char *name, unsigned kind)
 {
-	uint32_t id = ts->kernel ? kernel_btf_find(ts->kernel, name, kind) : 0;
+	uint32_t id = ts->kernel ? btf_find(ts->kernel, name, kind) : 0;
 
 	return id ? type_from_btf(ts, id) : NULL;
 }
@@ -324,10 +336,16 @@ const struct type *type_lookup(struct types *ts, enum type_lookup tag, struct st
 	const char *z = arena_strndup(ts->arena, name.p, name.n);
 	const struct type *t;
 
-	if (tag != LOOKUP_PLAIN)
-		return lookup_tagged(ts, tag, z);
-	t = strmap_get(&ts->typedefs, name);
-	if (!t)
-		t = type_builtin(ts, name);
-	return t ? t : lookup_kind(ts, z, BTF_KIND_TYPEDEF);
+	if (tag != LOOKUP_PLAIN) {
+		t = lookup_tagged(ts, tag, z);
+	} else {
+		t = strmap_get(&ts->typedefs, name);
+		if (!t)
+			t = type_builtin(ts, name);
+		if (t)
+			return t;
+		t = lookup_kind(ts, z, BTF_KIND_TYPEDEF);
+	}
+	fact_type(ts, tag, name, t);
+	return t;
 }

@@ -105,7 +105,7 @@ static const struct btf_type *find_names(struct types *ts, const struct btf *btf
 		return proto;
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
 		const char *func = arena_printf(ts->arena, "%s%s", prefixes[i], name);
-		uint32_t id = kernel_btf_find(ts->kernel, func, BTF_KIND_FUNC);
+		uint32_t id = btf_find(ts->kernel, func, BTF_KIND_FUNC);
 		const struct btf_type *p = id ? proto_of(btf, id) : NULL;
 
 		if (has_names(btf, p) && btf_vlen(p) == btf_vlen(proto))
@@ -124,15 +124,42 @@ const struct type *type_from_rawtp(struct types *ts, const char *name)
 
 	if (known || !btf)
 		return known;
-	id = kernel_btf_find(ts->kernel, arena_printf(ts->arena, "btf_trace_%s", name),
-			     BTF_KIND_TYPEDEF);
+	id = btf_find(ts->kernel, arena_printf(ts->arena, "btf_trace_%s", name), BTF_KIND_TYPEDEF);
 	proto = id ? proto_of(btf, id) : NULL;
 	if (!proto || !btf_vlen(proto))
 		return NULL;
 	/* The first parameter, `void *__data`, is not the program's. */
-	return remember(ts, key,
-			slots(ts, arena_printf(ts->arena, "_rawtracepoint_%s", name), proto,
-			      find_names(ts, btf, proto, name), 1, SPACE_BTF));
+	known = slots(ts, arena_printf(ts->arena, "_rawtracepoint_%s", name), proto,
+		      find_names(ts, btf, proto, name), 1, SPACE_BTF);
+	fact_path(ts, known, "rawtracepoint", name);
+	return remember(ts, key, known);
+}
+
+/* A kprobe has other pointers than fentry. */
+static const char *func_family(enum space space)
+{
+	return space == SPACE_BTF ? "function" : "kprobe-function";
+}
+
+/* "vfs_read", "ext4:ext4_sync_file": what type_func_named() takes. */
+static const char *func_path(struct types *ts, uint32_t id, const char *name)
+{
+	const char *module = kernel_btf_module_of(ts->kernel, id);
+
+	return module ? arena_printf(ts->arena, "%s:%s", module, name) : name;
+}
+
+const struct type *type_func_named(struct types *ts, const char *path, enum space space,
+				   const struct type **ret)
+{
+	struct str name = str_of(path), module = str_cut(&name, ':');
+
+	if (!name.n)
+		return type_from_func(ts, kernel_btf_func(ts->kernel, NULL, path), space, ret);
+	return type_from_func(
+		ts,
+		kernel_btf_func(ts->kernel, arena_strndup(ts->arena, module.p, module.n), name.p),
+		space, ret);
 }
 
 const struct type *type_from_func(struct types *ts, uint32_t id, enum space space,
@@ -142,18 +169,25 @@ const struct type *type_from_func(struct types *ts, uint32_t id, enum space spac
 	const struct btf_type *proto = btf && id ? proto_of(btf, id) : NULL;
 	const char *name = proto ? name_at(btf, btf__type_by_id(btf, id)->name_off) : NULL;
 	const char *key = cache_key(ts, 'f', arena_printf(ts->arena, "%u %d", id, (int)space));
+	const char *known_as;
 	const struct type *t;
 
 	if (!proto)
 		return NULL;
-	if (ret)
+	name = name ? name : "?";
+	known_as = func_path(ts, id, name);
+	if (ret) {
 		*ret = in_space(ts, type_from_btf(ts, proto->type), space);
+		fact_type(ts, LOOKUP_PLAIN,
+			  str_of(arena_printf(ts->arena, "%s %s()", func_family(space), known_as)),
+			  *ret);
+	}
 	t = strmap_get(&ts->cache, str_of(key));
 	if (t)
 		return t;
-	return remember(ts, key,
-			slots(ts, arena_printf(ts->arena, "_function_%s", name ? name : "?"), proto,
-			      proto, 0, space));
+	t = slots(ts, arena_printf(ts->arena, "_function_%s", name), proto, proto, 0, space);
+	fact_path(ts, t, func_family(space), known_as);
+	return remember(ts, key, t);
 }
 
 /* ---- iterators ------------------------------------------------------------------------ */
@@ -191,10 +225,12 @@ const struct type *type_from_iter(struct types *ts, const char *name)
 
 	if (t)
 		return t;
-	id = ts->kernel ? kernel_btf_find(ts->kernel, struct_name, BTF_KIND_STRUCT) : 0;
+	id = ts->kernel ? btf_find(ts->kernel, struct_name, BTF_KIND_STRUCT) : 0;
 	if (!id)
 		return NULL;
 	t = type_from_btf(ts, id);
 	n = flatten(ts, t, 0, members, ARRAY_SIZE(members), 0);
-	return remember(ts, key, type_struct_new(ts, struct_name, t->size, members, n));
+	t = type_struct_new(ts, struct_name, t->size, members, n);
+	fact_path(ts, t, "iterator", name);
+	return remember(ts, key, t);
 }

@@ -204,6 +204,7 @@ const struct type *type_from_tracepoint(struct types *ts, const struct tp_format
 {
 	enum space space = strcmp(f->category, "syscalls") == 0 ? SPACE_USER : SPACE_KERNEL;
 	struct member *members = arena_array_of(ts->arena, struct member, f->nfields);
+	const struct type *t;
 	uint32_t n = 0, size = 0;
 
 	for (size_t i = 0; i < f->nfields; i++) {
@@ -217,7 +218,8 @@ const struct type *type_from_tracepoint(struct types *ts, const struct tp_format
 					       .offset = field->offset,
 					       .loc = field->loc};
 	}
-	return type_struct_new(ts,
-			       arena_printf(ts->arena, "_tracepoint_%s_%s", f->category, f->name),
-			       size, members, n);
+	t = type_struct_new(ts, arena_printf(ts->arena, "_tracepoint_%s_%s", f->category, f->name),
+			    size, members, n);
+	fact_path(ts, t, "tracepoint", arena_printf(ts->arena, "%s:%s", f->category, f->name));
+	return t;
 }

@@ -22,6 +22,10 @@ struct agr {
 	bool declared; /* by the script: hides the kernel's of the same name */
 	bool defined;
 	uint32_t btf_id; /* 0: not from BTF */
+	/* How it is found again on another kernel (fact.c): "struct task_struct", "tracepoint
+	 * sched:sched_switch", and members with a tab in front for what has no name of its own.
+	 * NULL: not at all, or it is the script's own. */
+	const char *path;
 	const struct member *members;
 	const struct enum_value *values;
 	uint32_t n;
@@ -51,6 +55,18 @@ struct agr *agr_new(struct types *ts, enum type_kind kind, const char *name, enu
 struct agr *agr_named(struct types *ts, enum type_lookup tag, struct str name);
 /* Like agr_named, but NULL when it is new. */
 struct agr *agr_find(struct types *ts, enum type_lookup tag, struct str name);
+
+/* fact.c: notes what was found, and returns the answer to use. */
+void fact_member(struct types *ts, const struct type *in, struct str name, struct member *m);
+void fact_layout(struct types *ts, const struct type *t, const struct member *m, uint32_t n);
+void fact_values(struct types *ts, const struct type *t, const struct enum_value *v, uint32_t n);
+void fact_type(struct types *ts, enum type_lookup tag, struct str name, const struct type *t);
+void fact_enumerator(struct types *ts, struct str name, uint64_t *value, const struct type *t);
+/* A function by its path in facts: "vfs_read", "ext4:ext4_sync_file" (from_func.c). */
+const struct type *type_func_named(struct types *ts, const char *path, enum space space,
+				   const struct type **ret);
+/* Gives a struct made from a prototype or a format its path. */
+void fact_path(struct types *ts, const struct type *t, const char *family, const char *name);
 
 /* Reads the members of a->btf_id into `a`. */
 void btf_read_members(struct types *ts, struct agr *a);

@@ -227,6 +227,12 @@ const struct type *type_from_dwarf(struct types *ts, struct dwarf *d, dwarf_ref 
  * type_members, type_member) looks it up in BTF. False: there is no definition. */
 bool type_complete(struct types *ts, const struct type *t);
 
+/* ---- facts (fact.c of src/kernel) ------------------------------------------------------------ */
+
+/* Asks this kernel again what a fact of a type is about (FACT_MEMBER, FACT_SIZE, FACT_TYPE,
+ * FACT_LAYOUT, FACT_ENUMERATOR), so that the answer is noted when there is one. */
+void type_fact(struct types *ts, enum fact_kind kind, const char *key);
+
 /* ---- asking --------------------------------------------------------------------------------- */
 
 const struct member *type_members(struct types *ts, const struct type *t,
