@@ -100,6 +100,19 @@ enum { AWL_DUMP_AST = 1, AWL_DUMP_TYPES = 2, AWL_DUMP_IR = 4, AWL_DUMP_BPF = 8 }
 /* Compiles `text`; `name` appears in diagnostics. -EINVAL: the script is wrong. Neither is kept. */
 AWL_API int awl_compile(struct awl *awl, const char *name, const char *text,
 			const struct awl_compile_opts *opts);
+/* Compiles ahead of time: `*bytes` (to be released with free()) is a file that awl_load() takes on
+ * this and other kernels. Of the options params, include_dirs and includes are used. */
+AWL_API int awl_build(struct awl *awl, const char *name, const char *text,
+		      const struct awl_compile_opts *opts, void **bytes, size_t *n);
+/* In the place of awl_compile(): takes a program that awl_build() made. -EBADMSG: it is damaged, or
+ * made for another kind of machine; -EINVAL: the script cannot be run here. Of the options params,
+ * probe_filter and dump are used; with verbose set, a message tells how it was loaded. */
+AWL_API int awl_load(struct awl *awl, const void *bytes, size_t n,
+		     const struct awl_compile_opts *opts);
+/* Not 0 when the bytes begin as those of awl_build() do. */
+AWL_API int awl_is_built(const void *bytes, size_t n);
+/* What such a file holds, as text: to be released with free(); NULL after an error. */
+AWL_API char *awl_describe(struct awl *awl, const void *bytes, size_t n);
 /* What was asked for with `dump`, also after an error. */
 AWL_API const char *awl_dump_text(const struct awl *awl);
 /* The script's page of help when its parameters ask for it (`--`, `--help`): to be shown in place

@@ -150,44 +150,141 @@ static regex_t *make_filter(struct awl *awl, const char *text, regex_t *re, int 
 	return NULL;
 }
 
-int awl_compile(struct awl *awl, const char *name, const char *text,
-		const struct awl_compile_opts *opts)
-{
+/* What compiling and loading begin with: the process to trace, the options. */
+struct preparation {
 	struct awl_compile_opts o;
-	struct diag *d;
-	struct arena *a;
 	regex_t re, *filter;
+	struct compile_in in;
+};
+
+static int prepare(struct awl *awl, struct preparation *p, const struct awl_compile_opts *opts)
+{
 	int r = check_pid(awl);
 
-	opts_copy(&o, sizeof(o), opts, opts ? opts->size : 0);
+	opts_copy(&p->o, sizeof(p->o), opts, opts ? opts->size : 0);
 	if (r == 0)
 		r = start_child(awl);
-	filter = r == 0 ? make_filter(awl, o.probe_filter, &re, &r) : NULL;
-	if (r < 0)
-		return r;
-	struct compile_in in = {
+	p->filter = r == 0 ? make_filter(awl, p->o.probe_filter, &p->re, &r) : NULL;
+	p->in = (struct compile_in){
 		.kernel = awl->kernel,
-		.name = name,
-		.text = str_of(text),
-		.params = {o.params, count_params(o.params)},
+		.params = {p->o.params, count_params(p->o.params)},
 		.pid = awl->child ? awl->child : awl->opts.pid,
 		.child = awl->child,
 		.unsafe = awl->opts.unsafe,
 		.helper_warnings = awl->opts.helper_warnings,
 		.mode = (enum run_mode)awl->opts.mode,
-		.filter = filter,
-		.include_dirs = o.include_dirs,
-		.includes = o.includes,
-		.dump = o.dump,
-		.dump_to = o.dump ? &awl->dump : NULL,
+		.filter = p->filter,
+		.include_dirs = p->o.include_dirs,
+		.includes = p->o.includes,
+		.dump = p->o.dump,
+		.dump_to = p->o.dump ? &awl->dump : NULL,
 	};
-	awl->program = compile_script(&in, &d, &a);
-	if (filter)
-		regfree(filter);
+	return r;
+}
+
+int awl_compile(struct awl *awl, const char *name, const char *text,
+		const struct awl_compile_opts *opts)
+{
+	struct preparation p;
+	struct diag *d;
+	struct arena *a;
+	int r = prepare(awl, &p, opts);
+
+	if (r < 0)
+		return r;
+	p.in.name = name;
+	p.in.text = str_of(text);
+	awl->program = compile_script(&p.in, &d, &a);
+	if (p.filter)
+		regfree(p.filter);
 	render_diag(awl, d);
 	if (!awl->program)
 		awl->failed = a;
 	return awl->program ? 0 : -EINVAL;
+}
+
+/* ---- ahead of time ---- */
+
+int awl_build(struct awl *awl, const char *name, const char *text,
+	      const struct awl_compile_opts *opts, void **bytes, size_t *n)
+{
+	struct awl_compile_opts o;
+	struct buf out = BUF_INIT;
+	struct diag *d;
+	struct arena *a;
+	bool ok;
+
+	opts_copy(&o, sizeof(o), opts, opts ? opts->size : 0);
+	const struct compile_in in = {
+		.kernel = awl->kernel,
+		.name = name,
+		.text = str_of(text),
+		.params = {o.params, count_params(o.params)},
+		.unsafe = awl->opts.unsafe,
+		.include_dirs = o.include_dirs,
+		.includes = o.includes,
+	};
+	ok = aot_build(&in, &out, &d, &a);
+	render_diag(awl, d);
+	arena_free(a);
+	*bytes = out.p;
+	*n = out.n;
+	return ok ? 0 : -EINVAL;
+}
+
+static void report_load(struct awl *awl, const struct aot_report *r)
+{
+	struct buf b = BUF_INIT;
+
+	if (!awl->opts.verbose || !awl->opts.message)
+		return;
+	if (r->recompiled)
+		buf_printf(&b, "Compiled again: %s", r->why);
+	else
+		buf_printf(&b, "Loaded as compiled: %zu facts, %zu moved, %zu relocations",
+			   r->facts, r->moved, r->relocs);
+	awl->opts.message(awl->opts.arg, AWL_INFO, buf_cstr(&b));
+	buf_release(&b);
+}
+
+int awl_load(struct awl *awl, const void *bytes, size_t n, const struct awl_compile_opts *opts)
+{
+	struct preparation p;
+	struct aot_report report;
+	struct err e = {0};
+	struct diag *d;
+	struct arena *a;
+	int r = prepare(awl, &p, opts);
+
+	if (r < 0)
+		return r;
+	awl->program = aot_load((struct str){bytes, n}, &p.in, &report, &d, &a, &e);
+	if (p.filter)
+		regfree(p.filter);
+	if (!awl->program && e.code)
+		return session_fail(awl, &e);
+	render_diag(awl, d);
+	report_load(awl, &report);
+	if (!awl->program)
+		awl->failed = a;
+	return awl->program ? 0 : -EINVAL;
+}
+
+int awl_is_built(const void *bytes, size_t n)
+{
+	return aot_is_compiled((struct str){bytes, n});
+}
+
+char *awl_describe(struct awl *awl, const void *bytes, size_t n)
+{
+	struct buf out = BUF_INIT;
+	struct err e = {0};
+
+	if (aot_describe((struct str){bytes, n}, &out, &e) == 0)
+		return out.p;
+	session_fail(awl, &e);
+	buf_release(&out);
+	return NULL;
 }
 
 const char *awl_dump_text(const struct awl *awl)

@@ -2,6 +2,7 @@
 #ifndef AWL_API_SESSION_H
 #define AWL_API_SESSION_H
 
+#include "aot/aot.h"
 #include "awl/awl.h"
 #include "base/base.h"
 #include "compile/compile.h"

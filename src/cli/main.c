@@ -130,7 +130,7 @@ static int read_script(const struct cli *c, struct buf *text, const char **name)
 	r = buf_read_file(text, path, 16 << 20);
 	if (r < 0)
 		fprintf(stderr, "awl: cannot read the script %s: %s\n", *name, strerror(-r));
-	else if (memchr(buf_cstr(text), '\0', text->n)) {
+	else if (!awl_is_built(buf_cstr(text), text->n) && memchr(buf_cstr(text), '\0', text->n)) {
 		fprintf(stderr, "awl: %s is not a script: it has NUL bytes\n", *name);
 		r = -EINVAL;
 	}
@@ -209,6 +209,74 @@ static int run(struct awl *awl, const struct cli *c)
 	return r < 0 ? fail(awl, EXIT_ATTACH) : r;
 }
 
+static int write_compiled(const struct cli *c, const void *bytes, size_t n)
+{
+	int r = replace_file(c->output, bytes, n);
+
+	if (r < 0)
+		fprintf(stderr, "awl: cannot write the compiled program to %s: %s\n", c->output,
+			strerror(-r));
+	return r < 0 ? EXIT_USAGE : EXIT_DONE;
+}
+
+static int cmd_aot(struct awl *awl, const struct cli *c, const char *name, const struct buf *text,
+		   const struct awl_compile_opts *o)
+{
+	void *bytes;
+	size_t n;
+	int r;
+
+	if (awl_is_built(buf_cstr(text), text->n)) {
+		fprintf(stderr, "awl: %s is compiled already\n", name);
+		return EXIT_USAGE;
+	}
+	r = awl_build(awl, name, buf_cstr(text), o, &bytes, &n);
+	if (r < 0 || !c->no_warnings)
+		fputs(awl_error(awl), stderr);
+	r = r < 0 ? EXIT_USAGE : write_compiled(c, bytes, n);
+	free(bytes);
+	return r;
+}
+
+static int cmd_describe(struct awl *awl, const char *name, const struct buf *text)
+{
+	char *lines;
+
+	if (!awl_is_built(buf_cstr(text), text->n)) {
+		fprintf(stderr,
+			"awl: %s is not a compiled program: --info alone shows what this "
+			"kernel has\n",
+			name);
+		return EXIT_USAGE;
+	}
+	lines = awl_describe(awl, text->p, text->n);
+	if (!lines)
+		return fail(awl, EXIT_USAGE);
+	fputs(lines, stdout);
+	free(lines);
+	return EXIT_DONE;
+}
+
+static int cmd_compile(struct awl *awl, const struct cli *c, const char *name,
+		       const struct buf *text, const struct awl_compile_opts *o)
+{
+	bool built = awl_is_built(buf_cstr(text), text->n);
+	int r;
+
+	if (built && (c->include_dirs || c->includes)) {
+		fprintf(stderr,
+			"awl: %s has its headers in it: -I and --include are given when it "
+			"is made\n",
+			name);
+		return EXIT_USAGE;
+	}
+	r = built ? awl_load(awl, text->p, text->n, o) : awl_compile(awl, name, buf_cstr(text), o);
+	fputs(awl_dump_text(awl), stdout);
+	if (r < 0 || !c->no_warnings)
+		fputs(awl_error(awl), stderr);
+	return r < 0 ? EXIT_USAGE : run(awl, c);
+}
+
 static int cmd_script(struct awl *awl, const struct cli *c)
 {
 	AWL_OPTS(awl_compile_opts, o, .params = c->params, .dump = c->dump,
@@ -222,14 +290,16 @@ static int cmd_script(struct awl *awl, const struct cli *c)
 		buf_release(&text);
 		return EXIT_USAGE;
 	}
-	if (c->fmt) {
+	if (c->fmt && awl_is_built(buf_cstr(&text), text.n)) {
+		fprintf(stderr, "awl: %s is compiled: its script can be formatted\n", name);
+		r = EXIT_USAGE;
+	} else if (c->fmt) {
 		r = cmd_fmt(awl, c, name, &text);
+	} else if (c->info) {
+		r = cmd_describe(awl, name, &text);
 	} else {
-		r = awl_compile(awl, name, buf_cstr(&text), &o);
-		fputs(awl_dump_text(awl), stdout);
-		if (r < 0 || !c->no_warnings)
-			fputs(awl_error(awl), stderr);
-		r = r < 0 ? EXIT_USAGE : run(awl, c);
+		r = c->aot ? cmd_aot(awl, c, name, &text, &o)
+			   : cmd_compile(awl, c, name, &text, &o);
 	}
 	buf_release(&text);
 	return r;
@@ -239,7 +309,7 @@ static int cmd_script(struct awl *awl, const struct cli *c)
 
 static int open_output(const struct cli *c)
 {
-	int fd = c->output && !c->fmt
+	int fd = c->output && !c->fmt && !c->aot
 			 ? open(c->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)
 			 : 0;
 
@@ -351,7 +421,7 @@ static int dispatch(const struct cli *c, int out_fd)
 	int r = EXIT_USAGE;
 
 	if (check_features(awl, c->features))
-		r = c->info                  ? cmd_info(awl, c)
+		r = c->info && !c->file      ? cmd_info(awl, c)
 		    : c->pattern && !c->file ? cmd_list(awl, c)
 					     : cmd_script(awl, c);
 

@@ -177,6 +177,9 @@ static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
 		break;
 	case OPT_DEBUG:
 		return set_debug(c, v ? v : "all");
+	case OPT_AOT:
+		c->aot = true;
+		break;
 	case OPT_DRY_RUN:
 		c->dry_run = true;
 		break;
@@ -283,7 +286,6 @@ static const struct {
 } refused[] = {
 	{"--emit-llvm", "awl makes no LLVM code; -d ir shows its own intermediate code"},
 	{"--emit-elf", "awl writes no object files; -d bpf shows the programs"},
-	{"--aot", "a script needs no compiling ahead: awl starts in milliseconds"},
 };
 
 static bool is_option(const char *word, const char *name)
@@ -346,6 +348,9 @@ static bool parse_option(struct cli *c, struct arena *a, struct words *w)
 			continue;
 		if (opt_rows[i].id == OPT_DEBUG && !v && lacks_stage(w))
 			return apply(c, a, OPT_DEBUG, NULL);
+		if (opt_rows[i].id == OPT_AOT && c->peer) /* bpftrace: --aot FILE */
+			return take_arg(w, &v) && apply(c, a, OPT_AOT, NULL) &&
+			       apply(c, a, OPT_OUTPUT, v);
 		if (opt_rows[i].arg)
 			return take_arg(w, &v) && apply(c, a, opt_rows[i].id, v);
 		if (v && word[1] == '-')
@@ -355,6 +360,19 @@ static bool parse_option(struct cli *c, struct arena *a, struct words *w)
 	return parse_foreign(c, a, w);
 }
 
+/* What would be decided where the program runs cannot go into its file. */
+static bool check_aot(const struct cli *c)
+{
+	if (!c->aot)
+		return true;
+	if (!c->output)
+		return complain("%s needs -o FILE: where to write the compiled program", "--aot");
+	if (c->command || c->pid || c->probe_filter || c->warnings || c->mode)
+		return complain("%s belong to the run of a compiled program, not to --aot",
+				"-c, -p, -k, --probe-filter, --test and --bench");
+	return true;
+}
+
 static bool check(const struct cli *c)
 {
 	if (c->command && c->pid)
@@ -362,7 +380,7 @@ static bool check(const struct cli *c)
 	if (c->warnings && c->no_warnings)
 		return complain("%s exclude one another: give one of the two",
 				"-k and --no-warnings");
-	return true;
+	return check_aot(c);
 }
 
 /* -l FILE lists what a script has. A directory that happens to be named like a probe is none. */
@@ -450,11 +468,14 @@ bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv)
 
 void opts_help(struct buf *out, bool peer)
 {
+	const char *name = peer ? "bpftrace" : "awl";
+
 	buf_printf(out,
 		   "Usage: %s [options] FILE [parameters]\n"
 		   "       %s [options] -e 'PROGRAM' [parameters]\n"
+		   "       %s [options] FILE.awlc [parameters]\n"
 		   "       %s -l [PATTERN | FILE | -e 'PROGRAM']\n",
-		   peer ? "bpftrace" : "awl", peer ? "bpftrace" : "awl", peer ? "bpftrace" : "awl");
+		   name, name, name, name);
 	buf_adds(out, "       awl doc [NAME]\n"
 		      "       awl doctor\n\n"
 		      "Traces a running Linux system with programs in the bpftrace "

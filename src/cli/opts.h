@@ -25,6 +25,7 @@ struct cli {
 	bool peer;           /* called as bpftrace: names and forms are those of it */
 	bool warnings, codegen;
 	const char *probe_filter, *traceable, *completion, *complete;
+	bool aot; /* write a compiled program */
 	int json; /* enum awl_json, 0: text */
 	bool quiet, verbose, dry_run, explain, unsafe, fmt, json_diag, no_warnings, info, help,
 		version;

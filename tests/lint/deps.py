@@ -19,8 +19,9 @@ ALLOWED = {
     "builtin": {"base", "lang", "type", "kernel", "elf", "sema", "gen", "ir"},
     "probe": {"base", "lang", "type", "kernel", "elf", "sema", "gen", "ir"},
     "compile": {"base", "lang", "type", "kernel", "elf", "sema", "gen", "ir"},
+    "aot": {"base", "lang", "type", "kernel", "elf", "sema", "ir", "compile", "awl"},
     "runtime": {"base", "type", "kernel", "elf", "compile", "sema", "ir"},
-    "api": {"base", "lang", "type", "kernel", "elf", "sema", "compile", "runtime", "awl"},
+    "api": {"base", "lang", "type", "kernel", "elf", "sema", "compile", "aot", "runtime", "awl"},
     "cli": {"base", "awl"},
 }
 # What other folders may include of each. base is a folder of faces; the interfaces are shared on purpose.
@@ -33,6 +34,7 @@ FACES = {
     "sema": {"sema.h", "builtin.h", "provider.h", "event.h", "config.h"},
     "gen": {"gen.h"},
     "compile": {"compile.h", "program.h"},
+    "aot": {"aot.h"},
     "runtime": {"runtime.h"},
     "awl": {"awl.h"},
 }

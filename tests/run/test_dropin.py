@@ -61,10 +61,17 @@ def test_flags_without_a_meaning_are_taken(peer, tmp_path):
 
 
 @pytest.mark.unprivileged
-@pytest.mark.parametrize("flag, says", [("--emit-llvm", "no LLVM"), ("--emit-elf", "-d bpf"), ("--aot", "milliseconds")])
+@pytest.mark.parametrize("flag, says", [("--emit-llvm", "no LLVM"), ("--emit-elf", "-d bpf")])
 def test_flags_that_cannot_be_taken_say_what_to_do(peer, flag, says):
     r = peer(flag, "x", "-e", "begin {}")
     assert r.returncode == 1 and says in r.stderr, r
+
+
+def test_aot_takes_the_file(peer, tmp_path):
+    r = peer("--aot", tmp_path / "p.awlc", "-e", 'BEGIN { printf("from a file\\n"); exit(); }')
+    assert (r.returncode, r.stdout, r.stderr) == (0, "", ""), r
+    r = peer("-q", tmp_path / "p.awlc")
+    assert r.returncode == 0 and r.stdout.startswith("from a file\n"), r
 
 
 @pytest.mark.unprivileged
