@@ -105,6 +105,17 @@ static uint64_t place_of(struct named *n, struct elf *f, const struct attach_tar
 	return addr;
 }
 
+/* Names, places and types are those of this build: a program that is loaded elsewhere needs the
+ * same one (FACT_FILE). */
+static void note_build(struct types *ts, struct elf *f)
+{
+	struct buf id = BUF_INIT;
+
+	elf_identity(f, &id);
+	kernel_fact(types_kernel(ts), FACT_FILE, elf_path(f), buf_cstr(&id), 0);
+	buf_release(&id);
+}
+
 static int open_named(struct named *n, struct types *ts, const struct attach_target *t,
 		      struct arena *a, struct err *e)
 {
@@ -117,6 +128,7 @@ static int open_named(struct named *n, struct types *ts, const struct attach_tar
 	f = n->dwarf ? elf_open(t->module, e) : NULL;
 	if (!f)
 		return -ENOENT;
+	note_build(ts, f);
 	addr = place_of(n, f, t);
 	elf_offset_to_addr(f, t->addr, &n->frame.addr);
 	machine = elf_machine(f);
