@@ -29,6 +29,7 @@ struct builder {
 	size_t work, tries; /* left */
 	size_t ninsns;
 	struct relocs out;
+	VEC(struct used_fact) more; /* choices that only other answers led to */
 };
 
 /* How much a fact is changed: twice, so that chance and alignment show. */
@@ -63,6 +64,26 @@ static struct shift shift_of(const struct fact *f, bool aligned)
 
 /* ---- compiling with other answers ---- */
 
+static bool is_choice(enum fact_kind k);
+
+/* "Is there no A, then is there B?" B is asked for only when A is missing, and matters all the
+ * same where that is so. */
+static void take_choices(struct builder *b, const struct facts *asked)
+{
+	const struct fact *v;
+	size_t n = facts_all(asked, &v);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct fact *f = &v[i];
+
+		if (!is_choice(f->kind) || facts_get(b->base, f->kind, f->key))
+			continue;
+		facts_add(b->base, f);
+		f = facts_get(b->base, f->kind, f->key);
+		vec_push(b->a, &b->more, (struct used_fact){.fact = *f});
+	}
+}
+
 static bool compile_to(struct builder *b, const struct facts *shifts, struct image *out)
 {
 	struct compile_in in = *b->in;
@@ -80,6 +101,7 @@ static bool compile_to(struct builder *b, const struct facts *shifts, struct ima
 	if (p)
 		image_write(p, out);
 	kernel_record(in.kernel, NULL);
+	take_choices(b, f);
 	arena_free(p ? p->arena : a);
 	arena_free(mine);
 	return p != NULL;
@@ -308,6 +330,8 @@ static void find_all(struct builder *b)
 	for (uint32_t i = 0; i < sizes; i++)
 		find_use(b, i);
 	find_sizes(b, sizes, (uint32_t)b->out.facts.n - sizes);
+	VEC_EACH (const struct used_fact, f, &b->more)
+		vec_push(b->a, &b->out.facts, *f);
 	check_unused_choices(b);
 	prove(b);
 	drop_unused(b);

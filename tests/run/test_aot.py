@@ -5,6 +5,7 @@ passes by compiling again what should have been loaded as it is, or the other wa
 import json
 import os
 import re
+import socket
 import signal
 import subprocess
 import time
@@ -266,6 +267,81 @@ def test_files_that_are_no_good(tmp_path):
     refused(bad, "another kind of processor")
     change(10, 0x12)
     refused(bad, "the other byte order")
+
+
+def test_tests_and_benchmarks_are_compiled_when_they_are_run(tmp_path):
+    script = 'begin { print("traced"); exit(); } test:right { return 0; } test:wrong { return 1; } bench:fast { @ = count(); }'
+    file = make(tmp_path / "p.awlc", script)
+    assert loaded(run_awl("-q", "-v", file)).lines == ["traced"]
+    r = again(run_awl("--test", "-v", file), "its tests are to be run")
+    assert r.code == 1 and "right" in r.out and "wrong" in r.out and "traced" not in r.out
+    r = again(run_awl("--bench", "-v", file), "its tests are to be run")
+    assert r.code == 0 and "fast" in r.out
+    for option in ["--test", "--bench", "-k"]:
+        r = run_awl("--aot", option, "-o", tmp_path / "x", "-e", script)
+        assert r.code == 1 and "belong to the run" in r.err and not (tmp_path / "x").exists()
+
+
+def test_helpers_that_fail_are_told_of(tmp_path):
+    file = make(tmp_path / "p.awlc", 'begin { printf("[%s]\\n", str(8)); exit(); }')
+    assert "probe_read" not in loaded(run_awl("-v", file)).err
+    r = again(run_awl("-v", "-k", file), "helpers that fail")
+    assert "[]" in r.lines and "probe_read" in r.err
+
+
+def test_help_and_named_parameters(tmp_path):
+    """Kept in the file as they were given; others are compiled with."""
+    script = 'begin { $n = getopt("times", 3, "how many"); printf("%d\\n", $n); exit(); }'
+    file = tmp_path / "p.awlc"
+    r = run_awl("--aot", "-o", file, "-e", script, "--", "--times=7")
+    assert r.code == 0, r
+    assert loaded(run_awl("-q", "-v", file)).lines == ["7"]
+    assert again(run_awl("-q", "-v", file, "--", "--times=9"), "other parameters").lines == ["9"]
+    assert "how many" in run_awl(file, "--", "--help").out
+    r = run_awl("--aot", "-o", file, "-e", script, "--", "--help")
+    assert r.code == 0, r
+    plain, compiled = run_awl("-e", script, "--", "--help"), run_awl("-v", file)
+    assert "how many" in plain.out and (loaded(compiled).out, compiled.code) == (plain.out, plain.code)
+
+
+@pytest.mark.needs("TP_BTF")
+def test_kernel_functions_that_are_called(tmp_path):
+    """Their ids are put in; whether they may be called is asked again."""
+    asked = run_awl("-q", "-e", 'interval:ms:1 { print(kfunc_allowed("bpf_task_from_pid")); exit(); }')
+    if asked.lines != ["true"]:
+        pytest.skip("no such kernel function")
+    script = ('interval:ms:1 { $t = bpf_task_from_pid(1); if ($t) { printf("%d\\n", $t.tgid); bpf_task_release($t); } '
+              'print(kfunc_allowed("bpf_task_from_pid")); print(kfunc_allowed("vfs_read")); exit(); }')
+    file = make(tmp_path / "p.awlc", script)
+    assert loaded(run_awl("-q", "-v", file)).lines == run_awl("-q", "-e", script).lines
+    facts = run_awl("--info", file).out
+    assert re.search(r"BTF id 12 bpf_task_from_pid = \d+ .*followed", facts), facts
+    assert re.search(r"to be called .*bpf_task_from_pid = 1: must be the same", facts), facts
+
+
+@pytest.mark.needs("TP_BTF")
+def test_packets_of_a_compiled_program(tmp_path):
+    capture = tmp_path / "sent.pcap"
+    file = make(tmp_path / "p.awlc", f'rawtracepoint:net_dev_queue {{ skboutput("{capture}", args.skb, 128, 0); }}')
+    with Tracer("-v", file) as t, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(b"compiled ahead of time", ("127.0.0.1", 47719))
+        loaded(t.finish())
+    assert b"compiled ahead of time" in capture.read_bytes()
+
+
+def test_headers_and_imports_are_in_the_file(tmp_path):
+    """What a script includes, also an import inside of a block, is not needed when it is run."""
+    (tmp_path / "lib.bt").write_text("fn twice($n: int64): int64 { return $n * 2; }\n")
+    (tmp_path / "own.h").write_text("#include <linux/types.h>\nstruct own { __u8 a; __u64 b : 3; __u64 c : 9; };\n#define ANSWER (6 * 7u)\n")
+    script = tmp_path / "s.bt"
+    script.write_text('#include "own.h"\nbegin { import "lib.bt"; printf("%d %d %d\\n", twice(4), sizeof(struct own), ANSWER); exit(); }\n')
+    file = tmp_path / "p.awlc"
+    r = run_awl("--aot", "-o", file, script)
+    assert r.code == 0, r
+    for name in ["lib.bt", "own.h", "s.bt"]:
+        (tmp_path / name).unlink()
+    assert loaded(run_awl("-q", "-v", file)).lines == ["8 8 42"]
+    assert again(run_awl("-q", "-v", file, "1"), "other parameters").lines == ["8 8 42"]
 
 
 def test_wrong_uses(tmp_path):

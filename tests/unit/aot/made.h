@@ -4,12 +4,17 @@
 
 #include "aot/aot.h"
 
-/* What one made kernel is like. Its struct task_struct has pid and comm, and `flag`, a bit-field.
- */
+/* What one made kernel is like. Its struct task_struct has pid and comm, and `flag`, a bit-field;
+ * it has a function vfs_read(struct task_struct *by, long count), and a module `disk` with
+ * disk_write(struct disk *to), whose struct disk has a queue. */
 struct made {
 	uint32_t pid_at, comm_at, flag_bit; /* bytes, bytes, bits from the start */
 	uint32_t pid_bytes;                 /* 0: there is no pid */
 	const char *features;               /* names, one a line */
+	unsigned types_before;              /* of the functions: their ids are higher */
+	uint32_t queue_at;                  /* bytes */
+	bool read_returns_long;             /* vfs_read() */
+	bool no_module;                     /* `disk` has no types */
 };
 
 extern const struct made made_usual;

@@ -38,6 +38,7 @@ static void pair_free(struct pair *p)
 	made_free(p->here, p->dir_here);
 }
 
+/* Each program is what a compiler makes here. */
 static void expect_fresh_code(struct pair *p, const char *script)
 {
 	const struct compile_in in = {.kernel = p->here, .name = "-e", .text = str_of(script)};
@@ -47,9 +48,13 @@ static void expect_fresh_code(struct pair *p, const char *script)
 
 	assert_non_null(fresh);
 	assert_non_null(p->l.p);
-	assert_int_equal(p->l.p->progs[0].code.n, fresh->progs[0].code.n);
-	assert_memory_equal(p->l.p->progs[0].code.insns, fresh->progs[0].code.insns,
-			    fresh->progs[0].code.n * sizeof(struct bpf_insn));
+	assert_int_equal(p->l.p->nprogs, fresh->nprogs);
+	for (size_t i = 0; i < fresh->nprogs; i++) {
+		const struct ir_code *got = &p->l.p->progs[i].code, *want = &fresh->progs[i].code;
+
+		assert_int_equal(got->n, want->n);
+		assert_memory_equal(got->insns, want->insns, want->n * sizeof(struct bpf_insn));
+	}
 	program_free(fresh);
 }
 
@@ -160,6 +165,115 @@ static void test_unsafe_is_asked_here(void **state)
 	pair_free(&p);
 }
 
+static const char functions[] = "fentry:vfs_read { @[args.count, args.by.pid] = count(); } "
+				"fexit:vfs_read { @r[retval] = count(); } "
+				"fentry:disk:disk_write { @q = hist(args.to.queue); }";
+
+static struct made with_fentry(char *features, size_t size)
+{
+	struct made m = made_usual;
+
+	snprintf(features, size, "%sFENTRY\n", made_usual.features);
+	m.features = features;
+	m.queue_at = 8;
+	return m;
+}
+
+static void load_functions(struct pair *p, const struct made *there, const struct made *here)
+{
+	memset(p, 0, sizeof(*p));
+	p->there = made_kernel(there, p->dir_there);
+	p->here = made_kernel(here, p->dir_here);
+	made_build(p->there, functions, &p->file);
+	made_load(p->here, (struct str){p->file.p, p->file.n}, false, &p->l);
+}
+
+/* The ids of functions, of the kernel and of modules, are those of the kernel where it is loaded.
+ */
+static void test_functions_by_id(void **state)
+{
+	static const char *const names[] = {"vfs_read", "vfs_read", "disk_write"};
+	char features[512];
+	struct made there = with_fentry(features, sizeof(features)), here = there;
+	struct pair p;
+
+	here.types_before = 7;
+	here.queue_at = 40;
+	here.pid_at = 8;
+	load_functions(&p, &there, &here);
+	if (p.l.report.recompiled)
+		print_error("%s\n", p.l.report.why);
+	assert_false(p.l.report.recompiled);
+	assert_int_equal(p.l.report.moved, 4); /* two ids, two members */
+	assert_int_equal(p.l.p->nprogs, 3);
+	expect_fresh_code(&p, functions);
+	for (size_t i = 0; i < 3; i++) {
+		const char *module = i == 2 ? "disk" : NULL, *of = p.l.p->progs[i].attach_module;
+		uint32_t id = kernel_btf_own_id(p.here, kernel_btf_func(p.here, module, names[i]));
+
+		assert_int_not_equal(id, 0);
+		assert_int_equal(p.l.p->progs[i].attach_btf_id, id);
+		assert_true(module ? of && strcmp(of, module) == 0 : !of);
+	}
+	pair_free(&p);
+}
+
+static void expect_again(const struct made *there, const struct made *here, const char *why)
+{
+	struct pair p;
+
+	load_functions(&p, there, here);
+	assert_true(p.l.report.recompiled);
+	if (!strstr(p.l.report.why, why))
+		print_error("%s\n", p.l.report.why);
+	assert_non_null(strstr(p.l.report.why, why));
+	pair_free(&p);
+}
+
+static void test_functions_that_are_others(void **state)
+{
+	char features[512], kprobes[512];
+	struct made there = with_fentry(features, sizeof(features)), here = there;
+
+	here.read_returns_long = true;
+	expect_again(&there, &here, "vfs_read(): \"int32\" there, \"int64\" here");
+	here = there;
+	here.no_module = true;
+	expect_again(&there, &here, "module disk: there is none here");
+	here = there;
+	snprintf(kprobes, sizeof(kprobes), "%sKPROBE\n", made_usual.features);
+	here.features = kprobes; /* which stand in for the trampolines */
+	expect_again(&there, &here, "FENTRY: 1 there, 0 here");
+}
+
+/* What a run asks for that changes what is made: tests instead of probes, telling of helpers. */
+static void test_other_ways_to_run(void **state)
+{
+	static const char script[] =
+		"begin { print(1); } test:one { return 0; } test:two { return 1; }";
+	struct compile_in in = {.mode = MODE_TEST};
+	struct made_load l;
+	struct pair p;
+
+	pair_load(&p, &made_usual, script, false);
+	assert_false(p.l.report.recompiled);
+	assert_int_equal(p.l.p->nprogs, 1);
+	in.kernel = p.here;
+	l.p = aot_load((struct str){p.file.p, p.file.n}, &in, &l.report, &l.diag, &l.arena, &l.e);
+	assert_non_null(l.p);
+	assert_int_equal(l.p->nprogs, 2);
+	assert_string_equal(l.report.why, "its tests are to be run, not its probes");
+	made_load_free(&l);
+	in.mode = MODE_TRACE;
+	in.helper_warnings = true;
+	l.p = aot_load((struct str){p.file.p, p.file.n}, &in, &l.report, &l.diag, &l.arena, &l.e);
+	assert_non_null(l.p);
+	assert_true(l.p->config.helper_warnings);
+	assert_string_equal(l.report.why, "helpers that fail are to be told of");
+	made_load_free(&l);
+	pair_free(&p);
+}
+
 static void test_parameters(void **state)
 {
 	const char *const five[] = {"5", NULL};
@@ -186,6 +300,9 @@ int main(void)
 		cmocka_unit_test(test_features_without_use),
 		cmocka_unit_test(test_member_that_is_gone),
 		cmocka_unit_test(test_unsafe_is_asked_here),
+		cmocka_unit_test(test_functions_by_id),
+		cmocka_unit_test(test_functions_that_are_others),
+		cmocka_unit_test(test_other_ways_to_run),
 		cmocka_unit_test(test_parameters),
 	};
 
