@@ -133,7 +133,7 @@ static struct val lower_strncmp(struct gen *g, struct expr *e, struct val want)
 		l = r;
 		r = swap;
 	}
-	x = gen_to_bpf(g, gen_expr(g, l));
+	x = gen_to_bpf(g, gen_held(g, l, &r, 1));
 	if (r->kind == EXPR_STR) {
 		strncmp_literal(g, x, r->str, n, differ);
 		return outcome(g, e, differ);
@@ -168,15 +168,17 @@ static void check_memcmp(struct sema *s, struct expr *e)
 	}
 }
 
-/* The memory of an argument as BPF memory of `n` bytes: pointers are followed. */
-static struct val memory_of(struct gen *g, struct expr *a, uint32_t n)
+/* The memory of an argument as BPF memory of `n` bytes: pointers are followed. `later`: the
+ * arguments behind it. */
+static struct val memory_of(struct gen *g, struct expr *a, uint32_t n, struct expr **later,
+			    size_t nlater)
 {
 	enum space space;
 	struct val copy;
 	ir_val p;
 
 	if (!type_is_scalar(a->type))
-		return gen_to_bpf(g, gen_expr(g, a));
+		return gen_to_bpf(g, gen_held(g, a, later, nlater));
 	p = builtin_pointer(g, a, &space);
 	copy = gen_temp_bytes(g, n, 8, false);
 	gen_read(g, builtin_addr(g, copy, 0), n, p, space);
@@ -188,10 +190,11 @@ static struct val lower_memcmp(struct gen *g, struct expr *e, struct val want)
 	struct ir *b = gen_ir(g);
 	uint32_t n = (uint32_t)((struct call_sem *)e->sem)->num[0];
 	struct ir_block *differ = ir_block_new(b, "differ");
+	struct expr *r = builtin_arg(e, 1);
 
 	if (n) {
-		struct val x = memory_of(g, builtin_arg(e, 0), n);
-		struct val y = memory_of(g, builtin_arg(e, 1), n);
+		struct val x = memory_of(g, builtin_arg(e, 0), n, &r, 1);
+		struct val y = memory_of(g, r, n, NULL, 0);
 
 		match_bytes(g, x, y, ir_const(b, n), n, false, differ);
 	}
@@ -266,7 +269,7 @@ static ir_val search(struct gen *g, struct expr *e)
 {
 	struct ir *b = gen_ir(g);
 	struct expr *ne = builtin_arg(e, 1), *literal = ne->kind == EXPR_STR ? ne : NULL;
-	struct val hay = gen_to_bpf(g, gen_expr(g, builtin_arg(e, 0)));
+	struct val hay = gen_to_bpf(g, gen_held(g, builtin_arg(e, 0), &ne, 1));
 	struct val needle = literal ? hay : gen_to_bpf(g, gen_expr(g, ne));
 	uint32_t places = hay.type->size;
 	ir_cell at = ir_cell_new(b, "found", false);

@@ -192,14 +192,14 @@ int dwarf_line_find(struct dwarf *d, struct str file, unsigned line, unsigned co
 	return 0;
 }
 
-struct files {
+struct file_walk {
 	int (*fn)(void *arg, const char *file);
 	void *arg;
 };
 
 static int tell_files(void *arg, Dwarf_Die *cu)
 {
-	const struct files *f = arg;
+	const struct file_walk *w = arg;
 	Dwarf_Files *files;
 	size_t n;
 	int r = 0;
@@ -210,14 +210,14 @@ static int tell_files(void *arg, Dwarf_Die *cu)
 		const char *name = dwarf_filesrc(files, i, NULL, NULL);
 
 		if (name && strcmp(name, "???") != 0)
-			r = f->fn(f->arg, name);
+			r = w->fn(w->arg, name);
 	}
 	return r;
 }
 
 int dwarf_file_each(struct dwarf *d, int (*fn)(void *arg, const char *file), void *arg)
 {
-	struct files f = {fn, arg};
+	struct file_walk w = {fn, arg};
 
-	return each_unit(d, tell_files, &f);
+	return each_unit(d, tell_files, &w);
 }

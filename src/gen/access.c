@@ -352,8 +352,8 @@ struct val access_index(struct gen *g, struct expr *e)
 
 	if (m.kind != VAL_NONE)
 		return m;
-	m = gen_expr(g, e->index.e);
-
+	m = t->kind == TYPE_PTR ? gen_expr(g, e->index.e)
+				: gen_held(g, e->index.e, &e->index.index, 1);
 	if (t->kind == TYPE_PTR)
 		return element(g, gen_deref(g, m, t->ptr.to), e->type, e->index.index, 0);
 	if (t->kind == TYPE_TUPLE || t->kind == TYPE_RECORD)

@@ -140,6 +140,6 @@ ir_val gen_equal(struct gen *g, struct expr *l, struct expr *r)
 		return str_eq_literal(g, gen_expr(g, l), r->str);
 	if (l->kind == EXPR_STR)
 		return str_eq_literal(g, gen_expr(g, r), l->str);
-	struct val x = gen_expr(g, l);
+	struct val x = gen_held(g, l, &r, 1);
 	return equal_vals(g, x, gen_expr(g, r));
 }

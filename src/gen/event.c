@@ -79,44 +79,30 @@ void gen_control(struct gen *g, const struct event_def *def)
 /* ---- events of a call
  * ----------------------------------------------------------------------------------- */
 
-/* Does evaluating change anything? Then it must happen even when the event is lost. */
-static void visit_effect(void *arg, struct expr *e)
+/* Does an argument between `i` and `last` change what argument `i` shows? */
+static bool is_touched(struct expr **args, size_t i, size_t last)
 {
-	const struct call_sem *c = e->sem;
-	bool *found = arg;
-
-	if (e->kind == EXPR_INCDEC || e->kind == EXPR_BLOCK || e->kind == EXPR_IF)
-		*found = true;
-	else if (e->kind == EXPR_CALL && c && (c->kind == CALL_FN || c->kind == CALL_KFUNC))
-		*found = true;
-	else if ((e->kind == EXPR_CALL || e->kind == EXPR_IDENT) && c && c->kind == CALL_BUILTIN &&
-		 c->builtin)
-		*found |= (c->builtin->flags & BI_EFFECT) && type_is_scalar(e->type);
+	for (size_t k = i + 1; k < last; k++)
+		if (effect_touches(args[k], args[i]))
+			return true;
+	return false;
 }
 
-static bool has_effect(struct expr *e)
-{
-	bool found = false;
-
-	ast_walk_expr(e, visit_effect, &found);
-	return found;
-}
-
-/* Arguments are evaluated in order up to the last one with an effect; the others are built in the
- * record. What has no effect and is no scalar is built there too. */
+/* Arguments with an effect are evaluated even when the event is lost, and so in front of it. All up
+ * to the last of them are, in order, but for those that nothing changes meanwhile and that are no
+ * scalars: these are built in the record, like the ones behind. */
 static struct val *evaluate_early(struct gen *g, struct expr **args, size_t first, size_t n)
 {
 	struct val *early = arena_array_of(g->in->arena, struct val, n + 1);
 	size_t last = first;
 
 	for (size_t i = first; i < n; i++)
-		if (has_effect(args[i]))
+		if (effect_any(args[i]))
 			last = i + 1;
 	for (size_t i = first; i < last; i++)
-		if (type_is_scalar(args[i]->type))
-			early[i] = gen_rvalue(g, gen_expr(g, args[i]));
-		else if (has_effect(args[i]))
-			early[i] = gen_expr(g, args[i]);
+		if (type_is_scalar(args[i]->type) || effect_any(args[i]) ||
+		    is_touched(args, i, last))
+			early[i] = gen_held(g, args[i], args + i + 1, last - i - 1);
 	return early;
 }
 

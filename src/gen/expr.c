@@ -453,27 +453,19 @@ void gen_build(struct gen *g, struct expr *e, struct val dst, bool pad)
 	g->b.span = saved;
 }
 
-struct mention {
-	const void *sym;
-	bool found;
-};
-
-static void look_for(void *arg, struct expr *e)
+/* `$t = ($t.1, $t.0)` reads what it writes; `@t = (1, { return; 2 })` may not come to its end. Such
+ * values are built elsewhere first. */
+static bool built_elsewhere(struct expr *e, const void *sym, bool is_map)
 {
-	struct mention *m = arg;
-
-	m->found |= (e->kind == EXPR_VAR || e->kind == EXPR_MAP) && e->sem == m->sym;
+	if (e->kind == EXPR_VAR || e->kind == EXPR_MAP)
+		return false;
+	return effect_mentions(e, sym, is_map) || effect_may_leave(e);
 }
 
-/* The value of a variable or map in its place. `$t = ($t.1, $t.0)` reads what it writes: that is
- * built elsewhere first. */
-void gen_assign(struct gen *g, struct expr *e, struct val dst, const void *sym)
+/* The value of a variable or map in its place. */
+void gen_assign(struct gen *g, struct expr *e, struct val dst, const void *sym, bool is_map)
 {
-	struct mention m = {sym, false};
-
-	if (!type_is_scalar(dst.type) && e->kind != EXPR_VAR && e->kind != EXPR_MAP)
-		ast_walk_expr(e, look_for, &m);
-	if (!m.found) {
+	if (type_is_scalar(dst.type) || !built_elsewhere(e, sym, is_map)) {
 		gen_build(g, e, dst, false);
 		return;
 	}

@@ -92,6 +92,9 @@ bool gen_in_main(struct gen *g);
 /* Evaluate. gen_expr never copies an aggregate; gen_scalar is for integers, bools, pointers. */
 struct val gen_expr(struct gen *g, struct expr *e);
 ir_val gen_scalar(struct gen *g, struct expr *e);
+/* An operand that others follow: a value in memory is copied when evaluating one of them may change
+ * it. */
+struct val gen_held(struct gen *g, struct expr *e, struct expr *const *later, size_t n);
 /* Build the value in `dst` (VAL_MEM in SPACE_BPF, of type dst.type: converted to it). */
 void gen_expr_to(struct gen *g, struct expr *e, struct val dst);
 /* $x = value, for builtins that set a variable. */

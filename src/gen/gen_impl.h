@@ -184,9 +184,15 @@ ir_val gen_equal(struct gen *g, struct expr *l, struct expr *r);
 /* expr.c */
 void gen_build(struct gen *g, struct expr *e, struct val dst, bool pad);
 /* The same for the value of a variable or map `sym`, which the expression may read. */
-void gen_assign(struct gen *g, struct expr *e, struct val dst, const void *sym);
+void gen_assign(struct gen *g, struct expr *e, struct val dst, const void *sym, bool is_map);
 struct val gen_block_value(struct gen *g, struct block *b, const struct val *dst, bool pad);
 void gen_effect(struct gen *g, struct expr *e); /* for its effect only */
+
+/* effect.c */
+bool effect_any(struct expr *e); /* must it happen even where the value is not needed? */
+bool effect_may_leave(struct expr *e);
+bool effect_mentions(struct expr *e, const void *sym, bool is_map);
+bool effect_touches(struct expr *later, struct expr *e); /* does `later` change what `e` reads? */
 
 /* binary.c */
 struct val gen_binary(struct gen *g, struct expr *e);

@@ -13,11 +13,13 @@ static const struct type wide = {.kind = TYPE_INT, .size = 8, .align = 8};
  * ----------------------------------------------------------------------------------------- */
 
 /* The value in memory that a map update can take it from. */
-static struct val value_in_memory(struct gen *g, const struct map_sym *m, struct expr *value)
+static struct val value_in_memory(struct gen *g, struct expr *map, struct expr *value)
 {
+	const struct map_sym *m = map->sem;
+
 	if (value->kind == EXPR_VAR && !type_is_scalar(m->value) &&
 	    type_eq(value->type, m->value) && m->value_size <= m->value->size)
-		return gen_expr(g, value);
+		return gen_held(g, value, map->map.keys, map->map.nkeys);
 	struct val tmp = gen_temp_bytes(g, MAX(m->value_size, m->value->size), 8, false);
 	tmp.type = m->value;
 	if (m->value_size > m->value->size)
@@ -46,11 +48,11 @@ void map_assign(struct gen *g, struct expr *map, struct expr *value)
 	const struct map_sym *m = map->sem;
 
 	if (m->storage == MAP_SCALAR) {
-		gen_assign(g, value, map_slot(g, m, VAL_VOID, NULL), m);
+		gen_assign(g, value, map_slot(g, m, VAL_VOID, NULL), m, true);
 		map_mark_set(g, m);
 		return;
 	}
-	struct val v = value_in_memory(g, m, value);
+	struct val v = value_in_memory(g, map, value);
 	update(g, m, gen_map_key(g, map), v);
 }
 

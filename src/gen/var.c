@@ -338,7 +338,7 @@ void var_set(struct gen *g, struct var_sym *v, ir_val value)
 void var_write(struct gen *g, struct var_sym *v, struct expr *value)
 {
 	if (!type_is_scalar(v->type))
-		gen_assign(g, value, var_place(g, v), v);
+		gen_assign(g, value, var_place(g, v), v, false);
 	else
 		var_set(g, v, gen_convert(g, gen_scalar(g, value), value->type, v->type));
 }

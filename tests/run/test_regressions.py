@@ -78,3 +78,30 @@ def test_many_values_alive_leave_the_stack_to_the_registers(awl):
     assert r.code == 0, r
     assert f"@x: {sum(i * (i * 7 % n) for i in range(n))}" in r.lines
     assert "(9, 10)" in r.lines
+
+
+@pytest.mark.parametrize("expression, want", [
+    # what stands first is read first, whatever the rest changes
+    ('printf("%s %d\\n", ($d ? "yes" : $s), --$d)', "yes 0"),
+    ('printf("%s %d\\n", $t, { $t = (9, 9); 5 })', "(1, 2) 5"),
+    ('printf("%s %d\\n", @t, { @t = (9, 9); 5 })', "(1, 2) 5"),
+    ('printf("%s %d\\n", @k[1], note())', "one 7"),
+    ('printf("%s %s\\n", { $s = "new"; "x" }, $s)', "x new"),
+    ('printf("%d\\n", $s == { $s = "new"; "old" })', "1"),
+    ('printf("%d\\n", strncmp($s, { $s = "new"; "old" }, 3))', "0"),
+    ('printf("%d\\n", strcontains($s, { $s = "new"; "ld" }))', "1"),
+    ('printf("%d\\n", memcmp($s, { $s = "new"; "old" }, 3))', "0"),
+    ('printf("%c\\n", $s[{ $s = "new"; $d }])', "l"),
+    ('@q[{ $t = (9, 9); 1 }] = $t; printf("%s\\n", @q[1])', "(1, 2)"),
+    ('@t = (4, swap()); printf("%s\\n", @t)', "(4, 1)"),
+    ('$p = (7, { if ($d) { printf("%s\\n", $t); } $t.0 }); printf("")', "(1, 2)"),
+])
+def test_operands_are_read_in_order(awl, expression, want):
+    script = ('fn note(): int64 { @k[1] = "two"; 7 } fn swap(): int64 { @t.0 } '
+              'begin { @z = 1; let $d = @z; $s = "old"; $t = (1, 2); @t = (1, 2); @k[1] = "one"; %s; clear(@k); exit(); }')
+    assert lines(awl, script % expression)[0] == want
+
+
+def test_what_is_left_in_the_middle_of_a_value_changes_nothing(awl):
+    script = 'begin { @z = 1; @t = (1, 2); @t = (3, { if (@z) { return; } 4 }); } end { printf("%s\\n", @t); }'
+    assert lines(awl, script)[0] == "(1, 2)"
