@@ -326,6 +326,35 @@ static struct val element(struct gen *g, struct val m, const struct type *t, str
 	return m;
 }
 
+/* One byte of a string: 0 behind its end, where anything may lie. The read that stops at the NUL
+ * tells whether it came as far as the byte. */
+static struct val character(struct gen *g, struct val s, const struct type *t, struct expr *index)
+{
+	struct ir *b = &g->b;
+	uint32_t cap = s.type->str.cap;
+
+	if (cap == 0 || (index->folded && (index->value == 0 || index->value >= cap)))
+		return element(g, s, t, index, cap);
+	struct ir_block *in = ir_block_new(b, NULL), *there = ir_block_new(b, NULL);
+	struct ir_block *done = ir_block_new(b, NULL);
+	ir_cell cell = ir_cell_new(b, "character", false);
+	struct val copy = gen_temp_bytes(g, cap + 1, 8, false);
+	ir_val i = gen_scalar(g, index), n;
+
+	ir_set(b, cell, ir_const(b, 0));
+	ir_br(b, ir_bini(b, IR_ULT, i, cap), in, done, IR_LIKELY_YES);
+	ir_at(b, in);
+	i = ir_bound(b, i, cap - 1);
+	n = gen_read_str(g, gen_addr(g, copy), ir_bini(b, IR_ADD, i, 2), gen_addr(g, s),
+			 s.space == SPACE_BPF || s.space == SPACE_CTX ? SPACE_KERNEL : s.space);
+	ir_br(b, ir_bin(b, IR_SGT, n, ir_bini(b, IR_ADD, i, 1)), there, done, IR_LIKELY_YES);
+	ir_at(b, there);
+	ir_set(b, cell, gen_load(g, val_mem(t, ir_bin(b, IR_ADD, copy.v, i), copy.off, SPACE_BPF)));
+	ir_jmp(b, done);
+	ir_at(b, done);
+	return val_scalar(t, ir_get(b, cell));
+}
+
 static struct val tuple_item(struct val m, uint64_t i)
 {
 	const struct member *item = &m.type->tuple.members[i];
@@ -359,6 +388,6 @@ struct val access_index(struct gen *g, struct expr *e)
 	if (t->kind == TYPE_TUPLE || t->kind == TYPE_RECORD)
 		return tuple_item(m, e->index.index->value);
 	if (t->kind == TYPE_STRING)
-		return element(g, m, e->type, e->index.index, t->str.cap);
+		return character(g, m, e->type, e->index.index);
 	return element(g, m, e->type, e->index.index, t->array.count);
 }

@@ -105,3 +105,10 @@ def test_operands_are_read_in_order(awl, expression, want):
 def test_what_is_left_in_the_middle_of_a_value_changes_nothing(awl):
     script = 'begin { @z = 1; @t = (1, 2); @t = (3, { if (@z) { return; } 4 }); } end { printf("%s\\n", @t); }'
     assert lines(awl, script)[0] == "(1, 2)"
+
+
+def test_nothing_stands_behind_the_end_of_a_string(awl):
+    script = ('begin { @z = 2; $s = "longer"; printf("%d %d\\n", $s[2], $s[@z]); $s = "x"; '
+              'printf("%d %d %d %d %d %d\\n", $s[0], $s[1], $s[2], $s[@z], $s[@z - 1], $s[@z - 2]); '
+              'exit(); }')
+    assert lines(awl, script)[:2] == ["110 110", "120 0 0 0 0 120"]
