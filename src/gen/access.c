@@ -346,7 +346,7 @@ static struct val character(struct gen *g, struct val s, const struct type *t, s
 	ir_at(b, in);
 	i = ir_bound(b, i, cap - 1);
 	n = gen_read_str(g, gen_addr(g, copy), ir_bini(b, IR_ADD, i, 2), gen_addr(g, s),
-			 s.space == SPACE_BPF || s.space == SPACE_CTX ? SPACE_KERNEL : s.space);
+			 SPACE_KERNEL);
 	ir_br(b, ir_bin(b, IR_SGT, n, ir_bini(b, IR_ADD, i, 1)), there, done, IR_LIKELY_YES);
 	ir_at(b, there);
 	ir_set(b, cell, gen_load(g, val_mem(t, ir_bin(b, IR_ADD, copy.v, i), copy.off, SPACE_BPF)));
@@ -387,7 +387,9 @@ struct val access_index(struct gen *g, struct expr *e)
 		return element(g, gen_deref(g, m, t->ptr.to), e->type, e->index.index, 0);
 	if (t->kind == TYPE_TUPLE || t->kind == TYPE_RECORD)
 		return tuple_item(m, e->index.index->value);
-	if (t->kind == TYPE_STRING)
+	if (t->kind == TYPE_STRING && m.space == SPACE_BPF)
 		return character(g, m, e->type, e->index.index);
+	if (t->kind == TYPE_STRING) /* an array of characters in a struct */
+		return element(g, m, e->type, e->index.index, t->str.cap);
 	return element(g, m, e->type, e->index.index, t->array.count);
 }

@@ -173,17 +173,21 @@ static struct ir_block *open_claim(struct gen *g)
 	return next;
 }
 
+/* Leaving (a function that calls exit()) is the same as being false: whether there is scratch memory
+ * to release is not known before the end. */
 static void predicate(struct gen *g, struct ir_block *early, struct ir_block *body)
 {
-	struct ir_block *no = ir_block_new(&g->b, "no");
+	struct ir_block *no = ir_block_new(&g->b, "no"), *leave = g->leave;
 	struct ir_block *start = open_claim(g);
 
+	g->leave = no;
 	vars_plan_predicate(g, g->p->pred);
 	keys_build(g, true);
 	struct gen_mark mark = gen_mark(g);
 	gen_branch(g, g->p->pred, body, no, IR_LIKELY_EVEN);
 	gen_release(g, mark);
 	ir_jmp(&g->claim, start);
+	g->leave = leave;
 	ir_at(&g->b, no);
 	ir_jmp(&g->b, g->scratch ? g->leave : early);
 }

@@ -107,6 +107,13 @@ def test_what_is_left_in_the_middle_of_a_value_changes_nothing(awl):
     assert lines(awl, script)[0] == "(1, 2)"
 
 
+def test_a_predicate_that_leaves_by_a_function(awl):
+    script = ('fn stop(): bool { if (@s == "stop") { exit(); } true } begin { @s = "go"; } begin /stop()/ '
+              '{ @s = "stop"; $t = (1, "a text of more than thirty-two bytes", @s); printf("%s\\n", $t.1); } '
+              'begin /stop()/ { printf("not reached\\n"); } end { printf("%s\\n", @s); }')
+    assert lines(awl, script)[:2] == ["a text of more than thirty-two bytes", "stop"]
+
+
 def test_nothing_stands_behind_the_end_of_a_string(awl):
     script = ('begin { @z = 2; $s = "longer"; printf("%d %d\\n", $s[2], $s[@z]); $s = "x"; '
               'printf("%d %d %d %d %d %d\\n", $s[0], $s[1], $s[2], $s[@z], $s[@z - 1], $s[@z - 2]); '
