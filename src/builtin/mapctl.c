@@ -127,21 +127,21 @@ static void check_find(struct sema *s, struct expr *e)
 		sema_arg_out(s, e, 2, t);
 }
 
-/* The second look-up is merged with the first. */
 static struct val lower_find(struct gen *g, struct expr *e, struct val want)
 {
 	struct ir *b = gen_ir(g);
 	struct ir_block *hit = ir_block_new(b, NULL), *done = ir_block_new(b, NULL);
 	struct expr *map = builtin_arg(e, 0);
 	ir_cell found = ir_cell_new(b, "found", false);
-	ir_val p = gen_map_lookup(g, map->sem, gen_map_key(g, map));
+	struct val key = gen_map_key(g, map);
+	ir_val p = gen_map_lookup(g, map->sem, key);
 
 	gen_map_looked_at(g, map->sem);
 	ir_set(b, found, ir_const(b, 0));
 	ir_br(b, p, hit, done, IR_LIKELY_YES);
 	ir_at(b, hit);
-	map->type = builtin_argtype(e, 2);
-	gen_set_var(g, builtin_arg(e, 2), map);
+	gen_set_var(g, builtin_arg(e, 2),
+		    gen_map_value(g, map->sem, key, p, builtin_argtype(e, 2)));
 	ir_set(b, found, ir_const(b, 1));
 	ir_jmp(b, done);
 	ir_at(b, done);

@@ -173,8 +173,8 @@ static struct ir_block *open_claim(struct gen *g)
 	return next;
 }
 
-/* Leaving (a function that calls exit()) is the same as being false: whether there is scratch memory
- * to release is not known before the end. */
+/* Leaving (a function that calls exit()) is the same as being false: whether there is scratch
+ * memory to release is not known before the end. */
 static void predicate(struct gen *g, struct ir_block *early, struct ir_block *body)
 {
 	struct ir_block *no = ir_block_new(&g->b, "no"), *leave = g->leave;

@@ -98,7 +98,7 @@ struct val gen_held(struct gen *g, struct expr *e, struct expr *const *later, si
 /* Build the value in `dst` (VAL_MEM in SPACE_BPF, of type dst.type: converted to it). */
 void gen_expr_to(struct gen *g, struct expr *e, struct val dst);
 /* $x = value, for builtins that set a variable. */
-void gen_set_var(struct gen *g, struct expr *var, struct expr *value);
+void gen_set_var(struct gen *g, struct expr *var, struct val v);
 /* Copy / convert a value into memory: strings are cut or zero-filled to the capacity when `pad`. */
 void gen_store(struct gen *g, struct val dst, struct val src, bool pad);
 /* Load a scalar out of memory of any space (faults count as LOST_FAULT and give 0). */
@@ -147,6 +147,10 @@ bool gen_warns(const struct gen *g);
 /* Maps. The key of `@m[…]` in memory (built once for each evaluation). */
 struct val gen_map_key(struct gen *g, struct expr *map);
 ir_val gen_map_lookup(struct gen *g, const struct map_sym *m, struct val key); /* pointer or 0 */
+/* The value of an element that a look-up has found at `p`; aggregations as numbers of type `want`.
+ */
+struct val gen_map_value(struct gen *g, const struct map_sym *m, struct val key, ir_val p,
+			 const struct type *want);
 /* The slot of a key, inserted as zero bytes when missing: a valid pointer always (a full map gives
  * a dummy after counting the loss). */
 struct val gen_map_slot(struct gen *g, struct expr *map);

@@ -209,6 +209,14 @@ static struct val read_hash_scalar(struct gen *g, const struct map_sym *m, struc
 	return v;
 }
 
+struct val gen_map_value(struct gen *g, const struct map_sym *m, struct val key, ir_val p,
+			 const struct type *want)
+{
+	if (m->value->kind == TYPE_AGG)
+		return agg_read(g, m, key, want);
+	return val_mem(m->value, ir_nonnull(&g->b, p), 0, SPACE_BPF);
+}
+
 /* A missing element is read from zeroes. */
 static struct val read_hash_mem(struct gen *g, const struct map_sym *m, struct val key)
 {

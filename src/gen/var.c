@@ -343,7 +343,12 @@ void var_write(struct gen *g, struct var_sym *v, struct expr *value)
 		var_set(g, v, gen_convert(g, gen_scalar(g, value), value->type, v->type));
 }
 
-void gen_set_var(struct gen *g, struct expr *var, struct expr *value)
+void gen_set_var(struct gen *g, struct expr *var, struct val v)
 {
-	var_write(g, var->sem, value);
+	struct var_sym *s = var->sem;
+
+	if (type_is_scalar(s->type))
+		var_set(g, s, gen_convert(g, gen_rvalue(g, v).v, v.type, s->type));
+	else
+		gen_store(g, var_place(g, s), v, false);
 }

@@ -114,6 +114,13 @@ def test_a_predicate_that_leaves_by_a_function(awl):
     assert lines(awl, script)[:2] == ["a text of more than thirty-two bytes", "stop"]
 
 
+def test_find_evaluates_its_key_once(awl):
+    script = ('begin { @n = 0; @m[1] = 10; @m[2] = 20; @c[1] = count(); @s[2] = "two"; if (find(@m, ++@n, $x)) { print(($x, @n)); } '
+              'if (find(@s, ++@n, $t)) { print(($t, @n)); } if (find(@c, 1, $c)) { print($c); } '
+              'if (!find(@m, ++@n, $x)) { print(($x, @n)); } exit(); }')
+    assert lines(awl, script)[:4] == ["(10, 1)", "(two, 2)", "1", "(10, 3)"]
+
+
 def test_nothing_stands_behind_the_end_of_a_string(awl):
     script = ('begin { @z = 2; $s = "longer"; printf("%d %d\\n", $s[2], $s[@z]); $s = "x"; '
               'printf("%d %d %d %d %d %d\\n", $s[0], $s[1], $s[2], $s[@z], $s[@z - 1], $s[@z - 2]); '
