@@ -91,6 +91,21 @@ static struct value logical(struct world *w, struct expr *e)
 	return value_num(e->type, l || eval_num(w, e->bin.r) != 0);
 }
 
+/* Pointers count in elements. */
+static struct value pointer_arith(const struct expr *e, uint64_t l, uint64_t r)
+{
+	const struct type *lt = e->bin.l->type, *rt = e->bin.r->type;
+	uint64_t size = (lt->kind == TYPE_PTR ? lt : rt)->ptr.to->size;
+
+	if (lt->kind == TYPE_PTR && rt->kind == TYPE_PTR && e->bin.op == BIN_SUB)
+		return value_num(e->type, (uint64_t)((int64_t)(l - r) / (int64_t)size));
+	if (lt->kind == TYPE_PTR)
+		r *= size;
+	else
+		l *= size;
+	return value_num(e->type, e->bin.op == BIN_SUB ? l - r : l + r);
+}
+
 static struct value binary(struct world *w, struct expr *e)
 {
 	struct value l, r;
@@ -99,6 +114,9 @@ static struct value binary(struct world *w, struct expr *e)
 		return logical(w, e);
 	l = eval(w, e->bin.l);
 	r = eval(w, e->bin.r);
+	if ((e->bin.op == BIN_ADD || e->bin.op == BIN_SUB) &&
+	    (e->bin.l->type->kind == TYPE_PTR || e->bin.r->type->kind == TYPE_PTR))
+		return pointer_arith(e, l.n, r.n);
 	if (!type_is_scalar(l.type) && l.type->kind != TYPE_AGG)
 		return value_num(e->type, value_eq(&l, &r) == (e->bin.op == BIN_EQ));
 	return value_num(e->type, eval_arith(e->bin.op, l.n, r.n, e->bin.l->type, e->bin.r->type));
@@ -106,8 +124,11 @@ static struct value binary(struct world *w, struct expr *e)
 
 static struct value unary(struct world *w, struct expr *e)
 {
-	uint64_t n = eval_num(w, e->un.e);
+	uint64_t n;
 
+	if (e->un.op == UN_ADDR)
+		return value_num(e->type, memory_address(w, e->un.e).n);
+	n = eval_num(w, e->un.e);
 	switch (e->un.op) {
 	case UN_NEG:
 		return value_num(e->type, 0 - n);
@@ -168,6 +189,8 @@ static struct value incdec(struct world *w, struct expr *e)
 		at = &table_find(w, table_of(w, x->sem), eval_key(w, x), true)->value;
 	else
 		at = eval_slot(w, x->sem);
+	if (w->flow != FLOW_NEXT)
+		return *at;
 	old = *at;
 	*at = value_num(at->type, old.n + (e->incdec.dec ? -1 : 1));
 	return e->incdec.prefix ? *at : old;
@@ -207,6 +230,9 @@ static struct value character(struct world *w, struct expr *e)
 	struct value s = eval(w, e->index.e);
 	uint64_t i = eval_num(w, e->index.index);
 
+	if ((s.type->kind == TYPE_TUPLE || s.type->kind == TYPE_RECORD))
+		return s.items[i];
+
 	return value_num(e->type, i < s.s.n ? (uint8_t)s.s.p[i] : 0);
 }
 
@@ -233,6 +259,8 @@ static struct value if_value(struct world *w, struct expr *e)
 
 static struct value by_kind(struct world *w, struct expr *e)
 {
+	if (memory_is(e))
+		return memory_read(w, e);
 	switch (e->kind) {
 	case EXPR_INT:
 	case EXPR_BOOL:
@@ -277,11 +305,17 @@ static struct value by_kind(struct world *w, struct expr *e)
 	}
 }
 
+/* Behind a statement that leaves, nothing is evaluated. */
 struct value eval(struct world *w, struct expr *e)
 {
-	struct value v = by_kind(w, e);
+	struct value v;
 
-	if (e->type->kind == TYPE_VOID || e->type->kind == TYPE_AGG || w->flow != FLOW_NEXT)
+	if (w->flow != FLOW_NEXT)
+		return value_zero(w->arena, e->type);
+	v = by_kind(w, e);
+	if (w->flow != FLOW_NEXT)
+		return value_zero(w->arena, e->type);
+	if (e->type->kind == TYPE_VOID || e->type->kind == TYPE_AGG)
 		return v.type ? v : (struct value){.type = e->type};
 	v = value_as(w->arena, v, e->type);
 	if (e->folded && type_is_scalar(e->type) && v.n != value_fit(e->type, e->value)) {

@@ -216,6 +216,7 @@ static void one(const char *text)
 
 	if (opt.print)
 		printf("%s\n", text);
+	fflush(stdout);
 	p = compile(text);
 	if (p)
 		check(text, p);

@@ -91,7 +91,6 @@ static void assign_turned(struct pick *p)
 
 static void assign_shape(struct pick *p)
 {
-	static const char letters[] = "isptnr";
 	enum shape s = (enum shape)(1 + pick_below(p, SHAPE_COUNT - 1));
 
 	if (s == SHAPE_PAIR && pick_chance(p, 40)) {
@@ -99,7 +98,7 @@ static void assign_shape(struct pick *p)
 		return;
 	}
 	if (pick_chance(p, 50) || !pick_map(p, s, true, 1))
-		buf_printf(p->out, "$%c%u", letters[s], pick_below(p, 2));
+		buf_printf(p->out, "$%c%u", pick_letters[s], pick_below(p, 2));
 	buf_adds(p->out, " = ");
 	pick_shape(p, s, p->depth);
 	buf_adds(p->out, ";\n");
@@ -130,10 +129,17 @@ static void assign_agg(struct pick *p)
 
 static void declare(struct pick *p)
 {
-	unsigned n = p->serial++;
+	static const char *const types[] = {"", ": int64", ": int8", ": uint16", ": bool"};
+	unsigned n = p->serial++, t = pick_below(p, ARRAY_SIZE(types));
 
-	buf_printf(p->out, "let $l%u = ", n);
-	pick_int(p, p->depth);
+	buf_printf(p->out, "let $l%u%s", n, types[t]);
+	if (pick_chance(p, 30)) {
+		buf_adds(p->out, ";\n");
+		line(p);
+		buf_printf(p->out, "$l%u", n);
+	}
+	buf_adds(p->out, " = ");
+	t ? pick_dyn(p, p->depth) : pick_int(p, p->depth);
 	buf_adds(p->out, ";\n");
 	if (p->nlocals < ARRAY_SIZE(p->locals))
 		p->locals[p->nlocals++] = n;
@@ -165,8 +171,9 @@ static void print_line(struct pick *p)
 	static const char *const strings[] = {"%s", "%-9s", "%9s", "%.3s"};
 	unsigned n = 1 + pick_below(p, 5);
 	enum shape shapes[6];
+	bool letter = pick_chance(p, 15);
 
-	buf_adds(p->out, "printf(\"P");
+	buf_adds(p->out, letter ? "printf(\"P%3c" : "printf(\"P");
 	for (unsigned i = 0; i < n; i++) {
 		shapes[i] = pick_chance(p, 55) ? SHAPE_INT : (enum shape)pick_below(p, SHAPE_COUNT);
 		buf_addc(p->out, '|');
@@ -176,6 +183,11 @@ static void print_line(struct pick *p)
 			buf_adds(p->out, strings[pick_below(p, shapes[i] == SHAPE_STR ? 4 : 1)]);
 	}
 	buf_adds(p->out, "\\n\"");
+	if (letter) {
+		buf_adds(p->out, ", 65 + (");
+		pick_dyn(p, 1);
+		buf_adds(p->out, " & 15)");
+	}
 	for (unsigned i = 0; i < n; i++) {
 		buf_adds(p->out, ", ");
 		pick_shape(p, shapes[i], p->depth);
@@ -185,6 +197,12 @@ static void print_line(struct pick *p)
 
 static void print_value(struct pick *p)
 {
+	if (pick_chance(p, 20)) {
+		buf_adds(p->out, "print((enum color)(");
+		pick_dyn(p, p->depth);
+		buf_adds(p->out, " & 15));\n");
+		return;
+	}
 	buf_adds(p->out, "print((7, ");
 	pick_shape(p, (enum shape)pick_below(p, SHAPE_COUNT), p->depth);
 	buf_adds(p->out, "));\n");
@@ -194,18 +212,33 @@ static void print_value(struct pick *p)
 static void live(struct pick *p)
 {
 	static const char *const lines[] = {
-		"@h = hist($i0);",
-		"@hk[comm] = hist($i1, 2);",
-		"@lh[$i2 & 3] = lhist($i3, 0, 100, 10);",
+		"@h = hist((int64)$i0);",
+		"@hk[comm] = hist((int64)$i1, 2);",
+		"@lh[$i2 & 3] = lhist((int64)$i3, 0, 100, 10);",
+		"@ts = tseries((int64)$i4, 100ms, 10);",
+		"@tk[comm] = tseries((uint64)$i0, 1s, 20, \"max\");",
+		"@st[$s0, $i1] = stats((int64)$d0);",
+		"print($q0);",
+		"@ii[1] = 2; print(@ii, 3, 2);",
+		"printf(\"%s %s\\n\", usym($i1), kstack);",
+		"@ar[$a0] = ($a1, $r0);",
+		"errorf(\"%d\\n\", $i0);",
+		"printf(\"%s\\n\", strerror($i0));",
+		"printf(\"%s %s\\n\", signal_name($i2), syscall_name($i3));",
+		"print(nsecs(monotonic));",
+		"join((uint8 **)$m0);",
+		"@cg[cgroup] = count();",
+		"printf(\"%rx\\n\", buf($b0, 8));",
+		"printf(\"%s\\n\", ppid);",
 		"@ks[kstack] = count();",
 		"@us[ustack(5), comm] = count();",
-		"print(@ii);",
-		"clear(@ii);",
-		"zero(@ji);",
+		"@ii[1] = 2; print(@ii);",
+		"@ii[1] = 2; clear(@ii);",
+		"@ji[1] = 2; zero(@ji);",
 		"printf(\"%s\\n\", ksym($i0));",
 		"@task = curtask.pid;",
 		"printf(\"%s\\n\", curtask.comm);",
-		"@len = len(@ii);",
+		"@ii[1] = 2; @len = len(@ii);",
 		"printf(\"%s\\n\", strftime(\"%H\", nsecs));",
 		"print(kstack(3));",
 		"@pp[curtask.parent.tgid] = 1;",
@@ -243,6 +276,12 @@ static void choose(struct pick *p, unsigned deep)
 	pick_cond(p, p->depth);
 	buf_addc(p->out, ' ');
 	block(p, deep);
+	if (pick_chance(p, 20)) {
+		buf_adds(p->out, " else if ");
+		pick_cond(p, 2);
+		buf_addc(p->out, ' ');
+		block(p, deep);
+	}
 	if (pick_chance(p, 50)) {
 		buf_adds(p->out, " else ");
 		block(p, deep);
@@ -303,39 +342,91 @@ static void loop_unroll(struct pick *p, unsigned deep)
 	buf_addc(p->out, '\n');
 }
 
+/* A row's text about $lN. */
+static void format(struct pick *p, const char *row, unsigned n)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	buf_printf(p->out, row, n);
+#pragma GCC diagnostic pop
+}
+
+/* What else is in the body: the same in whatever order the elements come. */
+static void in_map_loop(struct pick *p, unsigned n, const char *key)
+{
+	switch (pick_below(p, 6)) {
+	case 0:
+		buf_printf(p->out, "let $x%u = $l%u; if $x%u == $l%u { $y%u++; } ", n, n, n, n, n);
+		break;
+	case 1:
+		buf_adds(p->out, "if ");
+		format(p, key, n);
+		buf_adds(p->out, " & 1 { continue; } ");
+		break;
+	case 2:
+		buf_printf(p->out,
+			   "$y%u++; for $x%u : 0..3 { if $x%u == 1 { continue; } $y%u += $x%u; } ",
+			   n, n, n, n, n);
+		break;
+	case 3:
+		buf_printf(p->out, "unroll(2) { $y%u++; if $y%u & 1 { continue; } $y%u += 3; } ", n,
+			   n, n);
+		break;
+	case 4:
+		buf_printf(p->out,
+			   "for ($x%u : @ii) { if $x%u.1 == 2 { continue; } $y%u += $x%u.0 ^ ", n,
+			   n, n, n);
+		format(p, key, n);
+		buf_adds(p->out, "; } ");
+		p->maps |= 1 << 7; /* @ii */
+		break;
+	default:
+		break;
+	}
+}
+
 /* Sums over a map: in whatever order, the result is one. */
 static void loop_map(struct pick *p)
 {
-	static const char *const keyed[] = {"ii", "ji", "si", "di", "pi",
-					    "mi", "is", "ip", "im", "sr"};
-	static const char *const value[] = {
-		"$l%u.1", "$l%u.1",         "$l%u.1",   "$l%u.1",           "$l%u.1",
-		"$l%u.1", "strlen($l%u.1)", "$l%u.1.0", "strlen($l%u.1.1)", "$l%u.1.a"};
-	static const char *const key[] = {"$l%u.0",   "$l%u.0",        "strlen($l%u.0)", "$l%u.0.0",
-					  "$l%u.0.1", "$l%u.0.0",      "$l%u.0",         "$l%u.0",
-					  "$l%u.0",   "strlen($l%u.0)"};
+	static const char *const keyed[] = {"ii", "ji", "si", "di", "pi", "mi",
+					    "is", "ip", "im", "sr", "qi", "ia"};
+	static const char *const value[] = {"$l%u.1",         "$l%u.1",   "$l%u.1",
+					    "$l%u.1",         "$l%u.1",   "$l%u.1",
+					    "strlen($l%u.1)", "$l%u.1.0", "strlen($l%u.1.1)",
+					    "$l%u.1.a",       "$l%u.1",   "$l%u.1[2]"};
+	static const char *const key[] = {"$l%u.0",
+					  "$l%u.0",
+					  "strlen($l%u.0)",
+					  "$l%u.0.0",
+					  "$l%u.0.1",
+					  "$l%u.0.0",
+					  "$l%u.0",
+					  "$l%u.0",
+					  "$l%u.0",
+					  "strlen($l%u.0)",
+					  "strlen($l%u.0.t.1)",
+					  "$l%u.0"};
 	unsigned m = pick_below(p, ARRAY_SIZE(keyed)), n = p->serial++;
 	bool calm = p->calm;
 
 	for (unsigned i = 0; i < map_count; i++)
 		if (strcmp(map_rows[i].name, keyed[m]) == 0)
 			p->maps |= UINT64_C(1) << i;
-	buf_printf(p->out, "let $w%u = 0;\n", n);
+	buf_printf(p->out, "let $w%u = 0; let $y%u = 0;\n", n, n);
 	line(p);
-	buf_printf(p->out, "for ($l%u : @%s) { $w%u += ", n, keyed[m], n);
+	buf_printf(p->out, "for ($l%u : @%s) { ", n, keyed[m]);
 	p->calm = true;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	buf_printf(p->out, key[m], n);
+	in_map_loop(p, n, key[m]);
+	buf_printf(p->out, "$w%u += ", n);
+	format(p, key[m], n);
 	buf_adds(p->out, " * ");
 	pick_dyn(p, 2);
 	buf_adds(p->out, " + ");
-	buf_printf(p->out, value[m], n);
-#pragma GCC diagnostic pop
+	format(p, value[m], n);
 	p->calm = calm;
 	buf_adds(p->out, "; }\n");
 	line(p);
-	buf_printf(p->out, "printf(\"P sum %%d\\n\", $w%u);\n", n);
+	buf_printf(p->out, "printf(\"P sum %%d %%d\\n\", $w%u, $y%u);\n", n, n);
 }
 
 static void leave(struct pick *p)
@@ -375,6 +466,51 @@ static void macro_statement(struct pick *p)
 	buf_adds(p->out, ");\n");
 }
 
+/* if (find(@ii, key, $l7)) { uses $l7 } */
+static void look_up(struct pick *p)
+{
+	unsigned n = p->serial++;
+
+	p->maps |= 1 << 7; /* @ii */
+	buf_adds(p->out, "if (find(@ii, (");
+	pick_dyn(p, 1);
+	buf_printf(p->out,
+		   " & 3), $l%u)) { $d0 ^= $l%u; printf(\"P found %%d of %%d\\n\", $l%u, "
+		   "len(@ii)); }\n",
+		   n, n, n);
+}
+
+static void set_memory(struct pick *p)
+{
+	buf_printf(p->out, "$m0 %s ", pick_chance(p, 30) ? "=" : pick_chance(p, 50) ? "^=" : "+=");
+	pick_dyn(p, p->depth);
+	buf_adds(p->out, ";\n");
+}
+
+static void rare(struct pick *p)
+{
+	switch (pick_below(p, 6)) {
+	case 0:
+	case 1:
+		remove_key(p);
+		break;
+	case 2:
+		look_up(p);
+		break;
+	case 3:
+		set_memory(p);
+		break;
+	case 4:
+		buf_adds(p->out, "fun6(");
+		pick_dyn(p, 2);
+		buf_adds(p->out, ");\n");
+		break;
+	default:
+		macro_statement(p);
+		break;
+	}
+}
+
 static void simple(struct pick *p)
 {
 	switch (pick_below(p, 12)) {
@@ -404,7 +540,7 @@ static void simple(struct pick *p)
 		pick_chance(p, 70) ? print_line(p) : print_value(p);
 		break;
 	default:
-		pick_chance(p, 50) ? remove_key(p) : macro_statement(p);
+		rare(p);
 		break;
 	}
 }
@@ -483,6 +619,23 @@ static void functions(struct pick *p)
 	buf_printf(p->out,
 		   "fn fun2($a: int64, $b: int64): bool { $a %s %u || fun0($a, 3) %s $b }\n",
 		   cmps[pick_below(p, 6)], pick_below(p, 99), cmps[pick_below(p, 6)]);
+	buf_printf(p->out,
+		   "fn fun3(): int64 { let $n: int64 = 0; for ($kv : @ii) { if $kv.1 %s %u { "
+		   "continue; } "
+		   "$n += $kv.0 %s $kv.1; } @ii[%u]++; $n }\n",
+		   cmps[pick_below(p, 6)], pick_below(p, 9), ops[pick_below(p, 6)],
+		   pick_below(p, 4));
+	buf_printf(p->out,
+		   "fn fun4($a: %s, $b: int64, $c: int8, $d: bool): %s { let $s = \"none\"; if $d "
+		   "{ $s = "
+		   "\"some\"; @gf = $s; } $a %s $b + $c * strlen($s) }\n",
+		   types[pick_below(p, 5)], types[pick_below(p, 5)], ops[pick_below(p, 6)]);
+	buf_adds(p->out, "fn fun5($p: uint8 *): int16 { $p[3] + *($p + 6) }\n");
+	buf_printf(
+		p->out,
+		"fn fun6($a: int64): void { printf(\"P fun6 %%d\\n\", $a); if $a == %u { exit(); } "
+		"@gf = \"six\"; }\n",
+		pick_below(p, 20));
 }
 
 /* In every program the same names have the same shapes. */
@@ -490,7 +643,6 @@ static void variables(struct pick *p)
 {
 	static const char *const types[] = {"int8",   "int16",  "int32",  "int64", "uint8",
 					    "uint16", "uint32", "uint64", "bool"};
-	static const char letters[] = "isptnr";
 	static const char *const firsts[SHAPE_COUNT][2] = {
 		{"0", "1"},
 		{"\"\"", "\"first\""},
@@ -498,6 +650,8 @@ static void variables(struct pick *p)
 		{"(3, \"x\")", "((uint16)3, \"\")"},
 		{"(5, (6, \"yy\"))", "(-5, ((int16)6, \"zzz\"))"},
 		{"(a = 7, b = \"rec\")", "(a = (uint32)8, b = \"\")"},
+		{"(t = (8, \"t\"), u = (1, 2))", "(u = (3, (int8)4), t = (9, \"\"))"},
+		{"(int16[4])(uint64)7", "((int16[4])(uint64)0x8877665544332211)"},
 	};
 
 	/* Mostly, the verifier shall not know the values either: it would walk every way on its
@@ -517,12 +671,17 @@ static void variables(struct pick *p)
 			   hidden ? "@zero + " : "", pick_below(p, 2));
 	for (unsigned s = SHAPE_STR; s < SHAPE_COUNT; s++)
 		for (unsigned i = 0; i < 2; i++)
-			buf_printf(p->out, "\t$%c%u = %s;\n", letters[s], i,
+			buf_printf(p->out, "\t$%c%u = %s;\n", pick_letters[s], i,
 				   firsts[s][pick_below(p, 2)]);
+	buf_printf(p->out,
+		   "\tlet $m0: uint64 = 0x%x%08x;\n\t$v0 = (struct view *)&$m0;\n"
+		   "\t$b0 = (uint8 *)&$m0;\n",
+		   1 + pick_below(p, 1u << 31), pick_below(p, 1u << 31));
 }
 
 static void show_variables(struct pick *p)
 {
+	buf_adds(p->out, "\tprintf(\"P end %lx %s %s %s %s\\n\", $m0, $q0, $q1, $a0, $a1);\n");
 	buf_adds(p->out, "\tprintf(\"P end %d %d %d %d %d %d %d %d\\n\", $i0, $i1, $i2, $i3, $i4, "
 			 "$d0, $d1, $d2);\n"
 			 "\tprintf(\"P end %s %s %s %s %s\\n\", $s0, $p0, $t0, $n0, $r0);\n"
@@ -554,6 +713,14 @@ static void touch_maps(struct pick *p, unsigned from)
 	p->bare = false;
 }
 
+static const char *predicate(struct pick *p)
+{
+	static const char *const conditions[] = {" /@zero == 0/", " /@zero || @gf != \"\"/",
+						 " /@gf == \"six\"/", " /fun2(@zero, 3)/"};
+
+	return conditions[pick_below(p, ARRAY_SIZE(conditions))];
+}
+
 static void probe(struct pick *p, const char *place, bool touch)
 {
 	struct buf *out = p->out, body = BUF_INIT;
@@ -565,7 +732,7 @@ static void probe(struct pick *p, const char *place, bool touch)
 	statements(p, n, 3);
 	show_variables(p);
 	p->out = out;
-	buf_printf(out, "%s {\n", place);
+	buf_printf(out, "%s%s {\n", place, pick_chance(p, 20) ? predicate(p) : "");
 	variables(p);
 	if (touch)
 		touch_maps(p, 0);
@@ -576,21 +743,8 @@ static void probe(struct pick *p, const char *place, bool touch)
 
 static void live_probes(struct pick *p)
 {
-	static const char *const places[] = {
-		"tracepoint:sched:sched_switch",
-		"tracepoint:syscalls:sys_enter_openat",
-		"tracepoint:syscalls:sys_exit_read",
-		"uprobe:libc:malloc",
-		"uretprobe:libc:malloc",
-		"profile:hz:99",
-		"interval:s:1",
-		"rawtracepoint:sched_switch",
-		"software:page-faults:100",
-		"begin",
-	};
-
 	for (unsigned n = 1 + pick_below(p, 3); n; n--)
-		probe(p, places[pick_below(p, ARRAY_SIZE(places))], n == 1);
+		probe(p, pick_place(p), n == 1);
 }
 
 void program_random(struct buf *out, uint64_t seed, enum program_kind kind)
@@ -600,8 +754,11 @@ void program_random(struct buf *out, uint64_t seed, enum program_kind kind)
 
 	p.depth = style < 6 ? 3 : style < 8 ? 1 : style < 9 ? 2 : 5;
 	p.budget = style < 9 ? 120 : 200;
+	pick_definitions(&p);
+	pick_declarations(&p);
 	macros(&p);
 	functions(&p);
+	p.maps |= 1 << 7; /* @ii, by fun3 */
 	if (kind == PROGRAM_LOAD) {
 		live_probes(&p);
 	} else {
@@ -611,9 +768,10 @@ void program_random(struct buf *out, uint64_t seed, enum program_kind kind)
 		if (pick_chance(&p, 40))
 			probe(&p, "end", pick_chance(&p, 50));
 	}
+	p.place = PLACE_NONE;
 	buf_adds(out, "end {\n");
 	variables(&p);
 	touch_maps(&p, 0);
 	touch_maps(&p, 1);
-	buf_adds(out, "\t@zero = 0;\n}\n");
+	buf_adds(out, "\t@zero = 0;\n\t@gf = \"end\";\n}\n");
 }

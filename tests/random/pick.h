@@ -12,8 +12,12 @@ enum shape {
 	SHAPE_MIX,  /* (int, string) */
 	SHAPE_NEST, /* (int, (int, string)) */
 	SHAPE_REC,  /* (a = int, b = string) */
+	SHAPE_DEEP, /* (t = (int, string), u = (int, int)) */
+	SHAPE_ARR,  /* int16[4] */
 	SHAPE_COUNT
 };
+
+#define PLACE_NONE 10 /* `begin`: nothing of a probe's own */
 
 struct pick {
 	uint64_t state;
@@ -25,9 +29,10 @@ struct pick {
 	unsigned serial;       /* names given out */
 	unsigned locals[24];   /* numbers of the $l… that are visible */
 	unsigned nlocals;
-	uint64_t maps; /* bits of the maps that were used */
-	bool calm;     /* no side effects in what is written now */
-	bool bare;     /* no maps in what is written now */
+	uint64_t maps;          /* bits of the maps that were used */
+	unsigned layout, place; /* of the struct; the kind of probe */
+	bool calm;              /* no side effects in what is written now */
+	bool bare;              /* no maps in what is written now */
 };
 
 unsigned pick_below(struct pick *p, unsigned n);
@@ -44,7 +49,21 @@ void pick_int(struct pick *p, unsigned depth); /* dyn or literal */
 void pick_dyn(struct pick *p, unsigned depth);
 void pick_cond(struct pick *p, unsigned depth);
 void pick_shape(struct pick *p, enum shape s, unsigned depth);
-void pick_text(struct pick *p); /* a string literal */
+void pick_whole(struct pick *p, enum shape s, unsigned depth); /* in brackets, for an index */
+void pick_text(struct pick *p);                                /* a string literal */
+/* The names of variables of a shape are its letter and a number. */
+extern const char pick_letters[];
+
+/* ---- pick_c.c -------------------------------------------------------------------------------- */
+
+void pick_definitions(struct pick *p);  /* what stands in front of all */
+void pick_declarations(struct pick *p); /* of maps */
+void pick_named(struct pick *p);
+void pick_memory(struct pick *p, unsigned depth); /* an integer out of it */
+void pick_array(struct pick *p, unsigned depth);
+const char *pick_place(struct pick *p); /* of PROGRAM_LOAD */
+void pick_live_int(struct pick *p);
+void pick_live_text(struct pick *p);
 
 /* ---- maps
  * ------------------------------------------------------------------------------------------------

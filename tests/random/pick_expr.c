@@ -25,6 +25,9 @@ const struct map_row map_rows[] = {
 	{"bc", SHAPE_STR, SHAPE_INT, "count"}, {"bs", SHAPE_INT, SHAPE_INT, "sum"},
 	{"bn", SHAPE_INT, SHAPE_INT, "min"},   {"bx", SHAPE_MIX, SHAPE_INT, "max"},
 	{"bv", SHAPE_INT, SHAPE_INT, "avg"},   {"bt", SHAPE_INT, SHAPE_INT, "stats"},
+	{"gq", -1, SHAPE_DEEP, NULL},          {"qi", SHAPE_DEEP, SHAPE_INT, NULL},
+	{"iq", SHAPE_INT, SHAPE_DEEP, NULL},   {"ga", -1, SHAPE_ARR, NULL},
+	{"ai", SHAPE_ARR, SHAPE_INT, NULL},    {"ia", SHAPE_INT, SHAPE_ARR, NULL},
 };
 
 const unsigned map_count = ARRAY_SIZE(map_rows);
@@ -118,14 +121,6 @@ static void leaf_var(struct pick *p)
 		buf_printf(p->out, "$l%u", p->locals[n - 8]);
 }
 
-static void leaf_live(struct pick *p)
-{
-	static const char *const names[] = {"pid", "tid",     "cpu",  "nsecs",
-					    "uid", "elapsed", "rand", "ncpus"};
-
-	buf_adds(p->out, names[pick_below(p, ARRAY_SIZE(names))]);
-}
-
 void pick_map_ref(struct pick *p, unsigned row, unsigned depth)
 {
 	const struct map_row *m = &map_rows[row];
@@ -151,7 +146,7 @@ void pick_map_ref(struct pick *p, unsigned row, unsigned depth)
 
 bool pick_map(struct pick *p, enum shape value, bool scalar_ok, unsigned depth)
 {
-	unsigned rows[32], n = 0;
+	unsigned rows[64], n = 0;
 
 	for (unsigned i = 0; i < map_count; i++)
 		if (map_rows[i].value == value && !map_rows[i].agg &&
@@ -256,8 +251,9 @@ static void pick_logical(struct pick *p, unsigned depth)
 
 static void pick_equal(struct pick *p, unsigned depth)
 {
-	static const enum shape shapes[] = {SHAPE_STR, SHAPE_STR,  SHAPE_STR, SHAPE_PAIR,
-					    SHAPE_MIX, SHAPE_NEST, SHAPE_REC};
+	static const enum shape shapes[] = {SHAPE_STR,  SHAPE_STR,  SHAPE_STR,
+					    SHAPE_PAIR, SHAPE_MIX,  SHAPE_NEST,
+					    SHAPE_REC,  SHAPE_DEEP, SHAPE_ARR};
 	enum shape s = shapes[pick_below(p, ARRAY_SIZE(shapes))];
 
 	buf_addc(p->out, '(');
@@ -269,8 +265,8 @@ static void pick_equal(struct pick *p, unsigned depth)
 
 static void pick_string_call(struct pick *p, unsigned depth)
 {
-	static const char *const calls[] = {"strlen(", "strcontains(", "(strncmp("};
-	unsigned n = pick_below(p, 3);
+	static const char *const calls[] = {"strlen(", "strcontains(", "(strncmp(", "strstr("};
+	unsigned n = pick_below(p, 4);
 
 	buf_adds(p->out, calls[n]);
 	pick_shape(p, SHAPE_STR, depth);
@@ -283,16 +279,24 @@ static void pick_string_call(struct pick *p, unsigned depth)
 	buf_addc(p->out, ')');
 }
 
+void pick_whole(struct pick *p, enum shape s, unsigned depth)
+{
+	buf_addc(p->out, '(');
+	pick_shape(p, s, depth);
+	buf_addc(p->out, ')');
+}
+
 static void pick_item(struct pick *p, unsigned depth)
 {
 	static const struct {
 		enum shape shape;
 		const char *item;
-	} rows[] = {{SHAPE_PAIR, ".0"}, {SHAPE_PAIR, ".1"},   {SHAPE_MIX, ".0"},
-		    {SHAPE_NEST, ".0"}, {SHAPE_NEST, ".1.0"}, {SHAPE_REC, ".a"}};
+	} rows[] = {{SHAPE_PAIR, ".0"},   {SHAPE_PAIR, "[1]"},   {SHAPE_MIX, "[0]"},
+		    {SHAPE_NEST, ".0"},   {SHAPE_NEST, ".1[0]"}, {SHAPE_REC, ".a"},
+		    {SHAPE_DEEP, ".t.0"}, {SHAPE_DEEP, ".u[1]"}};
 	unsigned n = pick_below(p, ARRAY_SIZE(rows));
 
-	pick_shape(p, rows[n].shape, depth);
+	pick_whole(p, rows[n].shape, depth);
 	buf_adds(p->out, rows[n].item);
 }
 
@@ -337,18 +341,40 @@ static void pick_step(struct pick *p)
 	buf_addc(p->out, ')');
 }
 
+/* What a block does before it has its value. */
+static void pick_change(struct pick *p, unsigned depth)
+{
+	enum shape s = (enum shape)pick_below(p, SHAPE_COUNT);
+
+	if (s == SHAPE_INT && p->depth < 5 && pick_chance(p, 10)) {
+		buf_adds(p->out, "if ($d0 > 40) { return; } ");
+	} else if (s == SHAPE_INT) {
+		buf_printf(p->out, "$i%u = ", pick_below(p, 5));
+		pick_int(p, depth);
+		buf_adds(p->out, "; ");
+	} else {
+		if (p->bare || pick_chance(p, 60) || !pick_map(p, s, true, 0))
+			buf_printf(p->out, "$%c%u", pick_letters[s], pick_below(p, 2));
+		buf_adds(p->out, " = ");
+		pick_shape(p, s, depth);
+		buf_adds(p->out, "; ");
+	}
+}
+
 static void pick_block(struct pick *p, enum shape s, unsigned depth)
 {
 	unsigned n = p->serial++, before = p->nlocals;
 
-	buf_printf(p->out, "{ let $l%u = ", n);
+	buf_printf(p->out, "({ let $l%u = ", n);
 	pick_int(p, depth);
 	buf_adds(p->out, "; ");
+	if (!p->calm && pick_chance(p, 60))
+		pick_change(p, depth);
 	if (p->nlocals < ARRAY_SIZE(p->locals))
 		p->locals[p->nlocals++] = n;
 	pick_shape(p, s, depth);
 	p->nlocals = before;
-	buf_adds(p->out, " }");
+	buf_adds(p->out, " })");
 }
 
 static void pick_if(struct pick *p, enum shape s, unsigned depth)
@@ -377,11 +403,28 @@ static void pick_macro(struct pick *p, unsigned depth)
 
 static void pick_function(struct pick *p, unsigned depth)
 {
-	buf_printf(p->out, "fun%u(", pick_below(p, 3));
-	pick_dyn(p, depth);
-	buf_adds(p->out, ", ");
-	pick_dyn(p, depth);
+	static const unsigned params[] = {2, 2, 2, 0, 4, 1};
+	unsigned f = pick_below(p, p->calm ? 3 : ARRAY_SIZE(params));
+
+	if (f == 5) {
+		buf_adds(p->out, "fun5($b0)");
+		return;
+	}
+	if (f == 3)
+		p->maps |= 1 << 7; /* @ii */
+	buf_printf(p->out, "fun%u(", f);
+	for (unsigned i = 0; i < params[f]; i++) {
+		buf_adds(p->out, i ? ", " : "");
+		pick_dyn(p, depth);
+	}
 	buf_addc(p->out, ')');
+}
+
+static void pick_swap(struct pick *p, unsigned depth)
+{
+	buf_printf(p->out, "bswap((uint%u)(", 8u << pick_below(p, 4));
+	pick_dyn(p, depth);
+	buf_adds(p->out, "))");
 }
 
 /* One byte of a string, also behind its end. */
@@ -403,14 +446,24 @@ static void pick_constant(struct pick *p)
 static void pick_leaf(struct pick *p)
 {
 	if (p->kind == PROGRAM_LOAD && pick_chance(p, 20))
-		leaf_live(p);
+		pick_live_int(p);
 	else if (pick_chance(p, 75) || !pick_map(p, SHAPE_INT, true, 0))
 		leaf_var(p);
 }
 
 static void pick_rare(struct pick *p, unsigned depth)
 {
-	switch (pick_below(p, 12)) {
+	switch (pick_below(p, 16)) {
+	case 12:
+	case 13:
+		pick_memory(p, depth);
+		return;
+	case 14:
+		pick_named(p);
+		return;
+	case 15:
+		pick_swap(p, depth);
+		return;
 	case 0:
 		pick_elvis(p, depth);
 		return;
@@ -490,48 +543,67 @@ void pick_int(struct pick *p, unsigned depth)
 		pick_dyn(p, depth);
 }
 
+/* In brackets: behind `if`, a record would be taken for them. */
 void pick_cond(struct pick *p, unsigned depth)
 {
-	if (pick_chance(p, 15)) {
+	buf_addc(p->out, '(');
+	if (pick_chance(p, 15))
 		pick_equal(p, depth);
-		return;
-	}
-	pick_dyn(p, depth);
+	else
+		pick_dyn(p, depth);
+	buf_addc(p->out, ')');
 }
 
 /* ---- other shapes
  * ------------------------------------------------------------------------------------------- */
 
+const char pick_letters[] = "isptnrqa";
+
 static void leaf_shape(struct pick *p, enum shape s)
 {
-	static const char letters[] = "isptnr";
-
 	if (s == SHAPE_STR && p->kind == PROGRAM_LOAD && pick_chance(p, 30))
-		buf_adds(p->out, "comm");
+		pick_live_text(p);
 	else if (s == SHAPE_STR && pick_chance(p, 50))
 		pick_text(p);
 	else if (pick_chance(p, 60) || !pick_map(p, s, true, 0))
-		buf_printf(p->out, "$%c%u", letters[s], pick_below(p, 2));
+		buf_printf(p->out, "$%c%u", pick_letters[s], pick_below(p, 2));
 }
 
+struct parts {
+	const char *names[2];
+	enum shape shapes[2];
+};
+
+static const struct parts parts_of[SHAPE_COUNT] = {
+	[SHAPE_PAIR] = {{"", ""}, {SHAPE_INT, SHAPE_INT}},
+	[SHAPE_MIX] = {{"", ""}, {SHAPE_INT, SHAPE_STR}},
+	[SHAPE_NEST] = {{"", ""}, {SHAPE_INT, SHAPE_MIX}},
+	[SHAPE_REC] = {{"a = ", "b = "}, {SHAPE_INT, SHAPE_STR}},
+	[SHAPE_DEEP] = {{"t = ", "u = "}, {SHAPE_MIX, SHAPE_PAIR}},
+};
+
+/* The fields of a record come in any order. */
 static void make_tuple(struct pick *p, enum shape s, unsigned depth)
 {
-	bool record = s == SHAPE_REC;
+	const struct parts *of = &parts_of[s];
+	unsigned turned = *of->names[0] && pick_chance(p, 30);
 
-	buf_adds(p->out, record ? "(a = " : "(");
-	pick_int(p, depth);
-	buf_adds(p->out, record ? ", b = " : ", ");
-	pick_shape(p, s == SHAPE_PAIR ? SHAPE_INT : s == SHAPE_NEST ? SHAPE_MIX : SHAPE_STR, depth);
+	buf_addc(p->out, '(');
+	for (unsigned i = 0; i < 2; i++) {
+		buf_adds(p->out, i ? ", " : "");
+		buf_adds(p->out, of->names[i ^ turned]);
+		pick_shape(p, of->shapes[i ^ turned], depth);
+	}
 	buf_addc(p->out, ')');
 }
 
 static void pick_string_item(struct pick *p, unsigned depth)
 {
-	static const char *const items[] = {".1", ".1.1", ".b"};
-	static const enum shape shapes[] = {SHAPE_MIX, SHAPE_NEST, SHAPE_REC};
-	unsigned n = pick_below(p, 3);
+	static const char *const items[] = {"[1]", ".1.1", ".b", ".t.1"};
+	static const enum shape shapes[] = {SHAPE_MIX, SHAPE_NEST, SHAPE_REC, SHAPE_DEEP};
+	unsigned n = pick_below(p, 4);
 
-	pick_shape(p, shapes[n], depth);
+	pick_whole(p, shapes[n], depth);
 	buf_adds(p->out, items[n]);
 }
 
@@ -556,6 +628,8 @@ void pick_shape(struct pick *p, enum shape s, unsigned depth)
 		return;
 	else if (s == SHAPE_STR)
 		n < 85 ? pick_string_item(p, depth - 1) : leaf_shape(p, s);
+	else if (s == SHAPE_ARR)
+		pick_array(p, depth - 1);
 	else
 		make_tuple(p, s, depth - 1);
 }

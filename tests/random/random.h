@@ -26,7 +26,7 @@ void expect_output(struct arena *a, struct plan *plan, struct buf *out);
 struct value {
 	const struct type *type;
 	uint64_t n;          /* scalars: extended to 64 bits by the sign of the type */
-	struct str s;        /* strings */
+	struct str s;        /* strings; arrays: all their bytes */
 	struct value *items; /* tuples and records */
 };
 
@@ -76,6 +76,11 @@ void tally_add(struct entry *e, const char *fn, bool has_arg, uint64_t arg);
 uint64_t tally_number(const struct type *t, const struct tally *y);
 void tally_text(const struct type *t, const struct tally *y, struct buf *out);
 void table_text(const struct table *t, struct buf *out);
+
+/* A pointer is the number of a variable, from 1, above 32 bits of offset in its bytes. */
+bool memory_is(const struct expr *e); /* `p.x`, `p[i]`, `*p`, `a[i]` … */
+struct value memory_read(struct world *w, struct expr *e);
+struct value memory_address(struct world *w, struct expr *var);
 
 struct value eval(struct world *w, struct expr *e);
 uint64_t eval_num(struct world *w, struct expr *e);

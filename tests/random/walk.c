@@ -51,7 +51,10 @@ static void any_text(const struct conv *c, const struct value *v, struct buf *ou
 	struct buf b = BUF_INIT;
 	size_t n;
 
-	value_text(v, &b);
+	if (c->spec == 'c')
+		buf_addc(&b, (char)v->n);
+	else
+		value_text(v, &b);
 	n = c->prec >= 0 ? MIN(b.n, (size_t)c->prec) : b.n;
 	if (!c->minus && c->width > (int)n)
 		buf_fill(out, ' ', (size_t)c->width - n);
@@ -69,14 +72,14 @@ static void call_printf(struct world *w, struct expr *e)
 
 	for (size_t i = 1; i < e->call.nargs; i++)
 		args[i] = eval(w, e->call.args[i]);
+	if (w->flow != FLOW_NEXT)
+		return;
 	for (size_t i = 0, at = 1; i < f->n; i++) {
 		buf_addstr(w->out, f->convs[i].literal);
 		if (!f->convs[i].spec)
 			continue;
-		if (f->convs[i].spec == 's')
+		if (f->convs[i].spec == 's' || f->convs[i].spec == 'c')
 			any_text(&f->convs[i], &args[at++], w->out);
-		else if (f->convs[i].spec == 'c')
-			buf_addc(w->out, (char)args[at++].n);
 		else
 			integer_text(&f->convs[i], &args[at++], w->out);
 	}
@@ -86,6 +89,8 @@ static void call_print(struct world *w, struct expr *e)
 {
 	struct value v = eval(w, e->call.args[0]);
 
+	if (w->flow != FLOW_NEXT)
+		return;
 	value_text(&v, w->out);
 	buf_addc(w->out, '\n');
 }
@@ -94,7 +99,7 @@ static uint64_t call_delete(struct world *w, struct expr *map)
 {
 	struct entry *at = table_find(w, table_of(w, map->sem), eval_key(w, map), false);
 
-	if (at)
+	if (at && w->flow == FLOW_NEXT)
 		at->gone = true;
 	return at != NULL;
 }
@@ -107,6 +112,50 @@ static uint64_t call_strncmp(struct world *w, struct expr *e)
 	a.s.n = MIN(a.s.n, n);
 	b.s.n = MIN(b.s.n, n);
 	return !str_eq(a.s, b.s);
+}
+
+/* find(@m, key, $x): what is found is the variable's. */
+static uint64_t call_find(struct world *w, struct expr *e)
+{
+	const struct expr *map = e->call.args[0];
+	const struct map_sym *m = map->sem;
+	struct value key = map->map.nkeys ? eval_key(w, e->call.args[0])
+					  : value_as(w->arena, eval(w, e->call.args[1]), m->key);
+	struct entry *at = table_find(w, table_of(w, m), key, false);
+	struct value *out = eval_slot(w, e->call.args[2]->sem);
+
+	if (at && w->flow == FLOW_NEXT)
+		*out = value_as(w->arena, at->value, out->type);
+	return at != NULL;
+}
+
+static uint64_t call_len(struct world *w, const struct expr *map)
+{
+	const struct table *t = table_of(w, map->sem);
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < t->entries.n; i++)
+		n += !t->entries.v[i]->gone;
+	return n;
+}
+
+static uint64_t call_strstr(struct world *w, struct expr *e)
+{
+	struct str hay = eval(w, e->call.args[0]).s, needle = eval(w, e->call.args[1]).s;
+	const char *at;
+
+	if (!hay.n || !needle.n)
+		return needle.n ? UINT64_MAX : 0;
+	at = memmem(hay.p, hay.n, needle.p, needle.n);
+	return at ? (uint64_t)(at - hay.p) : UINT64_MAX;
+}
+
+static uint64_t call_bswap(struct world *w, struct expr *e)
+{
+	struct expr *arg = e->call.args[0];
+	uint64_t n = eval_num(w, arg);
+
+	return __builtin_bswap64(n) >> (64 - 8 * arg->type->size);
 }
 
 static bool contains(struct str hay, struct str needle)
@@ -123,6 +172,8 @@ static struct value call_fn(struct world *w, struct expr *e, const struct fn_ins
 
 	for (size_t i = 0; i < f->nparams; i++)
 		args[i] = value_as(w->arena, eval(w, e->call.args[i]), f->params[i]->type);
+	if (w->flow != FLOW_NEXT)
+		return value_zero(w->arena, f->result);
 	for (size_t i = 0; i < f->nparams; i++)
 		*eval_slot(w, f->params[i]) = args[i];
 	v = eval_block(w, f->body);
@@ -159,6 +210,16 @@ struct value eval_call(struct world *w, struct expr *e)
 		return value_num(e->type, eval(w, args[0]).s.n);
 	else if (str_is(f, "strncmp"))
 		return value_num(e->type, call_strncmp(w, e));
+	else if (str_is(f, "find"))
+		return value_num(e->type, call_find(w, e));
+	else if (str_is(f, "len"))
+		return value_num(e->type, call_len(w, args[0]));
+	else if (str_is(f, "strstr"))
+		return value_num(e->type, call_strstr(w, e));
+	else if (str_is(f, "bswap"))
+		return value_num(e->type, call_bswap(w, e));
+	else if (e->folded)
+		return value_num(e->type, e->value);
 	else if (str_is(f, "strcontains")) {
 		a = eval(w, args[0]);
 		return value_num(e->type, contains(a.s, eval(w, args[1]).s));
@@ -191,13 +252,21 @@ static void assign_map(struct world *w, struct stmt *s)
 	if (is_agg(value)) {
 		bool has_arg = value->kind == EXPR_CALL && value->call.nargs;
 
-		at = table_find(w, t, eval_key(w, map), true);
-		tally_add(at, m->value->agg.agg->name, has_arg,
-			  has_arg ? eval_num(w, value->call.args[0]) : 0);
+		struct value key = eval_key(w, map);
+		uint64_t arg = has_arg ? eval_num(w, value->call.args[0]) : 0;
+
+		if (w->flow != FLOW_NEXT)
+			return;
+		at = table_find(w, t, key, true);
+		tally_add(at, m->value->agg.agg->name, has_arg, arg);
 		return;
 	}
 	v = eval(w, value);
-	at = table_find(w, t, eval_key(w, map), true);
+	struct value key = eval_key(w, map);
+
+	if (w->flow != FLOW_NEXT)
+		return;
+	at = table_find(w, t, key, true);
 	if (s->assign.compound)
 		v = value_num(m->value,
 			      eval_arith(s->assign.op, at->value.n, v.n, m->value, value->type));
@@ -214,6 +283,8 @@ static void assign(struct world *w, struct stmt *s)
 		return;
 	}
 	v = eval(w, s->assign.value);
+	if (w->flow != FLOW_NEXT)
+		return;
 	at = eval_slot(w, lhs->sem);
 	if (s->assign.compound)
 		v = value_num(at->type, eval_arith(s->assign.op, at->n, v.n, at->type,
@@ -224,9 +295,12 @@ static void assign(struct world *w, struct stmt *s)
 static void let(struct world *w, struct stmt *s)
 {
 	const struct var_sym *v = s->let.var;
-	struct value value = eval(w, s->let.value);
+	struct value value;
 
-	if (v && v->type)
+	if (!s->let.value)
+		return;
+	value = eval(w, s->let.value);
+	if (v && v->type && w->flow == FLOW_NEXT)
 		*eval_slot(w, v) = value_as(w->arena, value, v->type);
 }
 
@@ -303,6 +377,8 @@ static void jump(struct world *w, struct stmt *s)
 {
 	if (s->kind == STMT_RETURN && s->expr)
 		w->result = eval(w, s->expr);
+	if (w->flow != FLOW_NEXT)
+		return;
 	w->flow = s->kind == STMT_BREAK      ? FLOW_BREAK
 		  : s->kind == STMT_CONTINUE ? FLOW_CONTINUE
 					     : FLOW_RETURN;
