@@ -1,38 +1,8 @@
 #!/bin/sh
-# Runs in the guest: what the host's kernel cannot do. Each case prints "ok NAME", "skip NAME: why" or
-# "FAIL NAME" with what was seen; the last line is the sum.
-passed=0 failed=0 skipped=0
-features=$(awl --info)
+# Runs in the guest: what the host's kernel cannot do, then the other parts that tests/vm/run gave (/files/*.part). The last
+# line is the sum.
+. /files/lib.sh
 reads="dd if=/dev/zero of=/dev/null bs=100 count=50"
-
-has() { echo "$features" | grep -qE "^  $1 +yes"; }
-
-# expect NAME PATTERN awl-arguments…: some line of the output matches all of PATTERN
-expect() {
-	name=$1 pattern=$2
-	shift 2
-	timeout 40 awl -q "$@" >/tmp/out 2>/tmp/err
-	if grep -hE "^($pattern)\$" /tmp/out /tmp/err >/dev/null; then
-		passed=$((passed + 1))
-		echo "ok $name"
-	else
-		failed=$((failed + 1))
-		echo "FAIL $name: no line is $pattern in"
-		cat /tmp/out /tmp/err
-	fi
-}
-
-# needs FEATURE NAME PATTERN …: skipped where the kernel lacks it
-needs() {
-	feature=$1
-	shift
-	if has "$feature"; then
-		expect "$@"
-	else
-		skipped=$((skipped + 1))
-		echo "skip $1: this kernel has no $feature"
-	fi
-}
 
 expect begin 'hello 5' -e 'begin { printf("hello %d\n", 5); exit(); }'
 expect count '@\[dd\]: 1[0-9][0-9]' -e 'tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }' -c "$reads"
@@ -104,7 +74,7 @@ esac
 # Modules: by name, by the function alone, with typed arguments.
 if insmod /files/modules/dummy.ko 2>/dev/null && ip link add dummy9 type dummy 2>/dev/null; then
 	ifconfig dummy9 10.9.9.1 netmask 255.255.255.0 up
-	sends='ping -c 3 -W 1 10.9.9.2'
+	sends='ping -c 3 -i 0.1 -W 1 10.9.9.2'
 	arp -s 10.9.9.2 02:00:00:00:00:01 2>/dev/null
 	needs KPROBE kprobe_module '@\[ping\]: [3-9]' -e 'kprobe:dummy:dummy_xmit { @[comm] = count(); }' -c "$sends"
 	needs KPROBE kprobe_module_wildcard '@\[dummy_xmit\]: [3-9][0-9]*' -e 'kprobe:dummy:dummy_* { @[func] = count(); }' -c "$sends"
@@ -117,8 +87,7 @@ if insmod /files/modules/dummy.ko 2>/dev/null && ip link add dummy9 type dummy 2
 		needs FENTRY fentry_no_module_btf '.*5.11 or later with CONFIG_DEBUG_INFO_BTF_MODULES=y.*|.*read BTF from /sys/kernel/btf/dummy.*' -e 'fentry:dummy:dummy_xmit { @ = count(); }'
 	fi
 else
-	echo "skip modules: dummy cannot be loaded"
-	skipped=$((skipped + 1))
+	skip modules "dummy cannot be loaded"
 fi
 needs FENTRY fentry_no_module '.*no probe matches fentry:nowhere:vfs_read.*' -e 'fentry:nowhere:vfs_read { }'
 # Other BPF programs: one of another awl, which -v gives types.
@@ -136,8 +105,7 @@ if has FENTRY; then
 	wait $other
 fi
 expect fentry_bpf_none '.*no BPF program .*|.*this kernel has no fentry.*' -e 'fentry:bpf:no_such_program { }'
-# The constructs and the tools, when they were given (tests/vm/run).
-for more in /files/*.sh; do
+for more in /files/*.part; do
 	[ -f "$more" ] && . "$more"
 done
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -1,0 +1,86 @@
+# Sourced by what runs in the guest: how a case is run and what is said of it.
+#
+# Each case prints "ok NAME", "skip NAME: why" or "FAIL NAME" with what was seen. The kernel's log is looked at after each: a case
+# that leaves a warning or worse there is a failure. /files/select has a pattern of names (grep -E) when only some are to run.
+passed=0 failed=0 skipped=0
+features=$(awl --info)
+selected=$(cat /files/select 2>/dev/null)
+
+has() { echo "$features" | grep -qE "^  $1 +yes"; }
+
+wanted() { [ -z "$selected" ] || echo "$1" | grep -qE "$selected"; }
+
+ok() {
+	passed=$((passed + 1))
+	echo "ok $1"
+}
+
+skip() { # skip NAME WHY
+	skipped=$((skipped + 1))
+	echo "skip $1: $2"
+}
+
+fail() { # fail NAME WHAT FILE…: the FILEs have what was seen
+	failed=$((failed + 1))
+	echo "FAIL $1: $2"
+	shift 2
+	head -n 40 "$@" </dev/null
+}
+
+# clean NAME: the kernel has nothing to say about the case
+clean() {
+	dmesg -c >/tmp/log
+	if grep -E "$KERNEL_TROUBLE" /tmp/log >/tmp/trouble; then
+		fail "$1" "the kernel's log has trouble" /tmp/log
+		return 1
+	fi
+}
+
+# expect NAME PATTERN awl-arguments…: some line of the output matches all of PATTERN
+expect() {
+	name=$1 pattern=$2
+	shift 2
+	wanted "$name" || return
+	timeout 60 awl -q "$@" >/tmp/out 2>/tmp/err
+	clean "$name" || return
+	if grep -hE "^($pattern)\$" /tmp/out /tmp/err >/dev/null; then
+		ok "$name"
+	else
+		fail "$name" "no line is $pattern in" /tmp/out /tmp/err
+	fi
+}
+
+# needs FEATURE NAME PATTERN …: skipped where the kernel lacks it
+needs() {
+	feature=$1
+	shift
+	if has "$feature"; then
+		expect "$@"
+	elif wanted "$1"; then
+		skip "$1" "this kernel has no $feature"
+	fi
+}
+
+# documented FILE: the reason, when the messages in FILE have one for which awl refuses a program
+documented() {
+	sed -n -E \
+		-e 's/^error\[E07[0-9]+\]: //p' \
+		-e 's/^error(\[E[0-9]+\])?: (no probe matches .*)/\2/p' \
+		-e 's/^error(\[E[0-9]+\])?: (.*(No such file or directory|there is no (file|process|hardware)|no such (hardware|file)|is no cgroup).*)/\2/p' \
+		-e 's/^error(\[E[0-9]+\])?: (find library .*)/\2/p' \
+		-e 's/^error(\[E[0-9]+\])?: (tracepoint:.* has no argument .*|the name [A-Z_]+ is not known)/\2/p' \
+		"$1" | head -n 1
+}
+
+# verdict NAME STATUS: what /tmp/err says
+verdict() {
+	clean "$1" || return
+	reason=$(documented /tmp/err)
+	if [ "$2" -eq 0 ]; then
+		ok "$1"
+	elif [ -n "$reason" ]; then
+		skip "$1" "$reason"
+	else
+		fail "$1" "left with $2" /tmp/err
+	fi
+}
