@@ -8,6 +8,7 @@
  * Internal indices are fixed before code is generated, their sizes known after it. */
 #include <stdio.h>
 #include "compile/assemble.h"
+#include "compile/session.h"
 #include "gen/gen.h"
 
 enum {
@@ -365,6 +366,7 @@ struct program *assemble(const struct compile_in *in, struct arena *a, struct di
 		return NULL;
 	as.p->events = plan->events; /* code may have brought some */
 	as.p->nevents = plan->nevents;
+	session_pairs(as.p, in->kernel);
 	size_internal_maps(&as);
 	choose_clearing(&as);
 	as.p->ring = as.gen.maps.ring;

@@ -34,7 +34,7 @@ struct program_prog {
 	uint32_t attach_type, attach_btf_id;
 	const char *attach_module; /* as in struct probe */
 	uint32_t attach_prog;
-	struct ir_code code;
+	struct ir_code code; /* n is 0: part of another program (compile/session.c) */
 };
 
 struct resolved_decl; /* sema.h */

@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include "probe/probe.h"
 
-enum { TRACE_KPROBE_MULTI = 42 }; /* BPF_TRACE_KPROBE_MULTI */
+/* BPF_TRACE_KPROBE_MULTI and _SESSION */
+enum { TRACE_KPROBE_MULTI = 42, TRACE_KPROBE_SESSION = 56 };
 
 struct scan {
 	struct sema *s;
@@ -239,7 +240,7 @@ struct multi {
 	const struct attach_prog *p;
 	const char **names;
 	uint64_t *cookies;
-	bool is_return;
+	bool is_return, session;
 	size_t attached;
 };
 
@@ -250,6 +251,20 @@ static bool is_refusal(int r)
 	       r == -EILSEQ;
 }
 
+/* A session stands for the probe at the return as well. */
+static void leave_out(struct multi *m, const struct attach_target *t)
+{
+	struct attach_target other = *t;
+	char name[512];
+
+	m->env->skipped(m->env, t, "the kernel refuses it");
+	if (!m->session)
+		return;
+	snprintf(name, sizeof(name), "%s%s", provider_kretprobe.name, strchr(t->name, ':'));
+	other.name = name;
+	m->env->skipped(m->env, &other, "the kernel refuses it");
+}
+
 static int attach_range(struct multi *m, size_t from, size_t n, struct err *e)
 {
 	struct kprobe_multi u = {
@@ -257,6 +272,7 @@ static int attach_range(struct multi *m, size_t from, size_t n, struct err *e)
 		.cookies = m->cookies + from,
 		.count = (uint32_t)n,
 		.is_return = m->is_return,
+		.session = m->session,
 	};
 	int fd = bpf_kprobe_multi_open(m->p->fd, &u, e), r;
 
@@ -268,7 +284,7 @@ static int attach_range(struct multi *m, size_t from, size_t n, struct err *e)
 	if (!is_refusal(fd) || m->p->ntargets == 1)
 		return fd;
 	if (n == 1) {
-		m->env->skipped(m->env, &m->p->targets[from], "the kernel refuses it");
+		leave_out(m, &m->p->targets[from]);
 		return 0;
 	}
 	err_clear(e);
@@ -281,7 +297,8 @@ static int attach_multi(struct attach_env *env, const struct attach_prog *p, boo
 {
 	const char **names = calloc(p->ntargets, sizeof(*names));
 	uint64_t *cookies = calloc(p->ntargets, sizeof(*cookies));
-	struct multi m = {env, p, names, cookies, is_return};
+	struct multi m = {env,     p,         names,
+			  cookies, is_return, p->attach_type == TRACE_KPROBE_SESSION};
 	int r;
 
 	for (size_t i = 0; i < p->ntargets; i++) {
@@ -375,7 +392,10 @@ static int attach_as(struct attach_env *env, const struct attach_prog *p, bool i
 				  p->targets[0].name);
 		return probe_trampoline_attach(env, p, e);
 	}
-	if (p->attach_type == TRACE_KPROBE_MULTI)
+	if (p->attach_type == TRACE_KPROBE_SESSION && env->verbose)
+		env->warn(env, "%s and the return of its %zu functions are one link", p->name,
+			  p->ntargets);
+	if (p->attach_type == TRACE_KPROBE_MULTI || p->attach_type == TRACE_KPROBE_SESSION)
 		return attach_multi(env, p, is_return, e);
 	return attach_each(env, p, is_return, e);
 }
@@ -451,6 +471,13 @@ static void kprobe_explain(struct kernel *k, const struct attach_target *t, stru
 static const char *const kprobe_aliases[] = {"k", NULL};
 static const char *const kretprobe_aliases[] = {"kr", NULL};
 
+static const struct session kprobe_session = {
+	.at_return = &provider_kretprobe,
+	.multi = TRACE_KPROBE_MULTI,
+	.both = TRACE_KPROBE_SESSION,
+	.feature = FEATURE_KPROBE_SESSION,
+};
+
 const struct provider provider_kprobe = {
 	.name = "kprobe",
 	.aliases = kprobe_aliases,
@@ -459,6 +486,7 @@ const struct provider provider_kprobe = {
 	       "    kprobe:vfs_read { @[comm] = count(); }",
 	.space = SPACE_KERNEL,
 	.listed = true,
+	.session = &kprobe_session,
 	.resolve = kprobe_resolve,
 	.share = kprobe_share,
 	.plan = kprobe_plan,

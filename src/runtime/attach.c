@@ -155,6 +155,8 @@ static int attach_program(struct run *r, uint32_t i, struct err *e)
 
 	r->cur_prog = i;
 	r->nprobes += p->ntargets;
+	if (!p->code.n)
+		return 0; /* attached with the program that it is part of */
 	ret = p->prov->attach(&r->env, &ap, e);
 	if (ret >= 0)
 		return 0;

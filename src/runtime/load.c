@@ -180,6 +180,8 @@ static int load_program(struct run *r, const struct program_prog *p, struct err 
 int load_programs(struct run *r, struct err *e)
 {
 	for (size_t i = 0; i < r->p->nprogs; i++) {
+		if (!r->p->progs[i].code.n)
+			continue;
 		r->prog_fds[i] = load_program(r, &r->p->progs[i], e);
 		if (r->prog_fds[i] < 0)
 			return r->prog_fds[i];

@@ -125,6 +125,13 @@ enum run_mode { MODE_TRACE, MODE_TEST, MODE_BENCH };
 /* Sink of -l: one line for each probe, `detail` (may be NULL) has the indented lines of -lv. */
 typedef int (*list_fn)(void *arg, const char *probe, const char *detail);
 
+/* One program at the entry and the return of functions, on kernels that can. */
+struct session {
+	const struct provider *at_return; /* whose programs can be joined with this one's */
+	uint32_t multi, both;             /* attach types: apart, joined */
+	enum feature feature;
+};
+
 struct provider {
 	const char *name;           /* "tracepoint" */
 	const char *const *aliases; /* {"t", NULL} */
@@ -137,6 +144,7 @@ struct provider {
 	bool once;     /* begin, end, iter: when only such probes exist, awl leaves after them */
 
 	enum run_mode mode;
+	const struct session *session; /* NULL: none */
 
 	/* Checks the parts of an attach point (parts[0] is the provider's name), expands wildcards
 	 * and pushes targets. Reports to the diag with did-you-mean; no match is E_PROBE_NONE (or

@@ -44,6 +44,14 @@ address=0x$(grep ' vfs_read$' /proc/kallsyms | cut -d ' ' -f 1)
 needs KPROBE kprobe_address '@: 5[0-9]' --unsafe -e "kprobe:$address { @ = count(); }" -c "$reads"
 needs KPROBE kprobe_no_address '.*E0406.*' -e "kprobe:$address { @ = count(); }"
 needs KPROBE kprobe_none '.*did you mean vfs_read\?.*' -e 'kprobe:vfs_raed { @ = count(); }'
+# Entry and return in one link, which gives the same answers as two.
+session='kprobe:vfs_read,kprobe:vfs_write { @n[arg2] = count(); @s[tid, func] = nsecs; } kretprobe:vfs_read,kretprobe:vfs_write /@s[tid, func]/ { @r[retval] = count(); delete(@s, (tid, func)); }'
+session_wild='kprobe:vfs_rea* { @in = count(); @s[tid, func] = arg2; } kretprobe:vfs_rea* /@s[tid, func]/ { @r[func, @s[tid, func], retval] = count(); delete(@s, (tid, func)); }'
+needs KPROBE session '@r\[100\]: 100' -e "$session" -c "$reads"
+needs KPROBE session_wildcard '@r\[vfs_read, 100, 100\]: 50' -e "$session_wild" -c "$reads"
+needs KPROBE_MULTI session_apart '@r\[vfs_read, 100, 100\]: 50' --no-feature KPROBE_SESSION -e "$session_wild" -c "$reads"
+needs KPROBE_SESSION session_said '.*kprobe:vfs_rea\* and the return of its [0-9]+ functions are one link' -v -e "$session_wild" -c "$reads"
+needs KPROBE_SESSION session_probe '@\[kretprobe:vfs_read\]: 5[0-9]' -e 'kprobe:vfs_rea* { @[probe] = count(); } kretprobe:vfs_rea* { @[probe] = count(); }' -c "$reads"
 export AWL_MAX_PROBES=20000
 needs KPROBE_MULTI kprobe_thousands '[1-9][0-9][0-9][0-9]' -e 'kprobe:t* { @[func] = count(); } interval:ms:300 { exit(); } end { printf("%d\n", 1000); clear(@); }'
 needs KPROBE detach 'gone' --unsafe -e 'kprobe:vfs_* { @ = count(); } begin { printf("gone\n"); exit(); }'
