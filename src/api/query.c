@@ -82,6 +82,11 @@ int awl_doc(const char *name, awl_doc_fn fn, void *arg)
 	return found;
 }
 
+const char *awl_feature_name(unsigned index)
+{
+	return index < FEATURE_COUNT - 1 ? feature_name((enum feature)(index + 1)) : NULL;
+}
+
 int awl_info(struct awl *awl, void (*fn)(void *arg, const char *name, const char *text, int has),
 	     void *arg)
 {

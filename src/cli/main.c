@@ -330,36 +330,30 @@ static int usage(const struct cli *c)
 	return EXIT_USAGE;
 }
 
-struct known {
-	const char *name;
-	bool found;
-	struct buf all;
-};
-
-static void is_known(void *arg, const char *name, const char *text, int has)
+static bool is_feature(const char *name)
 {
-	struct known *k = arg;
+	const char *known;
 
-	k->found |= strcasecmp(k->name, name) == 0;
-	buf_printf(&k->all, " %s", name);
+	for (unsigned i = 0; (known = awl_feature_name(i)); i++)
+		if (strcasecmp(known, name) == 0)
+			return true;
+	return false;
 }
 
 /* A feature that does not exist cannot be done without: a misspelt name must not go unnoticed. */
-static bool check_features(struct awl *awl, const char *const *names)
+static bool check_features(const char *const *names)
 {
-	bool ok = true;
+	const char *known;
 
-	for (; ok && names && *names; names++) {
-		struct known k = {.name = *names, .all = BUF_INIT};
-
-		awl_info(awl, is_known, &k);
-		ok = k.found;
-		if (!ok)
-			fprintf(stderr, "awl: there is no feature called \"%s\"; there are:%s\n",
-				k.name, buf_cstr(&k.all));
-		buf_release(&k.all);
-	}
-	return ok;
+	while (names && *names && is_feature(*names))
+		names++;
+	if (!names || !*names)
+		return true;
+	fprintf(stderr, "awl: there is no feature called \"%s\"; there are:", *names);
+	for (unsigned i = 0; (known = awl_feature_name(i)); i++)
+		fprintf(stderr, " %s", known);
+	fputc('\n', stderr);
+	return false;
 }
 
 static bool wants_color(void)
@@ -420,7 +414,7 @@ static int dispatch(const struct cli *c, int out_fd)
 	struct awl *awl = awl_new(&o);
 	int r = EXIT_USAGE;
 
-	if (check_features(awl, c->features))
+	if (check_features(c->features))
 		r = c->info && !c->file      ? cmd_info(awl, c)
 		    : c->pattern && !c->file ? cmd_list(awl, c)
 					     : cmd_script(awl, c);

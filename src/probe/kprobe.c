@@ -360,7 +360,7 @@ static int attach_each(struct attach_env *env, const struct attach_prog *p, bool
 	int pmu = perf_pmu_type("kprobe", e), r = pmu;
 	size_t attached = 0;
 
-	for (size_t i = 0; r >= 0 && i < p->ntargets; i++) {
+	for (size_t i = 0; r >= 0 && i < p->ntargets && !env->stopped(env); i++) {
 		r = attach_perf(env, p, &p->targets[i], pmu, is_return, e);
 		attached += r == 0;
 		if (r < 0)
@@ -370,7 +370,7 @@ static int attach_each(struct attach_env *env, const struct attach_prog *p, bool
 			r = 0;
 		}
 	}
-	if (r >= 0 && attached) {
+	if (r >= 0 && (attached || env->stopped(env))) {
 		err_clear(e);
 		return 0;
 	}

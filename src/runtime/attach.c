@@ -25,10 +25,28 @@
 /* ---- services -----------------------------------------------------------------------------------
  */
 
+static size_t count_places(const struct program *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->nprogs; i++)
+		n += p->progs[i].ntargets;
+	return n;
+}
+
 static void env_own_fd(struct attach_env *env, int fd, bool slow)
 {
-	if (fd >= 0)
-		links_own(env->run, fd, slow);
+	struct run *r = env->run;
+
+	if (fd < 0)
+		return;
+	links_own(r, fd, slow);
+	progress_say(r, "Attaching", r->links.n, r->nplaces);
+}
+
+static bool env_stopped(struct attach_env *env)
+{
+	return ((struct run *)env->run)->stop;
 }
 
 static void env_at_begin(struct attach_env *env, int fd)
@@ -120,6 +138,7 @@ void attach_env_init(struct run *r)
 		.pin_link = env_pin_link,
 		.warn = env_warn,
 		.skipped = env_skipped,
+		.stopped = env_stopped,
 	};
 }
 
@@ -172,7 +191,7 @@ static int attach_program(struct run *r, uint32_t i, struct err *e)
 
 static int attach_programs(struct run *r, bool once, struct err *e)
 {
-	for (uint32_t i = 0; i < r->p->nprogs; i++) {
+	for (uint32_t i = 0; i < r->p->nprogs && !r->stop; i++) {
 		int ret;
 
 		if (r->p->progs[i].prov->once != once)
@@ -289,7 +308,7 @@ static int release_child(struct run *r, struct err *e)
 {
 	static const char go = 1;
 
-	if (r->o.child_go < 0 || r->o.child == 0 || r->o.dry_run || run_exited(r))
+	if (r->o.child_go < 0 || r->o.child == 0 || r->o.dry_run || run_exited(r) || r->stop)
 		return 0;
 	if (write(r->o.child_go, &go, 1) != 1)
 		return err_set(e, errno, "start the command of -c");
@@ -318,6 +337,7 @@ static int attach_all(struct run *r, struct err *e)
 	int ret;
 
 	remember_start(r);
+	r->nplaces = count_places(r->p);
 	ret = watch_target(r, e);
 	r->state = RUN_ATTACHED;
 	if (start && r->p->start_off != r->p->lost_off)
@@ -334,9 +354,10 @@ static int attach_all(struct run *r, struct err *e)
 		ret = attach_gated(r, e);
 	if (ret < 0)
 		return ret;
-	if (r->nprobes > 0 && r->nskipped >= r->nprobes)
+	if (r->nprobes > 0 && r->nskipped >= r->nprobes && !r->stop)
 		return err_plain(e, ENOENT, "none of the %zu probes could be attached", r->nprobes);
-	say_attached(r);
+	if (!r->stop)
+		say_attached(r);
 	return release_child(r, e);
 }
 

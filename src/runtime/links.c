@@ -23,18 +23,25 @@ struct closer {
 	_Atomic size_t next;
 };
 
+/* All close; the thread of the run tells how far they are. */
+static bool close_next(struct closer *c)
+{
+	size_t i = c->next++;
+
+	if (i >= c->n)
+		return false;
+	if (c->v[i].slow && c->v[i].fd >= 0)
+		close(c->v[i].fd);
+	return true;
+}
+
 static void *close_some(void *arg)
 {
 	struct closer *c = arg;
 
-	for (;;) {
-		size_t i = c->next++;
-
-		if (i >= c->n)
-			return NULL;
-		if (c->v[i].slow && c->v[i].fd >= 0)
-			close(c->v[i].fd);
-	}
+	while (close_next(c))
+		;
+	return NULL;
 }
 
 static size_t close_fast(struct owned *v, size_t n)
@@ -75,8 +82,9 @@ void links_close(struct run *r)
 	while (n + 1 < slow && n < CLOSERS &&
 	       pthread_create(&threads[n], NULL, close_some, &c) == 0)
 		n++;
-	if (slow)
-		close_some(&c);
+	r->progress.next = 0;
+	while (slow && close_next(&c))
+		progress_say(r, "Detaching", MIN((size_t)c.next, c.n), c.n);
 	while (n > 0)
 		pthread_join(threads[--n], NULL);
 	hvec_release(&r->links);

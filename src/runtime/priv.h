@@ -87,6 +87,10 @@ struct owned {
 	uint32_t prog; /* index of the program it belongs to */
 };
 
+struct progress {
+	uint64_t next; /* when to say something again; 0: not begun */
+};
+
 struct signal_prog {
 	int signo, fd;
 	struct sigaction old;
@@ -131,7 +135,8 @@ struct run {
 	size_t nerrors;      /* errorf() */
 	size_t nsignals;     /* of them are installed */
 	uint32_t cur_prog;   /* being attached */
-	size_t nprobes, nskipped;
+	size_t nplaces, nprobes, nskipped;
+	struct progress progress;
 
 	int wake_fd, pid_fd;
 	pthread_t iter_thread;
@@ -181,6 +186,10 @@ int prog_btf_load(struct arena *a, struct diag *d, const struct program_prog *p,
 /* reject.c: what the verifier's refusal means. Appends text for people, and sets `e`. */
 int reject_explain(struct diag *d, const struct program_prog *p, int error, const char *log,
 		   struct buf *text, struct err *e);
+
+/* progress.c */
+bool progress_due(struct progress *p, uint64_t now); /* now in nanoseconds, not 0 */
+void progress_say(struct run *r, const char *what, size_t done, size_t all);
 
 /* links.c */
 void links_own(struct run *r, int fd, bool slow);

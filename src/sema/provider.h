@@ -107,6 +107,8 @@ struct attach_env {
 	void (*pin_link)(struct attach_env *env, int link_fd, const char *path);
 	void (*warn)(struct attach_env *env, const char *fmt, ...)
 		__attribute__((format(printf, 2, 3)));
+	/* The user wants to leave: what is not attached yet need not be. */
+	bool (*stopped)(struct attach_env *env);
 	void (*skipped)(struct attach_env *env, const struct attach_target *t, const char *why);
 };
 

@@ -44,6 +44,25 @@ address=0x$(grep ' vfs_read$' /proc/kallsyms | cut -d ' ' -f 1)
 needs KPROBE kprobe_address '@: 5[0-9]' --unsafe -e "kprobe:$address { @ = count(); }" -c "$reads"
 needs KPROBE kprobe_no_address '.*E0406.*' -e "kprobe:$address { @ = count(); }"
 needs KPROBE kprobe_none '.*did you mean vfs_read\?.*' -e 'kprobe:vfs_raed { @ = count(); }'
+# Without multi links it takes a while, which is told; who leaves meanwhile need not wait.
+impatient() {
+	awl -e 'config = { max_probes = 9000 } kprobe:k* { @[func] = count(); } end { printf("left\n"); clear(@); }' >/tmp/out 2>/tmp/err &
+	hasty=$!
+	for i in $(seq 300); do
+		grep -qE 'Attaching: [0-9]+ of [0-9]+ places' /tmp/err && break
+		sleep 0.2
+	done
+	kill -INT $hasty
+	wait $hasty
+	status=$?
+	clean impatient || return
+	if [ $status -eq 0 ] && grep -q '^left' /tmp/out && grep -q Attaching /tmp/err && ! grep -q Attached /tmp/err; then
+		ok impatient
+	else
+		fail impatient "left with $status" /tmp/out /tmp/err
+	fi
+}
+case $(uname -r) in 5.10*) wanted impatient && impatient ;; esac
 # Entry and return in one link, which gives the same answers as two.
 session='kprobe:vfs_read,kprobe:vfs_write { @n[arg2] = count(); @s[tid, func] = nsecs; } kretprobe:vfs_read,kretprobe:vfs_write /@s[tid, func]/ { @r[retval] = count(); delete(@s, (tid, func)); }'
 session_wild='kprobe:vfs_rea* { @in = count(); @s[tid, func] = arg2; } kretprobe:vfs_rea* /@s[tid, func]/ { @r[func, @s[tid, func], retval] = count(); delete(@s, (tid, func)); }'
