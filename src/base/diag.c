@@ -174,6 +174,19 @@ struct diag_msg *diag_report(struct diag *d, enum diag_code code, struct span s,
 	return m;
 }
 
+void diag_recode(struct diag *d, enum diag_code from, struct span s, enum diag_code to)
+{
+	for (size_t i = 0; i < d->msgs.n; i++) {
+		struct diag_msg *m = d->msgs.v[i];
+
+		if (m->code != from || !same_span(m->span, s))
+			continue;
+		m->code = to;
+		d->counts[codes[from].severity]--;
+		d->counts[codes[to].severity]++;
+	}
+}
+
 void diag_primary(struct diag_msg *m, const char *fmt, ...)
 {
 	va_list ap;

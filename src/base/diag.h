@@ -59,6 +59,8 @@ void diag_line_col(const struct diag *d, struct span s, unsigned *line, unsigned
  * is reported once. */
 struct diag_msg *diag_report(struct diag *d, enum diag_code code, struct span s, const char *fmt,
 			     ...) __attribute__((format(printf, 4, 5)));
+/* Makes messages of code `from` at `s` ones of code `to`. */
+void diag_recode(struct diag *d, enum diag_code from, struct span s, enum diag_code to);
 /* Refinements; each accepts a NULL message and ignores it. */
 void diag_primary(struct diag_msg *m, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3))); /* text behind the carets */

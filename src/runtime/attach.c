@@ -180,7 +180,8 @@ static int attach_program(struct run *r, uint32_t i, struct err *e)
 	if (ret >= 0)
 		return 0;
 	err_wrap(e, "attach %s", p->title);
-	if (r->p->config.missing_probes == MISSING_ERROR)
+	if (r->p->config.missing_probes == MISSING_ERROR ||
+	    r->p->config.missing_probes == MISSING_ANY)
 		return ret;
 	r->nskipped += p->ntargets;
 	if (r->p->config.missing_probes == MISSING_WARN)

@@ -23,7 +23,7 @@ struct row {
 	const char *why;            /* message when the value is wrong, or of ROW_RENAMED */
 };
 
-static const char *const missing_choices[] = {"error", "warn", "ignore", NULL};
+static const char *const missing_choices[] = {"error", "warn", "ignore", "any", NULL};
 static const char *const stack_choices[] = {"bpftrace", "perf", "raw", "build_id", NULL};
 
 #define NUM(name, min, max, why)                                                   \
@@ -49,7 +49,7 @@ static const struct row rows[] = {
 	BOOL(cpp_demangle),
 	BOOL(lazy_symbolication),
 	{"missing_probes", ROW_ENUM, offsetof(struct config, missing_probes), 0, 0, missing_choices,
-	 "it takes error, warn or ignore"},
+	 "it takes error, warn, ignore or any"},
 	{"stack_mode", ROW_ENUM, offsetof(struct config, stack_mode), 0, 0, stack_choices,
 	 "it takes bpftrace, perf, raw or build_id"},
 	{"str_trunc_trailer", ROW_TEXT, offsetof(struct config, str_trunc_trailer), 0, 0, NULL,
@@ -81,6 +81,7 @@ void config_init(struct config *c, struct arena *a)
 		.max_strlen = 1024,
 		.max_map_keys = 4096,
 		.max_probes = 1024,
+		.missing_probes = MISSING_ANY,
 		.max_bpf_progs = 1024,
 		.max_cat_bytes = 10240,
 		.on_stack_limit = 32,

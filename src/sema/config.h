@@ -7,7 +7,8 @@
 #include "lang/lang.h"
 #include "type/type.h"
 
-enum missing_probes { MISSING_ERROR, MISSING_WARN, MISSING_IGNORE };
+/* MISSING_ANY: an error, unless another place of the same probe's list exists. */
+enum missing_probes { MISSING_ERROR, MISSING_WARN, MISSING_IGNORE, MISSING_ANY };
 
 struct config {
 	uint64_t max_strlen;     /* 1024: capacity of str() without a length */

@@ -302,6 +302,17 @@ static void remember(struct sema *s, const struct probe_decl *decl, const struct
 	vec_push(s->a, &s->resolved, d);
 }
 
+/* Of a list of which some places exist the others may be missing: scripts name what a function is
+ * called in this kernel or in that. */
+static bool excuse_missing(struct sema *s, const struct probe_decl *decl)
+{
+	if (s->in->config->missing_probes != MISSING_ANY)
+		return false;
+	for (size_t i = 0; i < decl->naps; i++)
+		diag_recode(s->in->diag, E_PROBE_NONE, decl->aps[i].span, W_PROBE_NONE);
+	return true;
+}
+
 bool sema_resolve(struct sema *s, const struct probe_decl *decl)
 {
 	struct gathers all = {0};
@@ -318,7 +329,7 @@ bool sema_resolve(struct sema *s, const struct probe_decl *decl)
 	if (kernel_recording(s->in->kernel))
 		remember(s, decl, &all);
 	s->dropped |= !any;
-	return ok;
+	return ok || (any && excuse_missing(s, decl));
 }
 
 bool sema_resolve_again(const struct sema_in *in, const struct attach_point *aps, size_t n,
