@@ -175,8 +175,8 @@ AWL_API char *awl_format(struct awl *awl, const char *name, const char *text);
 typedef void (*awl_doc_fn)(void *arg, const char *kind, const char *name, const char *proto,
 			   const char *doc);
 AWL_API int awl_doc(const char *name, awl_doc_fn fn, void *arg);
-/* The names of what kernels have or have not, in the order of awl_info(), without trying any of it; NULL
- * behind the last. */
+/* The names of what kernels have or have not, in the order of awl_info(), without trying any of it;
+ * NULL behind the last. */
 AWL_API const char *awl_feature_name(unsigned index);
 /* What this kernel has: name, text, 1 or 0. */
 AWL_API int awl_info(struct awl *awl,
