@@ -136,16 +136,19 @@ static bool conv_ok(const struct conv *c)
 	       (c->bytes <= 2 || c->bytes == 4 || c->bytes == 8);
 }
 
-static bool format_ok(const struct event_def *d)
+static bool convs_ok(const struct format *f)
 {
-	const struct format *f = d->format;
-
-	if (f->convs[f->n - 1].spec || f->nargs > d->nfields)
+	if (f->convs[f->n - 1].spec)
 		return false;
 	for (size_t i = 0; i < f->n; i++)
 		if (!conv_ok(&f->convs[i]))
 			return false;
 	return true;
+}
+
+static bool format_ok(const struct event_def *d)
+{
+	return d->format->nargs <= d->nfields && convs_ok(d->format);
 }
 
 static bool fields_ok(const struct event_def *d)
@@ -160,13 +163,29 @@ static bool fields_ok(const struct event_def *d)
 	return true;
 }
 
+/* Values that there are not are no harm to a format. */
+static bool columns_ok(const struct type *key, const struct print_opts *o)
+{
+	for (uint32_t i = 0; i < o->ncolumns; i++) {
+		int c = o->columns[i];
+
+		if (c != COLUMN_VALUE &&
+		    (!key || c < COLUMN_KEY || (key->kind == TYPE_TUPLE && c >= (int)key->tuple.n)))
+			return false;
+	}
+	return true;
+}
+
 static bool print_ok(const struct program *p, const struct event_def *d)
 {
 	const struct print_opts *o = d->print;
 	const struct type *key = d->map < p->nmaps ? p->maps[d->map].key : NULL;
+	bool keyed = d->map < p->nmaps && !p->maps[d->map].scalar;
 
 	if (!o)
 		return true;
+	if ((o->format && !convs_ok(o->format)) || !columns_ok(keyed ? key : NULL, o))
+		return false;
 	return o->top >= 0 && o->div >= 1 &&
 	       (!o->part || (key && key->kind == TYPE_TUPLE && o->key < key->tuple.n));
 }

@@ -127,6 +127,11 @@ static void put_print(struct writer *w, const struct print_opts *o)
 	put_u32(w->out, o->npercentiles);
 	for (uint32_t i = 0; i < o->npercentiles; i++)
 		put_u32(w->out, o->percentiles[i]);
+	put_format(w, o->format);
+	put_u32(w->out, o->ncolumns);
+	for (uint32_t i = 0; i < o->ncolumns; i++)
+		put_u32(w->out, (uint8_t)o->columns[i]);
+	put_text(w->out, o->unit);
 }
 
 static void put_event(struct writer *w, const struct event_def *d)

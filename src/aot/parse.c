@@ -127,6 +127,11 @@ static const struct print_opts *parse_print(struct parser *s)
 	o->npercentiles = get_below(&s->r, ARRAY_SIZE(o->percentiles) + 1);
 	for (uint32_t i = 0; i < o->npercentiles; i++)
 		o->percentiles[i] = (uint8_t)get_below(&s->r, 101);
+	o->format = parse_format(s);
+	o->ncolumns = get_below(&s->r, COLUMNS_MAX + 1);
+	for (uint32_t i = 0; i < o->ncolumns; i++)
+		o->columns[i] = (int8_t)get_below(&s->r, 256);
+	o->unit = get_text(&s->r);
 	return o;
 }
 

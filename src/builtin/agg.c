@@ -227,6 +227,16 @@ NUMBER_AGG(agg_max, "max", "max_t", "map", AGG_FOLD_MAX, size_16, merge_rank, em
 NUMBER_AGG(agg_avg, "avg", "avg_t", "stats", AGG_FOLD_AVG, size_16, merge_add, empty_second,
 	   number_avg);
 
+/* Average, total, count; the divisor is of the unit, which a count has none of. */
+static void numbers_stats(const void *m, int64_t div, int64_t out[3])
+{
+	int64_t total = (int64_t)builtin_u64(m), n = (int64_t)builtin_u64((const char *)m + 8);
+
+	out[0] = n ? total / n / div : 0;
+	out[1] = total / div;
+	out[2] = n;
+}
+
 static const struct agg agg_stats = {
 	.name = "stats",
 	.type_name = "stats_t",
@@ -238,6 +248,7 @@ static const struct agg agg_stats = {
 	.compare = compare_stats,
 	.text = text_stats,
 	.json = json_stats,
+	.numbers = numbers_stats,
 };
 
 /* ---- checking ---------------------------------------------------------------------------- */

@@ -25,8 +25,8 @@ extern const struct builtin builtins_reach[], builtins_report[], builtins_tserie
 
 /* What prints values, and what carries out events: table.c lists them, too. */
 extern const struct view view_cgroup_path, view_inet, view_kfunc, view_ksym, view_mac, view_probe,
-	view_signal, view_strerror, view_strftime, view_syscall, view_ufunc, view_username,
-	view_usym;
+	view_probename, view_seconds, view_signal, view_strerror, view_strftime, view_syscall,
+	view_ufunc, view_username, view_usym;
 extern const struct event_kind kind_assert, kind_cat, kind_clear, kind_errorf, kind_exit, kind_join,
 	kind_print, kind_print_map, kind_printf, kind_skboutput, kind_system, kind_time,
 	kind_unwatch, kind_warnf, kind_zero;
@@ -60,6 +60,13 @@ void builtin_check_format(struct sema *s, struct expr *e, const struct event_kin
 const struct print_opts *builtin_print_options(struct sema *s, struct expr *e,
 					       const struct map_sym *m);
 bool builtin_is_print_word(struct str name); /* desc, p50 … */
+bool builtin_is_word(const struct expr *e, const char *word);
+/* format=, columns=, unit= (printform.c); false for other options. */
+bool builtin_print_form(struct sema *s, const struct record_field *f, const struct map_sym *m,
+			struct print_opts *o);
+/* Do the format's conversions and the values of an entry go together? */
+void builtin_check_print_form(struct sema *s, struct expr *e, const struct map_sym *m,
+			      struct print_opts *o);
 
 /* ---- generating -------------------------------------------------------------------------- */
 

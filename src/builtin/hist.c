@@ -291,6 +291,65 @@ static bool percentile(const struct type *t, const void *merged, unsigned p, int
 	return false;
 }
 
+/* ---- the other form ------------------------------------------------------------------------ */
+
+#define STARS 40
+
+/* bcc's columns: narrow ones up to 2^32, wider ones with a shorter bar above. All buckets from zero
+ * on are shown. */
+static void table_row(uint64_t lo, uint64_t hi, uint64_t v, uint64_t max, bool wide,
+		      struct buf *out)
+{
+	unsigned width = wide ? STARS / 2 : STARS;
+	unsigned bar = (unsigned)((unsigned __int128)v * width / max);
+
+	if (wide)
+		buf_printf(out, "%20" PRIu64 " -> %-20" PRIu64, lo, hi);
+	else
+		buf_printf(out, "%10" PRIu64 " -> %-10" PRIu64, lo, hi);
+	buf_printf(out, " : %-8" PRIu64 " |", v);
+	buf_fill(out, '*', bar);
+	buf_fill(out, ' ', width - bar);
+	buf_adds(out, "|\n");
+}
+
+static void table_negative(uint64_t v, uint64_t max, bool wide, struct buf *out)
+{
+	unsigned width = wide ? STARS / 2 : STARS;
+	unsigned bar = (unsigned)((unsigned __int128)v * width / max);
+
+	buf_printf(out, "%*s -> %-*d : %-8" PRIu64 " |", wide ? 20 : 10, "...", wide ? 20 : 10, -1,
+		   v);
+	buf_fill(out, '*', bar);
+	buf_fill(out, ' ', width - bar);
+	buf_adds(out, "|\n");
+}
+
+/* 0 and 1 are one row, as bcc has it. Of hist(n, bits) with bits the buckets are as they are. */
+static void table_hist(const struct type *t, const void *merged, const char *unit, struct buf *out)
+{
+	bool whole = t->agg.p[0] == 0, wide;
+	uint32_t first, last;
+	uint64_t max, v;
+
+	if (!used_range(t, merged, &first, &last, &max))
+		return;
+	v = whole ? bucket_value(merged, 1) + bucket_value(merged, 2) : 0;
+	max = MAX(max, v);
+	wide = (uint64_t)hist_bucket(t, last).hi > UINT32_MAX && last;
+	buf_printf(out, "%*s%-*s : count     distribution\n", wide ? 15 : 5, "", wide ? 29 : 19,
+		   unit);
+	if (bucket_value(merged, 0))
+		table_negative(bucket_value(merged, 0), max, wide, out);
+	if (whole && last)
+		table_row(0, 1, v, max, wide, out);
+	for (uint32_t i = whole ? 3 : 1; i <= last; i++) {
+		struct bucket b = hist_bucket(t, i);
+
+		table_row((uint64_t)b.lo, (uint64_t)b.hi, bucket_value(merged, i), max, wide, out);
+	}
+}
+
 static uint32_t size_hist(const int64_t p[3])
 {
 	return 8 * hist_count(p[0]);
@@ -312,7 +371,7 @@ static bool valid_lhist(const int64_t p[3])
 	       ((uint64_t)p[1] - (uint64_t)p[0] - 1) / (uint64_t)p[2] < LHIST_MAX_BUCKETS;
 }
 
-#define BUCKET_AGG(id, name_, size_, valid_)                     \
+#define BUCKET_AGG(id, name_, size_, valid_, table_)             \
 	static const struct agg id = {.name = name_,             \
 				      .type_name = name_ "_t",   \
 				      .json_type = "hist",       \
@@ -324,11 +383,12 @@ static bool valid_lhist(const int64_t p[3])
 				      .empty = empty_buckets,    \
 				      .compare = compare_totals, \
 				      .percentile = percentile,  \
+				      .table = table_,           \
 				      .text = text_buckets,      \
 				      .json = json_buckets}
 
-BUCKET_AGG(agg_hist, "hist", size_hist, valid_hist);
-BUCKET_AGG(agg_lhist, "lhist", size_lhist, valid_lhist);
+BUCKET_AGG(agg_hist, "hist", size_hist, valid_hist, table_hist);
+BUCKET_AGG(agg_lhist, "lhist", size_lhist, valid_lhist, NULL);
 
 /* ---- checking ---------------------------------------------------------------------------- */
 

@@ -381,13 +381,21 @@ const struct builtin builtins_print[] = {
 		       "- desc: the greatest first\n"
 		       "- p50, p99 …, or percentiles=(50, 99): of hist and lhist, what that many "
 		       "percent of the values do not\n"
-		       "exceed, as far as the buckets tell\n\n"
+		       "exceed, as far as the buckets tell\n"
+		       "- format=\"%-20s %8d\\n\": how an entry is written, in text output. The "
+		       "values are the parts\n"
+		       "of the key and then the value (of stats: average, total, count)\n"
+		       "- columns=(value, key[0]): these values for the format instead\n"
+		       "- unit=\"us\": buckets of hist as `lo -> hi : count` under a heading "
+		       "with that unit; the format\n"
+		       "shows them by %s\n\n"
 		       "A value, also that of one key, is printed "
 		       "as it was at the\n"
 		       "time of the call, on a line of its own.\n\n"
 		       "    tracepoint:syscalls:sys_enter_read { @reads[comm] = count(); }\n"
 		       "    interval:s:1 { print(@reads, 10); clear(@reads); }\n"
 		       "    interval:s:9 { print(@reads, top=10, desc); exit(); }\n"
+		       "    interval:s:2 { print(@reads, format=\"%-16s %8d\\n\"); }\n"
 		       "    begin { print((pid, comm)); }\n",
 		.examples = EXAMPLES(
 			"begin { @[pid] = count(); print(@, 5, 2); exit(); }",

@@ -34,7 +34,7 @@ static void opt_desc(struct sema *s, const struct record_field *f, struct print_
 		sema_report(s, E_ARG_LITERAL, f->value->span, "print(desc=…) takes true or false");
 }
 
-static bool is_word(const struct expr *e, const char *word)
+bool builtin_is_word(const struct expr *e, const char *word)
 {
 	return e->kind == EXPR_IDENT && str_is(e->ident.name, word);
 }
@@ -46,13 +46,13 @@ static void opt_by(struct sema *s, const struct record_field *f, const struct ma
 	const struct expr *v = f->value;
 	bool part = v->kind == EXPR_INDEX && v->index.index->kind == EXPR_INT;
 
-	if (is_word(v, "value")) {
+	if (builtin_is_word(v, "value")) {
 		o->by = PRINT_BY_VALUE;
 		return;
 	}
 	o->by = PRINT_BY_KEY;
 	o->part = part;
-	if (!is_word(part ? v->index.e : v, "key")) {
+	if (!builtin_is_word(part ? v->index.e : v, "key")) {
 		diag_help(sema_report(s, E_ARG_TYPE, v->span, "print(by=…) takes what to sort by"),
 			  "value, key, or one part of the key: key[0]");
 		return;
@@ -121,7 +121,8 @@ static unsigned percentile_word(struct str name)
 
 static void unknown_option(struct sema *s, const struct record_field *f)
 {
-	static const char *const names[] = {"top", "div", "by", "desc", "percentiles"};
+	static const char *const names[] = {"top",         "div",    "by",      "desc",
+					    "percentiles", "format", "columns", "unit"};
 	struct diag_msg *d = sema_report(s, E_NAME, f->span, "print() has no option %.*s",
 					 STR_ARG(f->name));
 	struct nearest near;
@@ -132,7 +133,8 @@ static void unknown_option(struct sema *s, const struct record_field *f)
 	if (nearest_found(&near))
 		diag_help(d, "did you mean %.*s?", STR_ARG(near.best));
 	else
-		diag_help(d, "there are top, div, by, desc, percentiles, and p1 to p100");
+		diag_help(d, "there are top, div, by, desc, percentiles, format, columns, unit, "
+			     "and p1 to p100");
 }
 
 static void word_percentile(struct sema *s, const struct record_field *f, const struct map_sym *m,
@@ -163,7 +165,7 @@ static void print_option(struct sema *s, const struct record_field *f, const str
 		opt_percentiles(s, f, m, o);
 	else if (percentile_word(f->name))
 		word_percentile(s, f, m, o);
-	else
+	else if (!builtin_print_form(s, f, m, o))
 		unknown_option(s, f);
 }
 
@@ -218,6 +220,7 @@ const struct print_opts *builtin_print_options(struct sema *s, struct expr *e,
 	}
 	for (size_t i = 0; named && i < named->record.n; i++)
 		print_option(s, &named->record.fields[i], m, o);
+	builtin_check_print_form(s, e, m, o);
 	if (o->div == 0)
 		o->div = 1;
 	return o;

@@ -349,6 +349,44 @@ const struct view view_probe = {.name = "probe_t",
 				.from_text = find_probe,
 				.maker = "probe"};
 
+/* The name behind kind and file: sched:sched_switch, malloc. Files may have colons, functions of Go
+ * and events' categories do not begin behind the last one: kinds tell how many parts there are. */
+static struct str short_name(struct str name)
+{
+	struct str rest = name, kind = str_cut(&rest, ':');
+	bool two = str_is(kind, "tracepoint") || str_is(kind, "usdt");
+	size_t i = rest.n, colons = 0;
+
+	if (str_is(kind, "profile") || str_is(kind, "interval") || str_is(kind, "software") ||
+	    str_is(kind, "hardware"))
+		return rest;
+	while (i > 0 && (rest.p[i - 1] != ':' || ++colons < (two ? 2u : 1u)))
+		i--;
+	return rest.n ? (struct str){rest.p + i, rest.n - i} : name;
+}
+
+static void text_probename(struct render *r, const struct type *t, const void *v, struct buf *out)
+{
+	uint64_t id = builtin_u64(v);
+
+	if (id < r->nprobe_names)
+		buf_addstr(out, short_name(str_of(r->probe_names[id])));
+	else
+		text_probe(r, t, v, out);
+}
+
+const struct view view_probename = {.name = "probename_t",
+				    .size = 8,
+				    .align = 8,
+				    .text = text_probename,
+				    .to_int = first_word,
+				    .maker = "probename"};
+
+static void check_probename(struct sema *s, struct expr *e)
+{
+	e->type = type_view(sema_types(s), &view_probename, 0);
+}
+
 static void check_probe(struct sema *s, struct expr *e)
 {
 	e->type = type_view(sema_types(s), &view_probe, 0);
@@ -474,6 +512,18 @@ const struct builtin builtins_sym[] = {
 		.flags = BI_NAME,
 		.uses = USES_PROBE,
 		.check = check_probe,
+		.lower = lower_probe,
+	},
+	{
+		.name = "probename",
+		.proto = "probename_t probename",
+		.doc = "The name of the probe that fired without its kind and file: malloc, "
+		       "sched:sched_switch.\n\n"
+		       "    tracepoint:sched:sched_* { @[probename] = count(); }\n",
+		.examples = EXAMPLES("tracepoint:sched:sched_* { @[probename] = count(); }"),
+		.flags = BI_NAME,
+		.uses = USES_PROBE,
+		.check = check_probename,
 		.lower = lower_probe,
 	},
 	BUILTIN_END,

@@ -12,9 +12,10 @@ const struct builtin *const builtin_families[] = {
 };
 
 const struct view *const value_views[] = {
-	&view_cgroup_path, &view_inet,     &view_kfunc,    &view_ksym,     &view_mac,
-	&view_probe,       &view_signal,   &view_strerror, &view_strftime, &view_syscall,
-	&view_ufunc,       &view_username, &view_usym,     NULL,
+	&view_cgroup_path, &view_inet,     &view_kfunc,     &view_ksym,
+	&view_mac,         &view_probe,    &view_probename, &view_seconds,
+	&view_signal,      &view_strerror, &view_strftime,  &view_syscall,
+	&view_ufunc,       &view_username, &view_usym,      NULL,
 };
 
 const struct event_kind *const event_kinds[] = {

@@ -185,6 +185,14 @@ static bool strftime_number(const void *value, uint64_t *out)
 	return true;
 }
 
+/* 12.345678: the nanoseconds are left out. */
+static void text_seconds(struct render *r, const struct type *t, const void *v, struct buf *out)
+{
+	uint64_t ns = builtin_u64(v);
+
+	buf_printf(out, "%" PRIu64 ".%06" PRIu64, ns / NSEC_PER_SEC, ns % NSEC_PER_SEC / 1000);
+}
+
 const struct view view_strftime = {.name = "timestamp_t",
 				   .size = 8,
 				   .align = 8,
@@ -206,6 +214,24 @@ static void check_strftime(struct sema *s, struct expr *e)
 static struct val lower_strftime(struct gen *g, struct expr *e, struct val want)
 {
 	return builtin_view_u64(g, e, want, gen_scalar(g, builtin_arg(e, 1)));
+}
+
+const struct view view_seconds = {.name = "seconds_t",
+				  .size = 8,
+				  .align = 8,
+				  .text = text_seconds,
+				  .to_int = strftime_number};
+
+static void check_seconds(struct sema *s, struct expr *e)
+{
+	if (builtin_known(e, 0))
+		sema_arg_int(s, e, 0);
+	e->type = type_view(sema_types(s), &view_seconds, 0);
+}
+
+static struct val lower_seconds(struct gen *g, struct expr *e, struct val want)
+{
+	return builtin_view_u64(g, e, want, gen_scalar(g, builtin_arg(e, 0)));
 }
 
 /* ---- rows -------------------------------------------------------------------------------- */
@@ -266,6 +292,17 @@ const struct builtin builtins_time[] = {
 		.max_args = 2,
 		.check = check_strftime,
 		.lower = lower_strftime,
+	},
+	{
+		.name = "seconds",
+		.proto = "seconds_t seconds(uint64 nsecs)",
+		.doc = "A length of time as text: seconds and microseconds, 1.500000.\n\n"
+		       "    begin { printf(\"%8.8s\\n\", seconds(elapsed)); }\n",
+		.examples = EXAMPLES("begin { printf(\"%.8s\\n\", seconds(1500ms)); exit(); }"),
+		.min_args = 1,
+		.max_args = 1,
+		.check = check_seconds,
+		.lower = lower_seconds,
 	},
 	BUILTIN_END,
 };

@@ -22,6 +22,7 @@ struct fmt_op;
 struct fmt_run_ctx {
 	struct render *r;
 	bool raw;
+	struct str given; /* text of fields without a type */
 };
 
 typedef void (*fmt_write)(const struct fmt_op *op, const struct fmt_run_ctx *c, const uint8_t *v,
@@ -262,6 +263,15 @@ static void write_any(const struct fmt_op *op, const struct fmt_run_ctx *ctx, co
 	pad_spaces(op, out, start);
 }
 
+static void write_given(const struct fmt_op *op, const struct fmt_run_ctx *ctx, const uint8_t *v,
+			struct buf *out)
+{
+	size_t start = out->n;
+
+	buf_addstr(out, ctx->given);
+	pad_spaces(op, out, start);
+}
+
 /* ---- buffers ----------------------------------------------------------------------------------
  */
 
@@ -414,6 +424,10 @@ static void op_init(struct fmt_op *op, const struct conv *c, const struct event_
 	*op = (struct fmt_op){.c = *c};
 	if (!c->spec || !f)
 		return;
+	if (!f->type) {
+		op->write = write_given;
+		return;
+	}
 	op->type = f->type;
 	op->off = f->off;
 	op->write = pick(c, f->type);
@@ -439,9 +453,10 @@ struct fmt *fmt_new(struct arena *a, const struct format *f, const struct event_
 	return out;
 }
 
-void fmt_run(const struct fmt *f, struct render *r, bool raw, const void *rec, struct buf *out)
+void fmt_run_given(const struct fmt *f, struct render *r, bool raw, const void *rec,
+		   struct str given, struct buf *out)
 {
-	const struct fmt_run_ctx ctx = {.r = r, .raw = raw};
+	const struct fmt_run_ctx ctx = {.r = r, .raw = raw, .given = given};
 
 	for (size_t i = 0; i < f->n; i++) {
 		const struct fmt_op *op = &f->ops[i];
@@ -450,4 +465,9 @@ void fmt_run(const struct fmt *f, struct render *r, bool raw, const void *rec, s
 		if (op->write)
 			op->write(op, &ctx, (const uint8_t *)rec + op->off, out);
 	}
+}
+
+void fmt_run(const struct fmt *f, struct render *r, bool raw, const void *rec, struct buf *out)
+{
+	fmt_run_given(f, r, raw, rec, (struct str){0}, out);
 }

@@ -265,6 +265,8 @@ void map_print(struct run *r, uint32_t map, const struct print_opts *o)
 		cut_rows(&rows, o);
 		if (run_ndjson(r))
 			ndjson_map(r, m, &rows, o, &b);
+		else if (o->format && !run_json(r))
+			map_rows_format(r, m, &rows, o, &b);
 		else if (run_json(r))
 			dump_json(r, m, &rows, 0, o->div ? o->div : 1, &b);
 		else

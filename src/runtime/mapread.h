@@ -46,6 +46,10 @@ void map_add_percentiles(const struct program_map *m, const uint8_t *v, const st
 void ndjson_map(struct run *r, const struct program_map *m, const struct map_rows *rows,
 		const struct print_opts *o, struct buf *out);
 
+/* The entries by print()'s format, one after the other (maprow.c). */
+void map_rows_format(struct run *r, const struct program_map *m, const struct map_rows *rows,
+		     const struct print_opts *o, struct buf *out);
+
 /* ---- baseline.c ----------------------------------------------------------------------------- */
 
 struct baseline {                /* of one map; all zero: nothing was ever cleared */

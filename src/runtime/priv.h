@@ -53,6 +53,9 @@ struct fmt *fmt_new(struct arena *a, const struct format *f, const struct event_
 		    uint32_t nfields);
 /* Appends the text. `raw`: bytes of strings are not escaped. */
 void fmt_run(const struct fmt *f, struct render *r, bool raw, const void *rec, struct buf *out);
+/* The same; fields without a type are the text `given`. */
+void fmt_run_given(const struct fmt *f, struct render *r, bool raw, const void *rec,
+		   struct str given, struct buf *out);
 
 /* ---- render.c ------------------------------------------------------------------------------- */
 

@@ -11,6 +11,10 @@
  *   perf       TAB      ffffffff81a01234 do_syscall_64+113 (module)
  *   raw                 ffffffff81a01234       (build_id as well: awl keeps addresses)
  *
+ * The setting stack_frame is a format of one frame in place of these, and nothing stands around the
+ * frames then: %n the name, %o its offset (+0x1f), %a the address, %m the module ( [libc.so.6]), %%
+ * a percent sign; %-16a has a width. A frame without a name is [unknown].
+ *
  * Names of user frames come from files that the traced process chose: they are escaped.
  */
 #include <stdlib.h>
@@ -30,6 +34,12 @@ struct frame_name {
 	const char *sym, *module;
 	uint64_t off;
 };
+
+/* The setting stack_frame; "" without. */
+static const char *frame_format(const struct render *r)
+{
+	return r->config && r->config->stack_frame ? r->config->stack_frame : "";
+}
 
 static bool name_frame(struct render *r, const struct stack_value *v, const struct type *t,
 		       uint64_t addr, struct frame_name *out)
@@ -80,18 +90,82 @@ static void add_name(const struct frame_name *f, bool known, uint64_t addr, stru
 	buf_printf(out, "+%" PRIu64, f->off);
 }
 
+/* What a conversion of stack_frame stands for. */
+static void add_part(char conv, const struct frame_name *f, bool known, uint64_t addr,
+		     struct buf *out)
+{
+	const char *slash;
+
+	if (conv == 'n')
+		buf_add_text(out, str_of(known ? f->sym : "[unknown]"), false);
+	else if (conv == 'a')
+		buf_printf(out, "%" PRIx64, addr);
+	else if (conv == 'o' && known)
+		buf_printf(out, "+0x%" PRIx64, f->off);
+	else if (conv == '%')
+		buf_addc(out, '%');
+	if (conv != 'm' || !f->module || !f->module[0])
+		return;
+	slash = strrchr(f->module, '/');
+	buf_adds(out, " [");
+	buf_add_text(out, str_of(slash ? slash + 1 : f->module), false);
+	buf_addc(out, ']');
+}
+
+/* Widens what was added since `start`; a negative width puts the spaces behind. */
+static void pad(struct buf *out, size_t start, int width)
+{
+	size_t n = out->n - start, want = (size_t)MIN(abs(width), 256);
+
+	if (n >= want)
+		return;
+	buf_fill(out, ' ', want - n);
+	if (width < 0)
+		return;
+	memmove(out->p + start + want - n, out->p + start, n);
+	memset(out->p + start, ' ', want - n);
+}
+
+static void add_formatted(const char *format, const struct frame_name *f, bool known, uint64_t addr,
+			  struct buf *out)
+{
+	for (const char *p = format; *p; p++) {
+		size_t start = out->n;
+		int width;
+		char *end;
+
+		if (p[0] != '%' || !p[1]) {
+			buf_addc(out, *p);
+			continue;
+		}
+		width = (int)strtol(p + 1, &end, 10);
+		p = end;
+		add_part(*p, f, known, addr, out);
+		pad(out, start, width);
+		if (!*p)
+			return;
+	}
+}
+
 static void add_frame(struct render *r, const struct stack_value *v, const struct type *t,
 		      uint64_t addr, bool first, struct buf *out)
 {
 	struct frame_name f;
 	bool known, perf = t->stack.mode == STACK_PERF;
 
-	if (t->stack.mode == STACK_RAW || t->stack.mode == STACK_BUILD_ID) {
+	if (!frame_format(r)[0] &&
+	    (t->stack.mode == STACK_RAW || t->stack.mode == STACK_BUILD_ID)) {
 		buf_fill(out, ' ', INDENT);
 		buf_printf(out, "%" PRIx64 "\n", addr);
 		return;
 	}
 	known = first ? name_frame(r, v, t, addr, &f) : name_caller(r, v, t, addr, &f);
+	if (frame_format(r)[0]) {
+		if (t->stack.kind == STACK_KERNEL && known && !(f.module && f.module[0]))
+			f.module = "kernel";
+		add_formatted(frame_format(r), &f, known, addr, out);
+		return;
+	}
 	if (perf)
 		buf_printf(out, "\t%" PRIx64 " ", addr);
 	else
@@ -133,14 +207,19 @@ void stack_render(struct render *r, const struct type *t, const void *value, str
 	uint32_t n;
 
 	memcpy(&v, value, sizeof(v));
-	buf_addc(out, '\n');
+	if (!frame_format(r)[0])
+		buf_addc(out, '\n');
 	if (v.frames == 0 || run->p->stacks == NO_MAP)
 		return;
 	frames = read_frames(run, t, &v, &n);
-	for (uint32_t i = 0; frames && i < n; i++)
-		add_frame(r, &v, t, frames[1 + i], i == 0, out);
+	for (uint32_t i = 0; frames && i < n; i++) {
+		uint32_t at = r->config && r->config->stack_root_first ? n - 1 - i : i;
+
+		add_frame(r, &v, t, frames[1 + at], at == 0, out);
+	}
 	if (!frames) {
-		buf_fill(out, ' ', INDENT);
+		if (!frame_format(r)[0])
+			buf_fill(out, ' ', INDENT);
 		buf_adds(out, "<stack lost: the stack map was full>\n");
 	}
 	free(frames);

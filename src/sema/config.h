@@ -21,6 +21,8 @@ struct config {
 	uint64_t log_size;       /* bytes of the verifier's log */
 	enum missing_probes missing_probes;
 	enum stack_mode stack_mode;
+	const char *stack_frame; /* "": as stack_mode has it; else the format of one frame */
+	bool stack_root_first;   /* with stack_frame: the outermost frame first */
 	bool print_maps_on_exit;
 	bool cpp_demangle;
 	bool lazy_symbolication;

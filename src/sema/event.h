@@ -55,6 +55,10 @@ enum event_needs {
 	EVENT_UNSAFE = 8, /* changes the system: needs --unsafe */
 };
 
+/* What print(@m, columns=…) shows: parts of the key by number, or one of these. */
+enum { COLUMN_VALUE = -1, COLUMN_KEY = -2 };
+#define COLUMNS_MAX 16
+
 /* How print() shows a map. */
 struct print_opts {
 	int64_t top, div; /* 0: all; 1: as it is */
@@ -64,6 +68,10 @@ struct print_opts {
 	uint32_t key;
 	uint8_t percentiles[8];
 	uint32_t npercentiles;
+	const struct format *format; /* of one entry; NULL: as usual */
+	int8_t columns[COLUMNS_MAX]; /* the format's values; none: the key's parts, the value */
+	uint32_t ncolumns;
+	const char *unit; /* hist: buckets in the form "lo -> hi : count", under this heading */
 };
 
 struct event_def {
@@ -192,6 +200,11 @@ struct agg {
 	/* The number that `p` percent of the values do not exceed, as the buckets have it; false:
 	 * there is none, or it is beyond the last bound. NULL for what has no buckets. */
 	bool (*percentile)(const struct type *t, const void *merged, unsigned p, int64_t *out);
+	/* The buckets as "lo -> hi : count |***|", with a heading; NULL for what has no such form.
+	 */
+	void (*table)(const struct type *t, const void *merged, const char *unit, struct buf *out);
+	/* Of what is several numbers (stats): for formats, in the order of its text. */
+	void (*numbers)(const void *merged, int64_t div, int64_t out[3]);
 	/* The value as an integer (count, sum, min, max, avg), false where there is none. */
 	bool (*number)(const struct type *t, const void *merged, int64_t *out);
 };

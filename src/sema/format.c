@@ -277,6 +277,13 @@ static void check_arg(struct sema *s, struct expr *fmt, const struct conv *v, st
 		hint_pointer(s, v, a);
 }
 
+const struct format *sema_format_text(struct sema *s, struct str text, struct span span)
+{
+	struct scan c = {.s = s, .t = text, .span = span};
+
+	return parse(&c);
+}
+
 bool sema_format(struct sema *s, struct expr *call, struct str text, unsigned first,
 		 const struct format **out)
 {

@@ -213,6 +213,8 @@ enum space sema_space(struct sema *s);
  * with the same call it updates types and layout. */
 struct event_def *sema_event(struct sema *s, struct expr *call, const struct event_kind *kind,
 			     const struct type *const *fields, uint32_t nfields);
+/* A format whose values are not arguments of a call. NULL: it was wrong, and that is reported. */
+const struct format *sema_format_text(struct sema *s, struct str text, struct span span);
 /* Parses `text` as a printf format and checks it against args[first…]; sets def->format. */
 bool sema_format(struct sema *s, struct expr *call, struct str text, unsigned first,
 		 const struct format **out);
