@@ -131,7 +131,7 @@ static const struct print_opts *parse_print(struct parser *s)
 	o->ncolumns = get_below(&s->r, COLUMNS_MAX + 1);
 	for (uint32_t i = 0; i < o->ncolumns; i++)
 		o->columns[i] = (int8_t)get_below(&s->r, 256);
-	o->unit = get_text(&s->r);
+	o->unit = get_text_or_none(&s->r);
 	return o;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
+#include "bcc/bcc.h"
 #include "cli/opts.h"
 
 static void on_message(void *arg, enum awl_level level, const char *text)
@@ -423,7 +424,19 @@ static int dispatch(const struct cli *c, int out_fd)
 	return r;
 }
 
-int main(int argc, char **argv)
+/* By its own name (a link), or as the first word behind "awl". */
+static bool is_bcc(int *argc, char ***argv)
+{
+	if (*argc > 0 && bcc_is_command((*argv)[0]))
+		return true;
+	if (*argc < 2 || strchr((*argv)[1], '/') || !bcc_is_command((*argv)[1]))
+		return false;
+	--*argc;
+	++*argv;
+	return true;
+}
+
+static int awl_main(int argc, char **argv)
 {
 	struct arena *a = arena_new();
 	struct cli c = {0};
@@ -449,4 +462,9 @@ int main(int argc, char **argv)
 		r = (fd = open_output(&c)) < 0 ? EXIT_USAGE : dispatch(&c, fd);
 	arena_free(a);
 	return r;
+}
+
+int main(int argc, char **argv)
+{
+	return is_bcc(&argc, &argv) ? bcc_main(argc, argv) : awl_main(argc, argv);
 }

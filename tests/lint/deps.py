@@ -22,7 +22,8 @@ ALLOWED = {
     "aot": {"base", "lang", "type", "kernel", "elf", "sema", "ir", "compile", "awl"},
     "runtime": {"base", "type", "kernel", "elf", "compile", "sema", "ir"},
     "api": {"base", "lang", "type", "kernel", "elf", "sema", "compile", "aot", "runtime", "awl"},
-    "cli": {"base", "awl"},
+    "bcc": {"base", "awl"},
+    "cli": {"base", "awl", "bcc"},
 }
 # What other folders may include of each. base is a folder of faces; the interfaces are shared on purpose.
 FACES = {
@@ -37,6 +38,7 @@ FACES = {
     "aot": {"aot.h"},
     "runtime": {"runtime.h"},
     "awl": {"awl.h"},
+    "bcc": {"bcc.h"},
 }
 # The runtime knows the compiled program and the interfaces that it carries, nothing of the compiler.
 RUNTIME_ONLY = {"compile": {"program.h"}, "sema": {"event.h", "provider.h", "config.h", "builtin.h"}, "ir": {"ir.h"}}

@@ -1,0 +1,560 @@
+/* C expressions of trace and argdist as awl's language has them.
+ *
+ * Both languages share operators, casts, -> and sizeof, so the text is copied word by word and only
+ * what has another name is replaced:
+ *
+ *   arg1                      arg0                 bcc counts from 1
+ *   p->x  (struct point *p)   ((struct point *)arg0)->x      named in the signature
+ *   retval  $retval           retval
+ *   $pid $tgid                tid pid              bcc's $pid is the thread
+ *   $uid $gid $cpu $task      uid gid cpu curtask
+ *   STRCMP("odd", arg2)       (str(arg1, 80) == "odd")
+ *   s == "odd"                str(s, 80) == "odd"
+ *   args->f                   args.f
+ *   arg1@user                 uptr(arg0)
+ *   $entry(n)  $latency       what the entry probe kept
+ *   (unsigned long)x  'a'     (uint64)x  97
+ *
+ * bcc replaces inside of longer words, too; here a word is a word. */
+#include <ctype.h>
+#include <string.h>
+#include "bcc/priv.h"
+
+struct walk {
+	struct cexpr *c;
+	struct str in;
+	size_t at;
+	struct buf out;
+	size_t operand;    /* where in `out` the operand begins that was written last */
+	bool after_member; /* the word before was . or -> */
+	bool in_operand;
+};
+
+static bool is_word(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '$';
+}
+
+static bool fail(struct cexpr *c, const char *why)
+{
+	if (!c->error)
+		c->error = why;
+	return false;
+}
+
+/* ---- brackets and separators ---- */
+
+/* Past a quoted text that begins at `i`. */
+static size_t past_quote(struct str s, size_t i)
+{
+	char q = s.p[i++];
+
+	while (i < s.n && s.p[i] != q)
+		i += s.p[i] == '\\' ? 2 : 1;
+	return MIN(i + 1, s.n);
+}
+
+size_t cexpr_close(struct str s, size_t open)
+{
+	size_t depth = 0, i = open;
+
+	while (i < s.n) {
+		if (s.p[i] == '"' || s.p[i] == '\'') {
+			i = past_quote(s, i);
+			continue;
+		}
+		if (strchr("([{", s.p[i]))
+			depth++;
+		else if (strchr(")]}", s.p[i]) && --depth == 0)
+			return i;
+		i++;
+	}
+	return s.n;
+}
+
+struct str cexpr_cut(struct str *s, char sep)
+{
+	size_t i = 0, questions = 0;
+	struct str head;
+
+	while (i < s->n) {
+		char c = s->p[i];
+
+		if (c == '"' || c == '\'') {
+			i = past_quote(*s, i);
+		} else if (strchr("([{", c)) {
+			i = MIN(cexpr_close(*s, i) + 1, s->n);
+		} else if (c == ':' && i + 1 < s->n && s->p[i + 1] == ':' && sep == ':' &&
+			   i + 2 < s->n && is_word(s->p[i + 2]) && i > 1 && is_word(s->p[i - 1])) {
+			i += 2;
+		} else if (c == sep && !(sep == ':' && questions)) {
+			break;
+		} else {
+			questions += c == '?';
+			questions -= c == ':' && questions;
+			i++;
+		}
+	}
+	head = (struct str){s->p, MIN(i, s->n)};
+	*s = i < s->n ? (struct str){s->p + i + 1, s->n - i - 1} : (struct str){0};
+	return head;
+}
+
+/* ---- types ---- */
+
+static bool is_type_word(struct str w)
+{
+	static const char *const known[] = {
+		"unsigned",  "signed",   "char",     "short",  "int",     "long",    "const",
+		"volatile",  "u8",       "u16",      "u32",    "u64",     "s8",      "s16",
+		"s32",       "s64",      "__u8",     "__u16",  "__u32",   "__u64",   "__s32",
+		"__s64",     "size_t",   "ssize_t",  "bool",   "double",  "float",   "void",
+		"pid_t",     "uid_t",    "loff_t",   "struct", "union",   "enum",    "uint8_t",
+		"uint16_t",  "uint32_t", "uint64_t", "int8_t", "int16_t", "int32_t", "int64_t",
+		"uintptr_t", "intptr_t", "off_t"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (str_is(w, known[i]))
+			return true;
+	return false;
+}
+
+struct type_words {
+	bool is_unsigned, is_char, is_short, is_int, other;
+	unsigned longs, stars;
+	struct buf rest; /* struct point, u32 */
+};
+
+static void type_word(struct type_words *t, struct str w)
+{
+	if (str_is(w, "unsigned"))
+		t->is_unsigned = true;
+	else if (str_is(w, "char"))
+		t->is_char = true;
+	else if (str_is(w, "short"))
+		t->is_short = true;
+	else if (str_is(w, "long"))
+		t->longs++;
+	else if (str_is(w, "int"))
+		t->is_int = true;
+	else if (!str_is(w, "const") && !str_is(w, "volatile") && !str_is(w, "signed")) {
+		buf_adds(&t->rest, t->other ? " " : "");
+		buf_addstr(&t->rest, w);
+		t->other = true;
+	}
+}
+
+static const char *type_base(struct arena *a, const struct type_words *t)
+{
+	unsigned bits = t->longs ? 64 : t->is_short ? 16 : t->is_char ? 8 : 32;
+
+	return t->other ? arena_strdup(a, buf_cstr(&t->rest))
+			: arena_printf(a, "%sint%u", t->is_unsigned ? "u" : "", bits);
+}
+
+const char *cexpr_type(struct arena *a, struct str s)
+{
+	struct type_words t = {.rest = BUF_INIT};
+	struct buf out = BUF_INIT;
+	char *text;
+
+	for (size_t i = 0; i < s.n;) {
+		size_t from = i;
+
+		while (i < s.n && is_word(s.p[i]))
+			i++;
+		if (i > from)
+			type_word(&t, (struct str){s.p + from, i - from});
+		else
+			t.stars += s.p[i++] == '*';
+	}
+	buf_adds(&out, type_base(a, &t));
+	buf_adds(&out, t.stars ? " " : "");
+	buf_fill(&out, '*', t.stars);
+	text = arena_strdup(a, buf_cstr(&out));
+	buf_release(&out);
+	buf_release(&t.rest);
+	return text;
+}
+
+/* ---- signatures ---- */
+
+bool cexpr_signature(struct cexpr *c, struct str text)
+{
+	text = str_trim(text);
+	while (text.n) {
+		struct str one = str_trim(cexpr_cut(&text, ','));
+		size_t i = one.n;
+
+		while (i > 0 && is_word(one.p[i - 1]))
+			i--;
+		if (str_is(one, "void"))
+			continue;
+		if (i == one.n || str_trim((struct str){one.p, i}).n == 0)
+			return fail(
+				c, arena_printf(c->b->a,
+						"the signature's \"%.*s\" is not a type and a name",
+						STR_ARG(one)));
+		vec_push(c->b->a, &c->params,
+			 (struct param){str_trim((struct str){one.p, i}),
+					(struct str){one.p + i, one.n - i}});
+	}
+	return true;
+}
+
+static int find_param(const struct cexpr *c, struct str name)
+{
+	for (size_t i = 0; i < c->params.n; i++)
+		if (str_eq(c->params.v[i].name, name))
+			return (int)i;
+	return -1;
+}
+
+/* ---- words ---- */
+
+static const char *simple_word(struct str w)
+{
+	static const struct {
+		const char *from, *to;
+	} known[] = {
+		{"$pid", "tid"},       {"$tgid", "pid"},  {"$PID", "pid"},
+		{"$uid", "uid"},       {"$gid", "gid"},   {"$cpu", "cpu"},
+		{"$task", "curtask"},  {"$COMM", "comm"}, {"$comm", "comm"},
+		{"$retval", "retval"}, {"NULL", "0"},     {"bpf_ktime_get_ns", "nsecs"},
+		{"$tid", "tid"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (str_is(w, known[i].from))
+			return known[i].to;
+	return NULL;
+}
+
+/* 1 of "arg1", 0 for other words. */
+static unsigned arg_number(struct str w)
+{
+	unsigned long long n;
+
+	if (!str_starts(w, STR("arg")) || !str_to_u64((struct str){w.p + 3, w.n - 3}, &n) || n > 99)
+		return 0;
+	return (unsigned)n;
+}
+
+static void skip_blanks(struct walk *w)
+{
+	while (w->at < w->in.n && isspace((unsigned char)w->in.p[w->at]))
+		w->at++;
+}
+
+static bool followed_by(struct walk *w, const char *text)
+{
+	size_t at = w->at;
+
+	while (at < w->in.n && isspace((unsigned char)w->in.p[at]))
+		at++;
+	if (!str_starts((struct str){w->in.p + at, w->in.n - at}, str_of(text)))
+		return false;
+	w->at = at + strlen(text);
+	return true;
+}
+
+/* What stands in the brackets that come now; false without brackets. */
+static bool in_brackets(struct walk *w, struct str *out)
+{
+	size_t end;
+
+	skip_blanks(w);
+	if (w->at >= w->in.n || w->in.p[w->at] != '(')
+		return false;
+	end = cexpr_close(w->in, w->at);
+	if (end == w->in.n)
+		return false;
+	*out = (struct str){w->in.p + w->at + 1, end - w->at - 1};
+	w->at = end + 1;
+	return true;
+}
+
+static bool add_strcmp(struct walk *w)
+{
+	struct str both, first;
+	const char *text, *expr;
+
+	if (!in_brackets(w, &both))
+		return fail(w->c, "STRCMP takes two operands: STRCMP(\"text\", expression)");
+	first = str_trim(cexpr_cut(&both, ','));
+	if (!both.n)
+		return fail(w->c, "STRCMP takes two operands: STRCMP(\"text\", expression)");
+	text = cexpr_translate(w->c, first);
+	expr = text ? cexpr_translate(w->c, str_trim(both)) : NULL;
+	if (!expr)
+		return false;
+	if (first.n && first.p[0] != '"')
+		text = cexpr_text(w->c, text);
+	buf_printf(&w->out, "(%s == %s)", cexpr_text(w->c, expr), text);
+	return true;
+}
+
+static bool add_entry(struct walk *w)
+{
+	struct str name;
+	int i;
+
+	if (!in_brackets(w, &name))
+		return fail(w->c, "$entry takes the name of a parameter: $entry(size)");
+	name = str_trim(name);
+	i = find_param(w->c, name);
+	if (!w->c->probe->is_return)
+		return fail(w->c, "$entry(…) is possible in return probes only");
+	if (i < 0 && !arg_number(name))
+		return fail(w->c, arena_printf(w->c->b->a,
+					       "$entry(%.*s): the signature has no such "
+					       "parameter",
+					       STR_ARG(name)));
+	name = (struct str){arena_strndup(w->c->b->a, name.p, name.n), name.n};
+	vec_push(w->c->b->a, &w->c->entries, name.p);
+	if (i >= 0)
+		buf_printf(&w->out, "((%s)(%s_%s[tid]))",
+			   cexpr_type(w->c->b->a, w->c->params.v[i].type), w->c->prefix, name.p);
+	else
+		buf_printf(&w->out, "%s_%s[tid]", w->c->prefix, name.p);
+	return true;
+}
+
+static bool add_latency(struct walk *w)
+{
+	if (!w->c->probe->is_return)
+		return fail(w->c, "$latency is possible in return probes only");
+	w->c->needs_latency = true;
+	buf_printf(&w->out, "(nsecs - %s_start[tid])", w->c->prefix);
+	return true;
+}
+
+static bool add_arg(struct walk *w, unsigned number, const char *type)
+{
+	bool user = followed_by(w, "@user");
+
+	if (w->c->probe->kind == PROBE_TRACEPOINT)
+		return fail(w->c, "tracepoints have fields: args->name; tplist -v lists them");
+	if (w->c->probe->is_return)
+		return fail(w->c,
+			    "arguments are gone when a function returns: $entry(name) keeps one");
+	buf_adds(&w->out, user ? "uptr(" : "");
+	if (type)
+		buf_printf(&w->out, "((%s)arg%u)", type, number);
+	else
+		buf_printf(&w->out, "arg%u", number);
+	buf_adds(&w->out, user ? ")" : "");
+	return true;
+}
+
+static bool add_name(struct walk *w, struct str word)
+{
+	const char *to = simple_word(word);
+	int param = find_param(w->c, word);
+	unsigned arg = arg_number(word);
+
+	if (str_is(word, "STRCMP"))
+		return add_strcmp(w);
+	if (str_is(word, "$entry"))
+		return add_entry(w);
+	if (str_is(word, "$latency"))
+		return add_latency(w);
+	if (param >= 0)
+		return add_arg(w, (unsigned)param,
+			       cexpr_type(w->c->b->a, w->c->params.v[param].type));
+	if (arg)
+		return add_arg(w, arg - 1, NULL);
+	if (str_is(word, "args") && followed_by(w, "->")) {
+		buf_adds(&w->out, "args.");
+		w->after_member = true;
+		return true;
+	}
+	if (word.p[0] == '$' && !to)
+		return fail(
+			w->c,
+			arena_printf(w->c->b->a,
+				     "there is no %.*s; there are $pid, $tgid, $uid, $gid, $cpu, "
+				     "$task, $retval, $entry(x), $latency",
+				     STR_ARG(word)));
+	buf_addstr(&w->out, to ? str_of(to) : word);
+	if (str_is(word, "bpf_ktime_get_ns"))
+		followed_by(w, "()");
+	return true;
+}
+
+/* (unsigned long), (struct point *): a cast, or the operand of sizeof. */
+static bool add_cast(struct walk *w)
+{
+	size_t end = cexpr_close(w->in, w->at), i = w->at + 1;
+	struct str inside = {w->in.p + i, end - i}, first = inside;
+
+	if (end == w->in.n)
+		return false;
+	for (i = 0; i < inside.n; i++)
+		if (!is_word(inside.p[i]) && !strchr(" \t*", inside.p[i]))
+			return false;
+	first = str_trim(first);
+	for (i = 0; i < first.n && is_word(first.p[i]);)
+		i++;
+	if (!is_type_word((struct str){first.p, i}) &&
+	    !(first.n && first.p[first.n - 1] == '*' && i))
+		return false;
+	buf_printf(&w->out, "(%s)", cexpr_type(w->c->b->a, inside));
+	w->at = end + 1;
+	return true;
+}
+
+/* 'a' is a number in C. */
+static bool add_char(struct walk *w)
+{
+	size_t end = past_quote(w->in, w->at);
+	struct str s = {w->in.p + w->at + 1, end - w->at - 2};
+	static const char escapes[] = "n\nt\tr\r0\0\\\\''";
+
+	if (end - w->at < 3 || s.n > 2 || (s.n == 2 && s.p[0] != '\\'))
+		return fail(w->c, "'…' is one character; a text stands between \"…\"");
+	w->at = end;
+	if (s.n == 1) {
+		buf_printf(&w->out, "%d", s.p[0]);
+		return true;
+	}
+	for (size_t i = 0; i + 1 < sizeof(escapes); i += 2)
+		if (escapes[i] == s.p[1]) {
+			buf_printf(&w->out, "%d", escapes[i + 1]);
+			return true;
+		}
+	return fail(w->c, "unknown escape in a character; \\n \\t \\r \\0 \\\\ are known");
+}
+
+/* s == "text": the operand in front is an address. */
+static void compare_text(struct walk *w, size_t text)
+{
+	const char *out = buf_cstr(&w->out);
+	size_t op = text, from = w->operand;
+	const char *operand;
+	struct buf tail = BUF_INIT;
+
+	while (op > 0 && out[op - 1] == ' ')
+		op--;
+	if (op < 2 || out[op - 1] != '=' || (out[op - 2] != '=' && out[op - 2] != '!'))
+		return;
+	op -= 2;
+	buf_add(&tail, out + op, w->out.n - op);
+	while (op > from && out[op - 1] == ' ')
+		op--;
+	operand = arena_strndup(w->c->b->a, out + from, op - from);
+	w->out.n = from;
+	buf_printf(&w->out, "%s ", cexpr_text(w->c, operand));
+	buf_addstr(&w->out, (struct str){tail.p, tail.n});
+	buf_release(&tail);
+}
+
+static bool step_word(struct walk *w)
+{
+	size_t from = w->at;
+	struct str word;
+	bool member = w->after_member;
+
+	while (w->at < w->in.n && is_word(w->in.p[w->at]))
+		w->at++;
+	word = (struct str){w->in.p + from, w->at - from};
+	if (!w->in_operand)
+		w->operand = w->out.n;
+	w->in_operand = true;
+	w->after_member = false;
+	if (member) {
+		buf_addstr(&w->out, word);
+		return true;
+	}
+	return add_name(w, word);
+}
+
+/* Brackets are translated on their own; they belong to the operand. */
+static bool step_bracket(struct walk *w)
+{
+	size_t end = cexpr_close(w->in, w->at);
+	const char *inside;
+
+	if (!w->in_operand)
+		w->operand = w->out.n;
+	w->in_operand = true;
+	if (w->in.p[w->at] == '(' && add_cast(w))
+		return true;
+	if (end == w->in.n)
+		return fail(w->c, arena_printf(w->c->b->a, "unmatched '%c'", w->in.p[w->at]));
+	inside = cexpr_translate(w->c, (struct str){w->in.p + w->at + 1, end - w->at - 1});
+	if (!inside)
+		return false;
+	buf_printf(&w->out, "%c%s%c", w->in.p[w->at], inside, w->in.p[end]);
+	w->at = end + 1;
+	return true;
+}
+
+static bool step_operator(struct walk *w)
+{
+	struct str rest = {w->in.p + w->at, w->in.n - w->at};
+	bool member = str_starts(rest, STR("->")) || rest.p[0] == '.';
+	size_t n = str_starts(rest, STR("->")) ? 2 : 1;
+
+	if (strchr(")]}", rest.p[0]))
+		return fail(w->c, arena_printf(w->c->b->a, "unmatched '%c'", rest.p[0]));
+	if (rest.p[0] == ';' || rest.p[0] == '{')
+		return fail(w->c, "an expression is wanted, not statements");
+	if (rest.n > 1 && rest.p[0] == '=' && rest.p[1] != '=' &&
+	    !(w->out.n && strchr("=!<>", w->out.p[w->out.n - 1])))
+		return fail(w->c, "= assigns; == compares");
+	w->after_member = member;
+	if (!member && !isspace((unsigned char)rest.p[0]))
+		w->in_operand = false;
+	buf_add(&w->out, rest.p, n);
+	w->at += n;
+	return true;
+}
+
+static bool step(struct walk *w)
+{
+	char c = w->in.p[w->at];
+	size_t end, from = w->out.n;
+
+	if (c == '"') {
+		end = past_quote(w->in, w->at);
+		if (end - w->at < 2 || w->in.p[end - 1] != '"')
+			return fail(w->c, "the text has no closing \"");
+		buf_add(&w->out, w->in.p + w->at, end - w->at);
+		w->at = end;
+		compare_text(w, from);
+		return true;
+	}
+	if (c == '\'')
+		return add_char(w);
+	if (is_word(c))
+		return step_word(w);
+	return c == '(' || c == '[' ? step_bracket(w) : step_operator(w);
+}
+
+const char *cexpr_translate(struct cexpr *c, struct str text)
+{
+	struct walk w = {.c = c, .in = text};
+	const char *out;
+	bool ok = true;
+
+	while (ok && w.at < text.n)
+		ok = step(&w);
+	out = ok ? arena_strdup(c->b->a, buf_cstr(&w.out)) : NULL;
+	buf_release(&w.out);
+	return out;
+}
+
+const char *cexpr_text(struct cexpr *c, const char *expr)
+{
+	static const char *const texts[] = {"ntop(",        "macaddr(",      "strerror(", "ksym(",
+					    "usym(",        "syscall_name(", "username",  "buf(",
+					    "signal_name(", "cgroup_path(",  "str(",      "comm",
+					    "strftime(",    "seconds(",      "\""};
+	long long size = c->b->o.strsize > 0 ? (long long)c->b->o.strsize : 80;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if (str_starts(str_trim(str_of(expr)), str_of(texts[i])))
+			return expr;
+	return arena_printf(c->b->a, "str(%s, %lld)", expr, size);
+}

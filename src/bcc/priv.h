@@ -1,0 +1,177 @@
+/* What the commands share. Everything of one command line is in one arena. */
+#ifndef AWL_BCC_PRIV_H
+#define AWL_BCC_PRIV_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "awl/awl.h"
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/vec.h"
+#include "bcc/bcc.h"
+
+#define NS_PER_SEC UINT64_C(1000000000)
+
+typedef VEC(const char *) words;
+
+/* What options say; a command's rows name the members that it has. Numbers are -1 when not given.
+ */
+struct opts {
+	int64_t pid, tid, uid, cpu, strsize, max, top, count, pages, level, nargs;
+	int64_t interval, duration, msec, usec; /* nanoseconds */
+	bool help, show, print_first, timestamp, unix_time, time, regexp, offsets, per_pid, kernel,
+		user, addresses, delimiter, folded, self, print_cpu, aggregate, binary, usecs,
+		msecs, per_function, cumulative;
+	unsigned verbose;
+	const char *cgroup, *comm, *filter, *symbols, *lib;
+	words headers, freq, hist, specs; /* specs: -H and -C in their order, 'H' or 'C' in front */
+	words rest;
+};
+
+enum opt_kind {
+	OPT_FLAG,
+	OPT_COUNT,   /* may be repeated: unsigned */
+	OPT_NUMBER,  /* 0 or more */
+	OPT_SECONDS, /* fractions are fine; kept as nanoseconds */
+	OPT_MSECS,
+	OPT_USECS,
+	OPT_TEXT,
+	OPT_LIST,
+	OPT_SPECS, /* argdist's -C and -H: the order of the two matters */
+};
+
+struct opt {
+	char letter; /* 0: only the long name */
+	const char *name, *arg;
+	enum opt_kind kind;
+	size_t member; /* in struct opts */
+	const char *help;
+};
+
+#define O(letter, name, arg, kind, member, help)                             \
+	{                                                                    \
+		letter, name, arg, kind, offsetof(struct opts, member), help \
+	}
+/* Every command has these, at the end of its rows. */
+#define OPT_COMMON                                                                    \
+	O(0, "--show-script", NULL, OPT_FLAG, show, "print the awl script and exit"), \
+	{                                                                             \
+	}
+
+struct bcc;
+
+struct probe;
+
+struct command {
+	const char *name, *about;
+	const char *positional; /* "pattern", "probe [probe ...]", "[filter]" */
+	const char *positional_help;
+	const char *examples;
+	const struct opt *opts;
+	/* 0, or an exit status when the command line is wrong (and that was said). */
+	int (*run)(struct bcc *b);
+};
+
+extern const struct command cmd_funccount, cmd_stackcount, cmd_trace, cmd_argdist, cmd_tplist,
+	cmd_funclatency, cmd_funcslower;
+
+struct bcc {
+	const struct command *cmd;
+	struct arena *a;
+	struct opts o;
+	struct buf script;
+	uint64_t max_keys;
+	struct dist *dists; /* argdist: its specifiers */
+	size_t ndists;
+	bool by_process; /* funclatency: a histogram for each process */
+};
+
+/* ---- opts.c ---- */
+
+bool opts_read(struct bcc *b, int argc, char **argv);
+void opts_usage(const struct command *c, struct buf *out);
+
+/* ---- run.c ---- */
+
+enum { EXIT_OK = 0, EXIT_WRONG = 1 };
+
+/* One line on standard error behind the command's name; returns EXIT_WRONG. */
+int bcc_fail(const struct bcc *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct awl *bcc_session(const struct bcc *b, bool verbose);
+/* awl_error() as one line: what, why, what to do. */
+const char *bcc_error_line(struct arena *a, const char *text);
+/* The number of places of an attach point; says what is wrong with it and returns -1. */
+long bcc_count_places(struct bcc *b, const char *what, const char *place);
+/* With -v: the functions that a pattern matches and that are not among the `n` places, and why. */
+void bcc_report_unprobed(struct bcc *b, const struct probe *p, long n);
+/* Prints the script (--show-script) or runs it. */
+int bcc_run(struct bcc *b, const char *what);
+
+/* ---- script.c: pieces of scripts ---- */
+
+/* #include of the headers of -I. */
+void script_includes(struct bcc *b);
+void script_config(struct bcc *b, const char *more);
+/* Text as a string literal's inside; `percent`: for a format. */
+void script_text(struct buf *out, const char *text, bool percent);
+/* " / … /" for the options that say which processes count; `self`: awl itself is left out. */
+void script_filter(struct bcc *b, bool self);
+/* interval and end probes: `report` prints and clears, `last` is printed behind the last report. */
+void script_reports(struct bcc *b, void (*report)(struct bcc *b), const char *last);
+/* "\n", the time with -T */
+void script_report_head(struct bcc *b);
+
+/* ---- probe.c: the shared probe grammar ---- */
+
+enum probe_kind { PROBE_KERNEL, PROBE_USER, PROBE_TRACEPOINT, PROBE_USDT, PROBE_OTHER };
+
+struct probe {
+	enum probe_kind kind;
+	bool is_return, many;   /* many: a pattern or a list */
+	const char *lib, *func; /* category and event of a tracepoint; "" without */
+	const char *offset;     /* "+0x12" or "" */
+	const char *place;      /* attach points of awl, between commas */
+	const char *entry;      /* the same for the entry, of a return probe */
+};
+
+enum { ALLOW_RETURN = 1, ALLOW_OFFSET = 2, ALLOW_REGEX = 4, ALLOW_EVENTS = 8 };
+
+/* `text` without signature and what follows. Says what is wrong and returns false. */
+bool probe_read(struct bcc *b, const char *text, unsigned allow, struct probe *out);
+
+/* "c" → "libc": the name that awl knows a library or program by. */
+const char *bcc_file_of(struct bcc *b, const char *lib);
+/* The same function's return: c:malloc and p:c:malloc are r:c:malloc, f is r::f. */
+const char *bcc_return_of(struct bcc *b, const char *text);
+
+/* ---- cexpr.c: C expressions to awl's ---- */
+
+struct param {
+	struct str type, name;
+};
+
+struct cexpr {
+	struct bcc *b;
+	const struct probe *probe;
+	VEC(struct param) params; /* of the signature */
+	bool needs_latency;
+	words entries;      /* parameters that $entry() asks for */
+	const char *prefix; /* of maps with values of the entry */
+	const char *error;
+};
+
+/* "struct point *p, char *s, long n"; false with `error`. */
+bool cexpr_signature(struct cexpr *c, struct str text);
+/* The expression in awl's language; NULL with `error`. */
+const char *cexpr_translate(struct cexpr *c, struct str text);
+/* A C type as awl writes it: unsigned long → uint64. */
+const char *cexpr_type(struct arena *a, struct str c_type);
+/* str() of it, unless it makes a text by itself. */
+const char *cexpr_text(struct cexpr *c, const char *expr);
+/* Cuts `s` at the first of `sep` outside of brackets, quotes, `::` and ?: */
+struct str cexpr_cut(struct str *s, char sep);
+/* The index of the bracket that closes the one at `open`; s.n when none does. */
+size_t cexpr_close(struct str s, size_t open);
+
+#endif

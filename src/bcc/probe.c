@@ -1,0 +1,449 @@
+/* The probe grammar that the commands share.
+ *
+ *   func                kernel function       lib:func      function of a library, program or path
+ *   p::func  p:lib:func the same              r::func  r:lib:func   returns
+ *   t:category:event    tracepoint            u:lib:[provider:]probe   USDT
+ *   func+0x12           an instruction        lib:0xADDRESS
+ *   c:str*  c:{malloc,free}  -r 'c:^mall(oc|info)$'     several
+ *   c:ns::f  'c:f(int)'      demangled names of C++ and Rust
+ *
+ * and awl's own kinds by their names: rawtracepoint:sched_switch, software:page-faults:1,
+ * profile:hz:99, syscall:openat (r:syscall:openat for what it returns).
+ *
+ * "c" is looked for as the library libc, then as a program; what has a slash is a path. */
+#include <regex.h>
+#include <string.h>
+#include "base/diag.h"
+#include "bcc/priv.h"
+
+#define PARTS_MAX 5
+
+struct parts {
+	struct str v[PARTS_MAX];
+	size_t n;
+	bool too_many;
+};
+
+struct reading {
+	struct bcc *b;
+	const char *text;
+	unsigned allow;
+	struct probe *p;
+	char type; /* p r t u, or 0 */
+};
+
+static bool wrong(const struct reading *r, const char *why)
+{
+	bcc_fail(r->b, "error in probe '%s': %s", r->text, why);
+	return false;
+}
+
+/* At colons, but not at those of C++ names. */
+static struct parts split(struct str s)
+{
+	struct parts out = {.n = 1};
+	size_t from = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] != ':')
+			continue;
+		if (i + 1 < s.n && s.p[i + 1] == ':' && i > from && !(i == 1 && from == 0)) {
+			i++;
+			continue;
+		}
+		if (out.n == PARTS_MAX) {
+			out.too_many = true;
+			break;
+		}
+		out.v[out.n - 1] = (struct str){s.p + from, i - from};
+		from = i + 1;
+		out.n++;
+	}
+	out.v[out.n - 1] = (struct str){s.p + from, s.n - from};
+	return out;
+}
+
+static const char *text_of(const struct reading *r, struct str s)
+{
+	return s.n ? arena_strndup(r->b->a, s.p, s.n) : "";
+}
+
+/* ---- names ---- */
+
+static bool is_plain(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       strchr("_./-+@*?$", c);
+}
+
+/* A part of an attach point, quoted where it has to be. */
+static void add_part(struct buf *out, struct str s)
+{
+	bool plain = s.n > 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		plain = plain && is_plain(s.p[i]) && s.p[i];
+	if (plain) {
+		buf_addstr(out, s);
+		return;
+	}
+	buf_addc(out, '"');
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '"' || s.p[i] == '\\')
+			buf_addc(out, '\\');
+		buf_addc(out, s.p[i]);
+	}
+	buf_addc(out, '"');
+}
+
+static int stop(void *arg, const char *probe, const char *detail)
+{
+	return 1;
+}
+
+static bool has_file(const struct bcc *b, const char *name)
+{
+	struct awl *awl = bcc_session(b, false);
+	struct buf pattern = BUF_INIT;
+	int ret;
+
+	buf_adds(&pattern, "uprobe:");
+	add_part(&pattern, str_of(name));
+	buf_adds(&pattern, ":*");
+	ret = awl_list(awl, buf_cstr(&pattern), stop, NULL);
+	buf_release(&pattern);
+	awl_free(awl);
+	return ret >= 0;
+}
+
+const char *bcc_file_of(struct bcc *b, const char *lib)
+{
+	const char *with = arena_printf(b->a, "lib%s", lib);
+
+	if (strchr(lib, '/') || !lib[0])
+		return lib;
+	return has_file(b, with) ? with : lib;
+}
+
+/* ---- patterns ---- */
+
+struct matching {
+	struct bcc *b;
+	regex_t re;
+	struct buf *out;
+	size_t skip; /* parts of a listed name in front of what is matched */
+	size_t n;
+};
+
+static int add_match(void *arg, const char *probe, const char *detail)
+{
+	struct matching *m = arg;
+	struct str name = str_of(probe);
+	struct str rest = name;
+
+	for (size_t i = 0; i < m->skip; i++)
+		str_cut(&rest, ':');
+	if (!rest.p || regexec(&m->re, rest.p, 0, NULL, 0))
+		return 0;
+	buf_adds(m->out, m->n++ ? "," : "");
+	buf_add(m->out, probe, (size_t)(rest.p - probe));
+	add_part(m->out, rest);
+	return 0;
+}
+
+/* The probes of a list whose name a regular expression matches; `skip`: parts in front of it. */
+static bool add_regex(struct reading *r, const char *list, size_t skip, const char *re,
+		      struct buf *out)
+{
+	struct matching m = {.b = r->b, .out = out, .skip = skip};
+	struct awl *awl;
+	char why[128];
+	int ret = regcomp(&m.re, re, REG_EXTENDED | REG_NOSUB);
+
+	if (ret) {
+		regerror(ret, &m.re, why, sizeof(why));
+		return wrong(r,
+			     arena_printf(r->b->a, "\"%s\" is no regular expression: %s", re, why));
+	}
+	awl = bcc_session(r->b, false);
+	if (awl_list(awl, list, add_match, &m) < 0)
+		wrong(r, bcc_error_line(r->b->a, awl_error(awl)));
+	else if (m.n == 0)
+		wrong(r, arena_printf(r->b->a,
+				      "nothing matches \"%s\"; awl -l '%s' lists what there is", re,
+				      list));
+	awl_free(awl);
+	regfree(&m.re);
+	return m.n > 0;
+}
+
+/* "{a,b}" and "a" as attach points with the same front. */
+static void add_each(struct buf *out, const char *front, const char *names)
+{
+	struct str s = str_of(names), one;
+	bool first = true;
+
+	if (s.n < 2 || s.p[0] != '{' || s.p[s.n - 1] != '}') {
+		buf_adds(out, front);
+		add_part(out, s);
+		return;
+	}
+	s = (struct str){s.p + 1, s.n - 2};
+	while (s.n) {
+		one = str_trim(str_cut(&s, ','));
+		buf_adds(out, first ? "" : ",");
+		buf_adds(out, front);
+		add_part(out, one);
+		first = false;
+	}
+}
+
+/* ---- attach points ---- */
+
+static bool is_demangled(const char *name)
+{
+	return strstr(name, "::") || strchr(name, '(');
+}
+
+static const char *kernel_front(bool is_return)
+{
+	return is_return ? "kretprobe:" : "kprobe:";
+}
+
+static const char *place_user(struct reading *r, const char *file, bool is_return, bool regex)
+{
+	struct buf front = BUF_INIT, out = BUF_INIT;
+	const char *name = arena_printf(r->b->a, "%s%s", r->p->func, r->p->offset);
+	char *text = NULL;
+
+	buf_adds(&front, is_return ? "uretprobe:" : "uprobe:");
+	add_part(&front, str_of(file));
+	buf_adds(&front, !regex && is_demangled(name) ? ":cpp:" : ":");
+	if (!regex)
+		add_each(&out, buf_cstr(&front), name);
+	else
+		add_regex(r, arena_printf(r->b->a, "%s*", buf_cstr(&front)), 2, r->p->func, &out);
+	if (out.n)
+		text = arena_strdup(r->b->a, buf_cstr(&out));
+	buf_release(&front);
+	buf_release(&out);
+	return text;
+}
+
+static const char *place_kernel(struct reading *r, bool is_return, bool regex)
+{
+	const char *front = kernel_front(is_return);
+	struct buf out = BUF_INIT;
+	char *text = NULL;
+
+	if (!regex)
+		add_each(&out, front, arena_printf(r->b->a, "%s%s", r->p->func, r->p->offset));
+	else
+		add_regex(r, arena_printf(r->b->a, "%s*", front), 1, r->p->func, &out);
+	if (out.n)
+		text = arena_strdup(r->b->a, buf_cstr(&out));
+	buf_release(&out);
+	return text;
+}
+
+static const char *place_tracepoint(struct reading *r, bool regex)
+{
+	struct buf out = BUF_INIT;
+	const char *re = arena_printf(r->b->a, "^(%s):(%s)", r->p->lib, r->p->func);
+	char *text = NULL;
+
+	if (regex)
+		add_regex(r, "tracepoint:*:*", 1, re, &out);
+	else
+		add_each(&out, arena_printf(r->b->a, "tracepoint:%s:", r->p->lib), r->p->func);
+	if (out.n)
+		text = arena_strdup(r->b->a, buf_cstr(&out));
+	buf_release(&out);
+	return text;
+}
+
+static const char *place_usdt(struct reading *r, const char *provider)
+{
+	struct buf front = BUF_INIT, out = BUF_INIT;
+	char *text;
+
+	buf_adds(&front, "usdt:");
+	add_part(&front, str_of(bcc_file_of(r->b, r->p->lib)));
+	buf_printf(&front, ":%s:", provider[0] ? provider : "*");
+	add_each(&out, buf_cstr(&front), r->p->func);
+	text = arena_strdup(r->b->a, buf_cstr(&out));
+	buf_release(&front);
+	buf_release(&out);
+	return text;
+}
+
+/* ---- reading ---- */
+
+static bool is_pattern(const char *s)
+{
+	return strpbrk(s, "*?{") != NULL;
+}
+
+static bool read_offset(struct reading *r)
+{
+	char *plus = strrchr(r->p->func, '+');
+	unsigned long long v;
+
+	r->p->offset = "";
+	if (!plus || strchr(r->p->func, '(') || r->b->o.regexp)
+		return true;
+	if (!(r->allow & ALLOW_OFFSET))
+		return wrong(r, "an offset is possible with trace, funccount and stackcount only");
+	if (!str_to_u64(str_of(plus + 1), &v))
+		return wrong(
+			r,
+			arena_printf(r->b->a,
+				     "invalid offset format '%s', must be decimal or hexadecimal",
+				     plus));
+	if (r->p->is_return)
+		return wrong(r, "a return probe takes no offset");
+	r->p->offset = arena_strdup(r->b->a, plus);
+	*plus = '\0';
+	return true;
+}
+
+static bool read_func(struct reading *r, struct str lib, struct str func)
+{
+	bool regex = r->b->o.regexp;
+	const char *file;
+
+	r->p->lib = text_of(r, lib);
+	r->p->func = text_of(r, func);
+	r->p->is_return = r->type == 'r';
+	r->p->kind = lib.n ? PROBE_USER : PROBE_KERNEL;
+	r->p->many = regex || is_pattern(r->p->func);
+	if (!func.n)
+		return wrong(r, "the name of the function is missing");
+	if (!read_offset(r))
+		return false;
+	if (r->p->kind == PROBE_KERNEL) {
+		r->p->place = place_kernel(r, r->p->is_return, regex);
+		r->p->entry = r->p->place && r->p->is_return ? place_kernel(r, false, regex) : NULL;
+		return r->p->place != NULL;
+	}
+	file = bcc_file_of(r->b, r->p->lib);
+	r->p->place = place_user(r, file, r->p->is_return, regex);
+	r->p->entry = r->p->place && r->p->is_return ? place_user(r, file, false, regex) : NULL;
+	return r->p->place != NULL;
+}
+
+static bool read_event(struct reading *r, const struct parts *s)
+{
+	if (!(r->allow & ALLOW_EVENTS))
+		return wrong(r, "functions only, not tracepoints and USDT probes");
+	if (s->n < 3 || !s->v[1].n || !s->v[s->n - 1].n)
+		return wrong(r, r->type == 't'
+					? "a tracepoint is written t:category:event"
+					: "a USDT probe is written u:library:[provider:]probe");
+	if (r->type == 't' && s->n > 3)
+		return wrong(r, "too many ':'-separated components: t:category:event");
+	r->p->lib = text_of(r, s->v[1]);
+	r->p->func = text_of(r, s->v[s->n - 1]);
+	r->p->offset = "";
+	r->p->kind = r->type == 't' ? PROBE_TRACEPOINT : PROBE_USDT;
+	r->p->many = r->b->o.regexp || is_pattern(r->p->func) || is_pattern(r->p->lib);
+	if (r->type == 't')
+		r->p->place = place_tracepoint(r, r->b->o.regexp);
+	else
+		r->p->place = place_usdt(r, s->n > 3 ? text_of(r, s->v[2]) : "");
+	return r->p->place != NULL;
+}
+
+static const char *const own_kinds[] = {"tracepoint", "rawtracepoint", "software",  "hardware",
+					"profile",    "kprobe",        "uprobe",    "usdt",
+					"fentry",     "fexit",         "kretprobe", "uretprobe"};
+
+static bool is_own_kind(struct str name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(own_kinds); i++)
+		if (str_is(name, own_kinds[i]))
+			return true;
+	return false;
+}
+
+static bool read_own(struct reading *r, const struct parts *s, bool syscall)
+{
+	bool is_return = r->type == 'r';
+
+	if (!(r->allow & ALLOW_EVENTS))
+		return wrong(r, "functions only, not events");
+	r->p->kind = syscall ? PROBE_TRACEPOINT : PROBE_OTHER;
+	r->p->func = text_of(r, s->v[s->n - 1]);
+	r->p->lib = syscall ? "syscalls" : "";
+	r->p->offset = "";
+	r->p->many = is_pattern(r->p->func);
+	if (!r->p->func[0])
+		return wrong(r, "its last part is empty");
+	if (syscall)
+		r->p->func = arena_printf(r->b->a, "sys_%s_%s", is_return ? "exit" : "enter",
+					  r->p->func);
+	r->p->place = syscall ? place_tracepoint(r, false) : r->text;
+	return true;
+}
+
+static bool bad_type(struct reading *r, struct str type)
+{
+	return wrong(
+		r, arena_printf(
+			   r->b->a,
+			   r->allow & ALLOW_RETURN
+				   ? "probe type must be '', 'p', 't', 'r', or 'u', but got '%.*s'"
+				   : "probe type must be '' or 'p', but got '%.*s'",
+			   STR_ARG(type)));
+}
+
+static bool read_typed(struct reading *r, const struct parts *s)
+{
+	struct str type = s->v[0];
+
+	if (type.n > 1 || (type.n && !strchr("prtu", type.p[0])))
+		return bad_type(r, type);
+	r->type = type.n ? type.p[0] : 'p';
+	if (r->type == 'r' && !(r->allow & ALLOW_RETURN))
+		return bad_type(r, type);
+	if (r->type == 'r' && s->n == 3 && str_is(s->v[1], "syscall"))
+		return read_own(r, s, true);
+	if (r->type == 't' || r->type == 'u')
+		return read_event(r, s);
+	if (s->n > 3)
+		return wrong(r, "too many ':'-separated components; lib:function, p:lib:function, "
+				"r:lib:function, t:category:event and u:lib:probe are possible");
+	return read_func(r, s->v[1], s->v[2]);
+}
+
+bool probe_read(struct bcc *b, const char *text, unsigned allow, struct probe *out)
+{
+	struct reading r = {.b = b, .text = text, .allow = allow, .p = out};
+	struct parts s = split(str_of(text));
+
+	*out = (struct probe){0};
+	if (!text[0])
+		return wrong(&r, "it is empty");
+	if (s.too_many)
+		return wrong(&r, "too many ':'-separated components");
+	if (s.n > 1 && is_own_kind(s.v[0]))
+		return read_own(&r, &s, false);
+	if (s.n == 2 && str_is(s.v[0], "syscall"))
+		return read_own(&r, &s, true);
+	if (s.n == 1)
+		return read_func(&r, (struct str){0}, s.v[0]);
+	if (s.n == 2 && !(s.v[0].n == 1 && s.v[1].n == 0))
+		return read_func(&r, s.v[0], s.v[1]);
+	return read_typed(&r, &s);
+}
+
+const char *bcc_return_of(struct bcc *b, const char *text)
+{
+	struct parts s = split(str_of(text));
+
+	if (s.n == 1)
+		return arena_printf(b->a, "r::%s", text);
+	if (s.n == 2)
+		return arena_printf(b->a, "r:%s", text);
+	return s.v[0].n == 1 && s.v[0].p[0] == 'p' ? arena_printf(b->a, "r%s", text + 1) : text;
+}

@@ -1,0 +1,224 @@
+/* Running what a command made, and saying in one line what is wrong.
+ *
+ * awl's diagnostics point into a script; whoever typed `funccount c:mallok` wrote none. So of a
+ * diagnostic the message, its note and its help are kept, on one line:
+ *
+ *   error[E0103]: no probe matches uprobe:libc:mallok            funccount: no probe matches
+ *     --> -e:1:1                                            →    uprobe:libc:mallok: no function of
+ * the = note: no function of the file has that name             file has that name; did you mean
+ * malloc? = help: did you mean malloc?
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "bcc/priv.h"
+
+enum { EXIT_KERNEL = 255 };
+
+int bcc_fail(const struct bcc *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "%s: ", b->cmd->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return EXIT_WRONG;
+}
+
+static void on_message(void *arg, enum awl_level level, const char *text)
+{
+	const struct bcc *b = arg;
+
+	fprintf(stderr, "%s: %s%s\n", b->cmd->name, level == AWL_WARNING ? "warning: " : "", text);
+}
+
+struct awl *bcc_session(const struct bcc *b, bool verbose)
+{
+	AWL_OPTS(awl_opts, o, .quiet = 1, .handle_signals = 1, .verbose = verbose,
+		 .pid = b->o.pid > 0 ? (int)b->o.pid : 0, .message = on_message, .arg = (void *)b);
+
+	return awl_new(&o);
+}
+
+/* ---- errors ---- */
+
+static bool after(struct str line, const char *mark, struct str *out)
+{
+	struct str t = str_trim(line);
+
+	if (!str_starts(t, str_of(mark)))
+		return false;
+	*out = str_trim((struct str){t.p + strlen(mark), t.n - strlen(mark)});
+	return true;
+}
+
+/* "error[E0103]: text", "error: text" */
+static bool is_error(struct str line, struct str *out)
+{
+	if (!str_starts(line, STR("error")))
+		return false;
+	str_cut(&line, ':');
+	*out = str_trim(line);
+	return line.p != NULL;
+}
+
+const char *bcc_error_line(struct arena *a, const char *text)
+{
+	struct str rest = str_of(text), part;
+	struct buf b = BUF_INIT;
+	char *out;
+
+	while (rest.n) {
+		struct str line = str_cut(&rest, '\n');
+
+		if (is_error(line, &part)) {
+			if (b.n)
+				break;
+			buf_addstr(&b, part);
+		} else if (b.n && after(line, "= note:", &part)) {
+			buf_printf(&b, ": %.*s", STR_ARG(part));
+		} else if (b.n && after(line, "= help:", &part)) {
+			buf_printf(&b, "; %.*s", STR_ARG(part));
+		}
+	}
+	out = arena_strdup(a, b.n ? buf_cstr(&b) : text);
+	buf_release(&b);
+	return out;
+}
+
+/* ---- running ---- */
+
+long bcc_count_places(struct bcc *b, const char *what, const char *place)
+{
+	struct awl *awl = bcc_session(b, false);
+	long n = -1;
+
+	if (awl_compile(awl, what, arena_printf(b->a, "%s { }", place), NULL) == 0)
+		n = (long)awl_probe_count(awl);
+	else
+		bcc_fail(b, "error in probe '%s': %s", what, bcc_error_line(b->a, awl_error(awl)));
+	awl_free(awl);
+	return n;
+}
+
+static int print_script(struct bcc *b)
+{
+	if (fwrite(b->script.p, 1, b->script.n, stdout) != b->script.n || fflush(stdout)) {
+		bcc_fail(b, "cannot write the script to standard output");
+		return EXIT_WRONG;
+	}
+	return EXIT_OK;
+}
+
+static const char *const *include_dirs(struct bcc *b)
+{
+	words dirs = {0};
+
+	if (!b->o.headers.n)
+		return NULL;
+	vec_push(b->a, &dirs, ".");
+	vec_push(b->a, &dirs, NULL);
+	return dirs.v;
+}
+
+int bcc_run(struct bcc *b, const char *what)
+{
+	AWL_OPTS(awl_compile_opts, o, .include_dirs = include_dirs(b));
+	struct awl *awl;
+	int r = EXIT_OK;
+
+	if (b->o.show || b->o.print_first)
+		r = print_script(b);
+	if (b->o.show)
+		return r;
+	awl = bcc_session(b, false);
+	if (awl_compile(awl, b->cmd->name, buf_cstr(&b->script), &o) < 0) {
+		r = EXIT_WRONG;
+	} else if (awl_attach(awl) < 0) {
+		r = EXIT_KERNEL;
+	} else {
+		r = awl_run(awl);
+		r = r < 0 ? EXIT_KERNEL : r;
+	}
+	if (r == EXIT_WRONG || r == EXIT_KERNEL)
+		bcc_fail(b, "error in '%s': %s", what, bcc_error_line(b->a, awl_error(awl)));
+	awl_free(awl);
+	return r;
+}
+
+/* ---- the commands ---- */
+
+static const struct command *const commands[] = {&cmd_funccount, &cmd_stackcount, &cmd_trace,
+						 &cmd_argdist,   &cmd_tplist,     &cmd_funclatency,
+						 &cmd_funcslower};
+
+const char *bcc_command(unsigned i, const char **about)
+{
+	if (i >= ARRAY_SIZE(commands))
+		return NULL;
+	*about = commands[i]->about;
+	return commands[i]->name;
+}
+
+static const struct command *find(const char *path)
+{
+	static const struct str suffix = {"-bpfcc", 6};
+	const char *slash = strrchr(path, '/');
+	struct str name = str_of(slash ? slash + 1 : path);
+
+	if (str_ends(name, suffix))
+		name.n -= suffix.n;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (str_is(name, commands[i]->name))
+			return commands[i];
+	return NULL;
+}
+
+bool bcc_is_command(const char *name)
+{
+	return find(name) != NULL;
+}
+
+static int help(const struct command *c)
+{
+	struct buf out = BUF_INIT;
+	bool ok;
+
+	opts_usage(c, &out);
+	ok = fwrite(out.p, 1, out.n, stdout) == out.n && fflush(stdout) == 0;
+	buf_release(&out);
+	return ok ? EXIT_OK : EXIT_WRONG;
+}
+
+/* Two views of one pid: the filter of the script and the place of the probes. */
+static bool check_pid(const struct bcc *b)
+{
+	char path[32];
+
+	if (b->o.pid < 0)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%lld", (long long)b->o.pid);
+	if (b->o.pid > 0 && b->o.pid <= INT32_MAX && access(path, F_OK) == 0)
+		return true;
+	bcc_fail(b, "argument -p/--pid: there is no process %lld", (long long)b->o.pid);
+	return false;
+}
+
+int bcc_main(int argc, char **argv)
+{
+	struct bcc b = {.cmd = find(argv[0]), .a = arena_new(), .max_keys = 10240};
+	int r;
+
+	if (!opts_read(&b, argc, argv))
+		r = EXIT_WRONG;
+	else if (b.o.help)
+		r = help(b.cmd);
+	else
+		r = check_pid(&b) ? b.cmd->run(&b) : EXIT_WRONG;
+	buf_release(&b.script);
+	arena_free(b.a);
+	return r;
+}

@@ -1,0 +1,120 @@
+/* Pieces that the scripts of the commands have in common. */
+#include <stdlib.h>
+#include "bcc/priv.h"
+
+void script_includes(struct bcc *b)
+{
+	for (size_t i = 0; i < b->o.headers.n; i++) {
+		char *whole = realpath(b->o.headers.v[i], NULL);
+
+		if (whole)
+			buf_printf(&b->script, "#include \"%s\"\n", whole);
+		else
+			buf_printf(&b->script, "#include <%s>\n", b->o.headers.v[i]);
+		free(whole);
+	}
+}
+
+void script_config(struct bcc *b, const char *more)
+{
+	buf_printf(&b->script, "config = { print_maps_on_exit = false; max_map_keys = %llu; %s}\n",
+		   (unsigned long long)b->max_keys, more);
+}
+
+void script_text(struct buf *out, const char *text, bool percent)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		if (*p == '"' || *p == '\\')
+			buf_addc(out, '\\');
+		if (*p == '%' && percent)
+			buf_addc(out, '%');
+		if (*p < ' ')
+			buf_printf(out, "\\x%02x", *p);
+		else
+			buf_addc(out, (char)*p);
+	}
+}
+
+static void condition(struct buf *out, bool *any, const char *fmt, long long v)
+{
+	buf_adds(out, *any ? " && " : " / ");
+	buf_printf(out, fmt, v);
+	*any = true;
+}
+
+void script_filter(struct bcc *b, bool self)
+{
+	const struct opts *o = &b->o;
+	struct buf *out = &b->script;
+	bool any = false;
+
+	if (o->pid > 0)
+		condition(out, &any, "pid == %lld", o->pid);
+	if (o->tid >= 0)
+		condition(out, &any, "tid == %lld", o->tid);
+	if (o->uid >= 0)
+		condition(out, &any, "uid == %lld", o->uid);
+	if (o->cpu >= 0)
+		condition(out, &any, "cpu == %lld", o->cpu);
+	if (self && o->pid < 0 && o->tid < 0)
+		condition(out, &any, "pid != @self", 0);
+	if (o->comm) {
+		buf_adds(out, any ? " && " : " / ");
+		any = true;
+		buf_adds(out, "strcontains(comm, \"");
+		script_text(out, o->comm, false);
+		buf_adds(out, "\")");
+	}
+	if (o->cgroup) {
+		buf_adds(out, any ? " && " : " / ");
+		any = true;
+		buf_adds(out, "cgroup == cgroupid(\"");
+		script_text(out, o->cgroup, false);
+		buf_adds(out, "\")");
+	}
+	if (any)
+		buf_adds(out, " /");
+}
+
+void script_report_head(struct bcc *b)
+{
+	buf_adds(&b->script, "\tprintf(\"\\n\");\n");
+	if (b->o.timestamp)
+		buf_adds(&b->script, "\ttime(\"%H:%M:%S\\n\");\n");
+}
+
+static void interval(struct bcc *b, int64_t ns)
+{
+	if (ns % 1000000000 == 0)
+		buf_printf(&b->script, "interval:s:%lld", (long long)ns / 1000000000);
+	else if (ns % 1000000 == 0)
+		buf_printf(&b->script, "interval:ms:%lld", (long long)ns / 1000000);
+	else
+		buf_printf(&b->script, "interval:us:%lld", (long long)(ns + 999) / 1000);
+}
+
+/* The last report is that of `end`, so that it is there after Ctrl-C and after the time alike.
+ * Where the duration is a multiple of the interval, one probe counts: of two, either could come
+ * first. */
+void script_reports(struct bcc *b, void (*report)(struct bcc *b), const char *last)
+{
+	int64_t every = b->o.interval, whole = b->o.duration;
+	bool counts = every > 0 && whole > 0 && whole % every == 0;
+
+	if (every > 0 && (whole < 0 || every < whole)) {
+		interval(b, every);
+		buf_adds(&b->script, "\n{\n");
+		if (counts)
+			buf_printf(&b->script, "\tif (++@turns == %lld) { exit(); }\n",
+				   (long long)(whole / every));
+		report(b);
+		buf_adds(&b->script, "}\n");
+	}
+	if (whole > 0 && !(counts && every < whole)) {
+		interval(b, whole);
+		buf_adds(&b->script, " { exit(); }\n");
+	}
+	buf_adds(&b->script, "end\n{\n");
+	report(b);
+	buf_printf(&b->script, "%s}\n", last);
+}
