@@ -349,6 +349,8 @@ static int check_options(struct bcc *b)
 				b->o.rest.v[0]);
 	if (b->o.pid >= 0 && b->o.tid >= 0)
 		return bcc_fail(b, "only one of -p and -t may be specified");
+	if (!script_headers_exist(b))
+		return EXIT_WRONG;
 	if (b->o.strsize == 0)
 		return bcc_fail(b, "argument -z/--string-size: at least one byte");
 	if (b->o.count == 0 || b->o.top == 0)

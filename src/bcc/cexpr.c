@@ -195,6 +195,7 @@ bool cexpr_signature(struct cexpr *c, struct str text)
 				c, arena_printf(c->b->a,
 						"the signature's \"%.*s\" is not a type and a name",
 						STR_ARG(one)));
+		vec_push(c->b->a, &c->b->names, arena_strndup(c->b->a, one.p + i, one.n - i));
 		vec_push(c->b->a, &c->params,
 			 (struct param){str_trim((struct str){one.p, i}),
 					(struct str){one.p + i, one.n - i}});

@@ -70,10 +70,10 @@ static bool set_number(struct bcc *b, const struct opt *o, const char *v, int64_
 	if (o->kind != OPT_NUMBER) {
 		double unit = o->kind == OPT_SECONDS ? 1e9 : o->kind == OPT_MSECS ? 1e6 : 1e3;
 
-		if (read_time(v, unit, out) && *out > 0)
+		if (read_time(v, unit, out) && (*out > 0 || o->kind != OPT_SECONDS))
 			return true;
-		bcc_fail(b, "argument %s: \"%s\" is not a length of time above 0", spelled(b, o),
-			 v);
+		bcc_fail(b, "argument %s: \"%s\" is not a length of time%s", spelled(b, o), v,
+			 o->kind == OPT_SECONDS ? " above 0" : "");
 		return false;
 	}
 	if (str_to_u64(str_of(v), &n) && n <= INT64_MAX) {

@@ -82,6 +82,7 @@ struct bcc {
 	struct opts o;
 	struct buf script;
 	uint64_t max_keys;
+	words names;        /* of the parameters in signatures: for did-you-mean */
 	struct dist *dists; /* argdist: its specifiers */
 	size_t ndists;
 	bool by_process; /* funclatency: a histogram for each process */
@@ -110,6 +111,8 @@ int bcc_run(struct bcc *b, const char *what);
 
 /* ---- script.c: pieces of scripts ---- */
 
+/* Are the headers of -I there? Those with a path must be; others may be the kernel's. */
+bool script_headers_exist(const struct bcc *b);
 /* #include of the headers of -I. */
 void script_includes(struct bcc *b);
 void script_config(struct bcc *b, const char *more);

@@ -401,6 +401,9 @@ static bool read_typed(struct reading *r, const struct parts *s)
 {
 	struct str type = s->v[0];
 
+	if (s->n > 3 && !str_is(type, "u") && !str_is(type, "t"))
+		return wrong(r, "too many ':'-separated components; lib:function, p:lib:function, "
+				"r:lib:function, t:category:event and u:lib:probe are possible");
 	if (type.n > 1 || (type.n && !strchr("prtu", type.p[0])))
 		return bad_type(r, type);
 	r->type = type.n ? type.p[0] : 'p';
@@ -410,9 +413,6 @@ static bool read_typed(struct reading *r, const struct parts *s)
 		return read_own(r, s, true);
 	if (r->type == 't' || r->type == 'u')
 		return read_event(r, s);
-	if (s->n > 3)
-		return wrong(r, "too many ':'-separated components; lib:function, p:lib:function, "
-				"r:lib:function, t:category:event and u:lib:probe are possible");
 	return read_func(r, s->v[1], s->v[2]);
 }
 
@@ -432,7 +432,11 @@ bool probe_read(struct bcc *b, const char *text, unsigned allow, struct probe *o
 		return read_own(&r, &s, true);
 	if (s.n == 1)
 		return read_func(&r, (struct str){0}, s.v[0]);
-	if (s.n == 2 && !(s.v[0].n == 1 && s.v[1].n == 0))
+	if (s.n == 2 && (str_is(s.v[0], "t") || str_is(s.v[0], "u"))) {
+		r.type = s.v[0].p[0];
+		return read_event(&r, &s);
+	}
+	if (s.n == 2)
 		return read_func(&r, s.v[0], s.v[1]);
 	return read_typed(&r, &s);
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/diag.h"
 #include "bcc/priv.h"
 
 enum { EXIT_KERNEL = 255 };
@@ -89,6 +90,28 @@ const char *bcc_error_line(struct arena *a, const char *text)
 	return out;
 }
 
+/* awl's help for a name that it does not know is about scripts; here there are parameters. */
+static const char *for_a_person(struct bcc *b, const char *line)
+{
+	struct str rest = str_of(line), word;
+	struct nearest near;
+
+	if (!str_starts(rest, STR("the name ")))
+		return line;
+	rest = (struct str){rest.p + 9, rest.n - 9};
+	word = str_cut(&rest, ' ');
+	nearest_init(&near, word);
+	for (size_t i = 0; i < b->names.n; i++)
+		nearest_try(&near, str_of(b->names.v[i]));
+	if (nearest_found(&near))
+		return arena_printf(b->a, "the name %.*s is not known; did you mean %.*s?",
+				    STR_ARG(word), STR_ARG(near.best));
+	return arena_printf(b->a,
+			    "the name %.*s is not known; arguments are arg1, arg2 …, or have "
+			    "the names of a signature: func(int a, char *b)",
+			    STR_ARG(word));
+}
+
 /* ---- running ---- */
 
 long bcc_count_places(struct bcc *b, const char *what, const char *place)
@@ -144,7 +167,8 @@ int bcc_run(struct bcc *b, const char *what)
 		r = r < 0 ? EXIT_KERNEL : r;
 	}
 	if (r == EXIT_WRONG || r == EXIT_KERNEL)
-		bcc_fail(b, "error in '%s': %s", what, bcc_error_line(b->a, awl_error(awl)));
+		bcc_fail(b, "error in '%s': %s", what,
+			 for_a_person(b, bcc_error_line(b->a, awl_error(awl))));
 	awl_free(awl);
 	return r;
 }

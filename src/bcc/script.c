@@ -1,6 +1,22 @@
 /* Pieces that the scripts of the commands have in common. */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include "bcc/priv.h"
+
+bool script_headers_exist(const struct bcc *b)
+{
+	for (size_t i = 0; i < b->o.headers.n; i++) {
+		const char *h = b->o.headers.v[i];
+
+		if ((h[0] == '/' || h[0] == '.') && access(h, R_OK)) {
+			bcc_fail(b, "argument -I: cannot read %s: %s", h, strerror(errno));
+			return false;
+		}
+	}
+	return true;
+}
 
 void script_includes(struct bcc *b)
 {

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/diag.h"
 #include "bcc/priv.h"
 
 static const struct opt options[] = {
@@ -26,6 +27,7 @@ struct listing {
 	struct bcc *b;
 	struct buf out;
 	size_t n;
+	struct nearest near;
 };
 
 /* ---- tracepoints ---- */
@@ -61,9 +63,14 @@ static void add_fields(struct buf *out, const char *detail)
 	}
 }
 
-static bool is_wanted(const struct bcc *b, struct str name)
+static bool is_wanted(struct listing *l, struct str name)
 {
-	return !b->o.rest.n || str_glob(str_of(b->o.rest.v[0]), name);
+	if (!l->b->o.rest.n || str_glob(str_of(l->b->o.rest.v[0]), name))
+		return true;
+	nearest_try(&l->near, name);
+	if (l->near.best.p == name.p)
+		l->near.best.p = arena_strndup(l->b->a, name.p, name.n);
+	return false;
 }
 
 static int one_tracepoint(void *arg, const char *probe, const char *detail)
@@ -72,7 +79,7 @@ static int one_tracepoint(void *arg, const char *probe, const char *detail)
 	struct str name = str_of(probe);
 
 	str_cut(&name, ':');
-	if (!is_wanted(l->b, name))
+	if (!is_wanted(l, name))
 		return 0;
 	l->n++;
 	buf_printf(&l->out, "%.*s\n", STR_ARG(name));
@@ -193,7 +200,7 @@ static int one_usdt(void *arg, const char *probe, const char *detail)
 			break;
 	path = arena_strndup(l->b->a, name.p, i ? i - 1 : 0);
 	name = (struct str){name.p + i, name.n - i};
-	if (!is_wanted(l->b, name))
+	if (!is_wanted(l, name))
 		return 0;
 	l->n++;
 	if (detail)
@@ -223,16 +230,19 @@ static int list(struct bcc *b, struct listing *l)
 	return r;
 }
 
-static int nothing(struct bcc *b)
+static int nothing(struct bcc *b, const struct listing *l)
 {
 	const char *where = b->o.lib ? arena_printf(b->a, " in %s", b->o.lib)
 			    : b->o.pid > 0
 				    ? arena_printf(b->a, " in process %lld", (long long)b->o.pid)
 				    : "";
 
+	if (b->o.rest.n && nearest_found(&l->near))
+		return bcc_fail(b, "nothing matches \"%s\"%s; did you mean %.*s?", b->o.rest.v[0],
+				where, STR_ARG(l->near.best));
 	if (b->o.rest.n)
-		return bcc_fail(b, "nothing matches \"%s\"%s; * stands for any text, as in '*:%s'",
-				b->o.rest.v[0], where, b->o.rest.v[0]);
+		return bcc_fail(b, "nothing matches \"%s\"%s; without a filter all are listed",
+				b->o.rest.v[0], where);
 	return bcc_fail(b,
 			b->o.lib || b->o.pid > 0 ? "there are no USDT probes%s"
 						 : "there are no tracepoints%s",
@@ -248,9 +258,10 @@ static int run(struct bcc *b)
 		return bcc_fail(b, "one filter is possible, got \"%s\" as well", b->o.rest.v[1]);
 	if (b->o.show)
 		return bcc_fail(b, "tplist runs no script: awl -l and awl -lv list the same");
+	nearest_init(&l.near, str_of(b->o.rest.n ? b->o.rest.v[0] : ""));
 	r = list(b, &l);
 	if (r >= 0 && l.n == 0)
-		r = nothing(b);
+		r = nothing(b, &l);
 	else if (r >= 0)
 		r = fwrite(l.out.p, 1, l.out.n, stdout) == l.out.n && fflush(stdout) == 0
 			    ? EXIT_OK

@@ -442,6 +442,8 @@ static int check_options(struct bcc *b)
 		return bcc_fail(b, "-u/--unix-timestamp requires -t/--timestamp");
 	if (b->o.max == 0)
 		return bcc_fail(b, "argument -M/--max-events: at least one event");
+	if (!script_headers_exist(b))
+		return EXIT_WRONG;
 	if (b->o.strsize == 0)
 		return bcc_fail(b, "argument -Z/--string-size: at least one byte");
 	return EXIT_OK;
