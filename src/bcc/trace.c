@@ -275,13 +275,13 @@ static void add_header(struct bcc *b, bool any_format)
 	buf_adds(out, "begin\n{\n");
 	if (!b->o.self && b->o.pid < 0 && b->o.tid < 0)
 		buf_adds(out, "\t@self = pid;\n");
-	buf_adds(out, "\tprintf(\"");
+	buf_adds(out, b->o.filter ? "\tprint(\"" : "\tprintf(\"");
 	if (b->o.timestamp || b->o.time)
 		buf_printf(out, b->o.unix_time ? "%-17s " : "%-8s ", "TIME");
 	if (b->o.print_cpu)
 		buf_adds(out, "CPU ");
-	buf_printf(out, "%-7s %-7s %-15s %-16s %s\\n\");\n}\n", "PID", "TID", "COMM", "FUNC",
-		   any_format ? "-" : "");
+	buf_printf(out, "%-7s %-7s %-15s %-16s %s%s\");\n}\n", "PID", "TID", "COMM", "FUNC",
+		   any_format ? "-" : "", b->o.filter ? "" : "\\n");
 }
 
 /* The columns in front: their format and values. */
@@ -334,16 +334,22 @@ static void add_event(struct bcc *b, const struct spec *s, size_t index, const c
 		buf_printf(out, "\tprintf(\"%s\"%s);\n", fmt, values);
 }
 
+/* With -f only those count that are printed, and what is printed is known when it is text. */
+static bool counts_in_kernel(const struct bcc *b)
+{
+	return b->o.max >= 0 && !b->o.filter;
+}
+
 static void add_limit_front(struct bcc *b)
 {
-	if (b->o.max >= 0)
+	if (counts_in_kernel(b))
 		buf_printf(&b->script, "\t$n = @events++;\n\tif ($n >= %lld) { return; }\n",
 			   (long long)b->o.max);
 }
 
 static void add_limit_end(struct bcc *b)
 {
-	if (b->o.max >= 0)
+	if (counts_in_kernel(b))
 		buf_printf(&b->script, "\tif ($n == %lld) { exit(); }\n", (long long)b->o.max - 1);
 }
 
@@ -371,6 +377,7 @@ static bool add_probe(struct bcc *b, struct spec *s, size_t index)
 	ok = add_predicate(b, s);
 	add_limit_front(b);
 	add_columns(b, s, &fmt, &values);
+	buf_adds(&fmt, b->o.filter ? "\\x1f" : "");
 	buf_addstr(&fmt, (struct str){s->fmt.p, s->fmt.n});
 	buf_addstr(&values, (struct str){s->values.p, s->values.n});
 	add_stacks(b, &fmt, &values);
@@ -401,6 +408,11 @@ static void add_config(struct bcc *b)
 
 	buf_adds(&more, b->o.addresses ? "stack_frame = \"        %16a %n%o%m\\n\"; "
 				       : "stack_frame = \"        %n%o%m\\n\"; ");
+	if (b->o.filter) {
+		buf_adds(&more, "printf_filter = \"");
+		script_text(&more, b->o.filter, false);
+		buf_printf(&more, "\"; printf_limit = %lld; ", (long long)MAX(b->o.max, 0));
+	}
 	if (b->o.pages > 0)
 		buf_printf(&more, "perf_rb_pages = %lld; ", (long long)b->o.pages);
 	script_config(b, buf_cstr(&more));
@@ -440,6 +452,10 @@ static int check_options(struct bcc *b)
 				(long long)pages);
 	if (b->o.unix_time && !b->o.timestamp)
 		return bcc_fail(b, "-u/--unix-timestamp requires -t/--timestamp");
+	if (b->o.aggregate && b->o.filter)
+		return bcc_fail(b,
+				"-f/--msg-filter is for lines, -A/--aggregate prints none: use a "
+				"predicate");
 	if (b->o.max == 0)
 		return bcc_fail(b, "argument -M/--max-events: at least one event");
 	if (!script_headers_exist(b))

@@ -43,9 +43,48 @@ static struct val lower_format(struct gen *g, struct expr *e, struct val want)
 	return VAL_VOID;
 }
 
+#define FILTER_FROM '\x1f' /* in a format: what follows is what printf_filter looks at */
+
+/* Takes the mark out; false when the text is not wanted. */
+static bool passes_filter(const struct config *c, struct buf *b)
+{
+	char *mark = b->n ? memchr(b->p, FILTER_FROM, b->n) : NULL, *from = mark ? mark + 1 : b->p;
+	size_t n = b->n - (size_t)(from - b->p);
+
+	if (!memmem(from, n, c->printf_filter, strlen(c->printf_filter)))
+		return false;
+	if (mark) {
+		memmove(mark, from, n + 1);
+		b->n--;
+	}
+	return true;
+}
+
+static void filtered_printf(struct host *h, const struct event_def *def, const void *rec)
+{
+	const struct config *c = h->render.config;
+	struct buf b = BUF_INIT;
+
+	if (c->printf_limit && h->printed >= c->printf_limit)
+		return;
+	h->format(h, def, rec, &b);
+	if (b.n && passes_filter(c, &b)) {
+		h->emit(h, "printf", (struct str){b.p, b.n});
+		h->printed++;
+	}
+	buf_release(&b);
+	if (c->printf_limit && h->printed == c->printf_limit)
+		h->exit(h, 0);
+}
+
 static void handle_printf(struct host *h, const struct event_def *def, const void *rec, size_t len)
 {
-	builtin_emit_format(h, def, rec, "printf");
+	const struct config *c = h->render.config;
+
+	if (c && ((c->printf_filter && c->printf_filter[0]) || c->printf_limit))
+		filtered_printf(h, def, rec);
+	else
+		builtin_emit_format(h, def, rec, "printf");
 }
 
 static void handle_message(struct host *h, const struct event_def *def, const void *rec,

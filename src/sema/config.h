@@ -21,8 +21,10 @@ struct config {
 	uint64_t log_size;       /* bytes of the verifier's log */
 	enum missing_probes missing_probes;
 	enum stack_mode stack_mode;
-	const char *stack_frame; /* "": as stack_mode has it; else the format of one frame */
-	bool stack_root_first;   /* with stack_frame: the outermost frame first */
+	const char *printf_filter; /* "": none; only lines with this text are printed */
+	uint64_t printf_limit;     /* 0: none; the run ends after so many lines of printf */
+	const char *stack_frame;   /* "": as stack_mode has it; else the format of one frame */
+	bool stack_root_first;     /* with stack_frame: the outermost frame first */
 	bool print_maps_on_exit;
 	bool cpp_demangle;
 	bool lazy_symbolication;

@@ -161,6 +161,7 @@ struct host {
 	void (*helper_error)(struct host *h, const struct event_def *def, int32_t code);
 	/* Appends a packet to the capture file def->text. */
 	void (*packet)(struct host *h, const struct event_def *def, const struct packet *p);
+	uint64_t printed; /* lines of printf, where the setting printf_limit counts them */
 	uint64_t (*global)(struct host *h, uint32_t off); /* a u64 of the globals as it is now */
 	void *run;
 };

@@ -387,6 +387,14 @@ def test_trace_filters():
     assert len(body(traced(2, "trace", "-p", "@PID@", f"{CALLS}:tick"))) == 2
 
 
+def test_trace_message_filter():
+    r = traced(8, "trace", "-f", "odd 3", f'{CALLS}:say "%s %d", arg1, arg2')
+    assert r.out.splitlines()[0].startswith("PID ") and body(r) == lines_of(r, "say", "odd 3")
+    assert not body(traced(4, "trace", "-f", "calls", f'{CALLS}:say "%s %d", arg1, arg2'))  # the message, not the line
+    r = traced(8, "trace", "-M", 2, "-f", "odd", f'{CALLS}:say "%s %d", arg1, arg2', stop=None)
+    assert body(r) == lines_of(r, "say", "odd 1", "odd 3")  # those that are printed count
+
+
 def test_trace_tracepoint_strings():
     """bcc: __data_loc fields of tracepoints are compile errors."""
     with Command("trace", "-M", 1, 't:sched:sched_process_exec (STRCMP("/bin/true", args->filename)) "%s", args->filename') as c:
