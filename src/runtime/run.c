@@ -4,6 +4,8 @@
  *
  *   gate closed → links closed → ring drained → end programs → ring drained → maps → losses
  *
+ * With the setting detach_last the links are closed last: the output does not wait for them.
+ *
  * Programs that were in the middle when their link went may still submit a record: the ring is
  * drained until no record is unfinished.
  */
@@ -209,7 +211,8 @@ int run_finish(struct run *r, struct err *e)
 	run_gate(r, true);
 	end_child(r);
 	stop_iterators(r);
-	links_close(r);
+	if (!r->p->config.detach_last)
+		links_close(r);
 	drain_all(r);
 	if (!r->o.dry_run) {
 		ret = run_ends(r, e);
@@ -217,6 +220,7 @@ int run_finish(struct run *r, struct err *e)
 		if (!r->trials.n)
 			print_end(r);
 	}
+	links_close(r);
 	pcap_close_all(r);
 	if (run_ndjson(r))
 		ndjson_exit(r, ret < 0 ? 255 : r->exit_code);

@@ -47,6 +47,7 @@ static const struct row rows[] = {
 	NUM(log_size, 0, 1 << 30, "it takes a number of bytes up to 1073741824"),
 	NUM(printf_limit, 0, UINT32_MAX, "it takes a number of lines"),
 	BOOL(print_maps_on_exit),
+	BOOL(detach_last),
 	BOOL(cpp_demangle),
 	BOOL(lazy_symbolication),
 	BOOL(stack_root_first),
