@@ -135,7 +135,7 @@ static bool read_dist(struct bcc *b, const char *text, struct dist *d)
 
 	*d = (struct dist){.text = text + 1, .is_hist = text[0] == 'H'};
 	d->expr = (struct cexpr){.b = b, .probe = &d->probe};
-	d->expr.prefix = arena_printf(b->a, "@entry%zu", b->ndists);
+	d->expr.map = arena_printf(b->a, "@entry%zu", b->ndists);
 	rest = cut_label(b, d);
 	type = str_trim(cexpr_cut(&rest, ':'));
 	if (type.n != 1 || !strchr("prtu", type.p[0]))
@@ -208,41 +208,16 @@ static bool add_condition(struct bcc *b, struct dist *d, struct buf *out)
 	return true;
 }
 
-/* The entry probe that keeps what the return wants, and the look whether it did. */
-static void add_entry(struct bcc *b, struct dist *d)
-{
-	const char *p = d->expr.prefix;
-
-	if (!d->expr.entries.n && !d->expr.needs_latency)
-		return;
-	buf_adds(&b->script, d->probe.entry);
-	script_filter(b, false);
-	buf_printf(&b->script, "\n{\n\t%s_start[tid] = nsecs;\n", p);
-	for (size_t i = 0; i < d->expr.entries.n; i++) {
-		const char *name = d->expr.entries.v[i];
-		unsigned index = 0;
-
-		for (size_t k = 0; k < d->expr.params.n; k++)
-			if (str_is(d->expr.params.v[k].name, name))
-				index = (unsigned)k;
-		buf_printf(&b->script, "\t%s_%s[tid] = (uint64)arg%u;\n", p, name, index);
-	}
-	buf_adds(&b->script, "}\n");
-}
-
 static bool add_dist(struct bcc *b, struct dist *d, size_t i)
 {
 	struct buf key = BUF_INIT, when = BUF_INIT;
-	bool kept, ok = add_key(b, d, &key) && add_condition(b, d, &when);
+	bool ok = add_key(b, d, &key) && add_condition(b, d, &when);
 
-	kept = d->expr.entries.n || d->expr.needs_latency;
-	add_entry(b, d);
+	script_entry(b, &d->expr);
 	buf_adds(&b->script, d->probe.place);
 	script_filter(b, false);
 	buf_adds(&b->script, "\n{\n");
-	if (kept)
-		buf_printf(&b->script, "\tif (!has_key(%s_start, tid)) { return; }\n",
-			   d->expr.prefix);
+	script_entry_found(b, &d->expr);
 	buf_addstr(&b->script, (struct str){when.p, when.n});
 	if (d->is_hist)
 		buf_printf(&b->script, "\t@dist%zu = hist(%s);\n", i, buf_cstr(&key));
@@ -406,5 +381,6 @@ const struct command cmd_argdist = {
 		"*req):long:req->tv_nsec'\n"
 		"        Print histograms of sleep() and nanosleep() parameter values\n",
 	.opts = options,
+	.table = true,
 	.run = run,
 };

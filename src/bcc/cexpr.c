@@ -12,6 +12,7 @@
  *   s == "odd"                str(s, 80) == "odd"
  *   args->f                   args.f
  *   arg1@user                 uptr(arg0)
+ *   p->x                      args.p->x            named in debug information or BTF
  *   $entry(n)  $latency       what the entry probe kept
  *   (unsigned long)x  'a'     (uint64)x  97
  *
@@ -203,6 +204,77 @@ bool cexpr_signature(struct cexpr *c, struct str text)
 	return true;
 }
 
+/* ---- parameters that debug information or BTF name ---- */
+
+/* "struct point * p" */
+static void found_line(struct cexpr *c, struct str line)
+{
+	struct arena *a = c->b->a;
+	size_t i = line.n;
+	struct param p;
+
+	while (i > 0 && is_word(line.p[i - 1]))
+		i--;
+	if (i == line.n || i == 0)
+		return;
+	p.name = str_of(arena_strndup(a, line.p + i, line.n - i));
+	p.type = str_trim(str_of(arena_strndup(a, line.p, i)));
+	if (str_is(p.name, "retval"))
+		return;
+	vec_push(a, &c->found, p);
+	vec_push(a, &c->b->names, p.name.p);
+}
+
+static int found_list(void *arg, const char *probe, const char *detail)
+{
+	struct cexpr *c = arg;
+	struct str rest = str_of(detail ? detail : "");
+
+	while (rest.n)
+		found_line(c, str_trim(str_cut(&rest, '\n')));
+	return c->found.n > 0;
+}
+
+static void list_params(struct cexpr *c, const char *pattern)
+{
+	struct awl *awl = bcc_session(c->b, true);
+
+	awl_list(awl, pattern, found_list, c);
+	awl_free(awl);
+}
+
+/* Looked up once, and only when an expression has a word that nothing else explains. */
+static void look_up(struct cexpr *c)
+{
+	const struct probe *p = c->probe;
+	const char *entry = p->is_return ? p->entry : p->place;
+
+	if (c->looked || p->many || !entry || p->offset[0])
+		return;
+	c->looked = true;
+	if (p->kind == PROBE_USER)
+		list_params(c, entry);
+	else if (p->kind == PROBE_KERNEL)
+		list_params(c, arena_printf(c->b->a, "fentry:%s", p->func));
+}
+
+/* The parameter as an entry probe has it; NULL when there is none of that name. Of programs the
+ * type comes with it, for kernel functions BTF has told the type. */
+static const char *found_value(struct cexpr *c, struct str name)
+{
+	struct arena *a = c->b->a;
+
+	look_up(c);
+	for (size_t i = 0; i < c->found.n; i++) {
+		if (!str_eq(c->found.v[i].name, name))
+			continue;
+		if (c->probe->kind == PROBE_USER)
+			return arena_printf(a, "args.%.*s", STR_ARG(name));
+		return arena_printf(a, "((%.*s)arg%zu)", STR_ARG(c->found.v[i].type), i);
+	}
+	return NULL;
+}
+
 static int find_param(const struct cexpr *c, struct str name)
 {
 	for (size_t i = 0; i < c->params.n; i++)
@@ -295,29 +367,54 @@ static bool add_strcmp(struct walk *w)
 	return true;
 }
 
+/* The index among what the entry probe keeps. */
+static size_t keep(struct cexpr *c, struct kept k)
+{
+	for (size_t i = 0; i < c->kept.n; i++)
+		if (strcmp(c->kept.v[i].name, k.name) == 0)
+			return i;
+	vec_push(c->b->a, &c->kept, k);
+	return c->kept.n - 1;
+}
+
+static bool kept_param(struct cexpr *c, struct str name, struct kept *k)
+{
+	struct arena *a = c->b->a;
+	int i = find_param(c, name);
+	unsigned arg = arg_number(name);
+
+	*k = (struct kept){.name = arena_strndup(a, name.p, name.n)};
+	if (i >= 0) {
+		k->value = arena_printf(a, "(uint64)arg%d", i);
+		k->type = cexpr_type(a, c->params.v[i].type);
+	} else if (arg) {
+		k->value = arena_printf(a, "(uint64)arg%u", arg - 1);
+	} else {
+		k->value = found_value(c, name);
+	}
+	return k->value != NULL;
+}
+
 static bool add_entry(struct walk *w)
 {
+	struct cexpr *c = w->c;
 	struct str name;
-	int i;
+	struct kept k;
 
 	if (!in_brackets(w, &name))
-		return fail(w->c, "$entry takes the name of a parameter: $entry(size)");
+		return fail(c, "$entry takes the name of a parameter: $entry(size)");
 	name = str_trim(name);
-	i = find_param(w->c, name);
-	if (!w->c->probe->is_return)
-		return fail(w->c, "$entry(…) is possible in return probes only");
-	if (i < 0 && !arg_number(name))
-		return fail(w->c, arena_printf(w->c->b->a,
-					       "$entry(%.*s): the signature has no such "
-					       "parameter",
-					       STR_ARG(name)));
-	name = (struct str){arena_strndup(w->c->b->a, name.p, name.n), name.n};
-	vec_push(w->c->b->a, &w->c->entries, name.p);
-	if (i >= 0)
-		buf_printf(&w->out, "((%s)(%s_%s[tid]))",
-			   cexpr_type(w->c->b->a, w->c->params.v[i].type), w->c->prefix, name.p);
+	if (!c->probe->is_return)
+		return fail(c, "$entry(…) is possible in return probes only");
+	if (!kept_param(c, name, &k))
+		return fail(c, arena_printf(c->b->a,
+					    "$entry(%.*s): neither signature nor debug information "
+					    "has such a parameter",
+					    STR_ARG(name)));
+	if (k.type)
+		buf_printf(&w->out, "((%s)$e.%zu)", k.type, keep(c, k) + 1);
 	else
-		buf_printf(&w->out, "%s_%s[tid]", w->c->prefix, name.p);
+		buf_printf(&w->out, "$e.%zu", keep(c, k) + 1);
 	return true;
 }
 
@@ -326,7 +423,7 @@ static bool add_latency(struct walk *w)
 	if (!w->c->probe->is_return)
 		return fail(w->c, "$latency is possible in return probes only");
 	w->c->needs_latency = true;
-	buf_printf(&w->out, "(nsecs - %s_start[tid])", w->c->prefix);
+	buf_adds(&w->out, "(nsecs - $e.0)");
 	return true;
 }
 
@@ -345,6 +442,22 @@ static bool add_arg(struct walk *w, unsigned number, const char *type)
 	else
 		buf_printf(&w->out, "arg%u", number);
 	buf_adds(&w->out, user ? ")" : "");
+	return true;
+}
+
+/* A word that is neither bcc's nor a parameter of the signature. */
+static bool add_other(struct walk *w, struct str word)
+{
+	struct str rest = {w->in.p + w->at, w->in.n - w->at};
+	bool called = str_starts(str_trim(rest), STR("("));
+	const char *named = NULL, *why = "arguments are gone when a function returns: $entry(name) "
+					 "keeps one";
+
+	if (!isdigit((unsigned char)word.p[0]) && !called)
+		named = found_value(w->c, word);
+	if (named && w->c->probe->is_return)
+		return fail(w->c, why);
+	buf_addstr(&w->out, named ? str_of(named) : word);
 	return true;
 }
 
@@ -377,7 +490,9 @@ static bool add_name(struct walk *w, struct str word)
 				     "there is no %.*s; there are $pid, $tgid, $uid, $gid, $cpu, "
 				     "$task, $retval, $entry(x), $latency",
 				     STR_ARG(word)));
-	buf_addstr(&w->out, to ? str_of(to) : word);
+	if (!to)
+		return add_other(w, word);
+	buf_adds(&w->out, to);
 	if (str_is(word, "bpf_ktime_get_ns"))
 		followed_by(w, "()");
 	return true;

@@ -84,5 +84,6 @@ const struct command cmd_funccount = {
 		"    funccount r:c:malloc          # count returns\n"
 		"    funccount 'c:{malloc,free}'   # a list\n",
 	.opts = options,
+	.table = true,
 	.run = run,
 };

@@ -29,12 +29,6 @@ static const struct opt options[] = {
 	  "print the awl script (for debugging purposes)"),
 	OPT_COMMON};
 
-#if defined(__x86_64__)
-#define SP_AT_ENTRY "(reg(\"sp\") + 8)" /* the return address is still on the stack */
-#else
-#define SP_AT_ENTRY "reg(\"sp\")"
-#endif
-
 static const char *unit(const struct bcc *b)
 {
 	return b->o.msecs ? "msecs" : b->o.usecs ? "usecs" : "nsecs";
@@ -162,5 +156,6 @@ const struct command cmd_funclatency = {
 		    "    funclatency 'c:*printf'       # time the *printf family of functions\n"
 		    "    funclatency -F 'vfs_r*'       # show one histogram per matched function\n",
 	.opts = options,
+	.table = true,
 	.run = run,
 };

@@ -27,12 +27,6 @@ static const struct opt options[] = {
 
 #define ARGS_MAX 6
 
-#if defined(__x86_64__)
-#define SP_AT_ENTRY "(reg(\"sp\") + 8)" /* the return address is still on the stack */
-#else
-#define SP_AT_ENTRY "reg(\"sp\")"
-#endif
-
 static int64_t threshold(const struct bcc *b)
 {
 	return b->o.msec >= 0 ? b->o.msec : b->o.usec >= 0 ? b->o.usec : 1000000;

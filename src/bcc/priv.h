@@ -60,7 +60,7 @@ struct opt {
 	}
 
 struct bcc;
-
+struct cexpr;
 struct probe;
 
 struct command {
@@ -69,6 +69,7 @@ struct command {
 	const char *positional_help;
 	const char *examples;
 	const struct opt *opts;
+	bool table; /* its output is a table at the end: nobody waits for probes to be detached */
 	/* 0, or an exit status when the command line is wrong (and that was said). */
 	int (*run)(struct bcc *b);
 };
@@ -125,6 +126,20 @@ void script_reports(struct bcc *b, void (*report)(struct bcc *b), const char *la
 /* "\n", the time with -T */
 void script_report_head(struct bcc *b);
 
+/* The entry probe that keeps what $entry() and $latency of a return probe want; none when nothing
+ * does. */
+void script_entry(struct bcc *b, const struct cexpr *c);
+/* In the return probe: $e is what the entry kept, and a call whose entry was not seen is left out.
+ */
+void script_entry_found(struct bcc *b, const struct cexpr *c);
+
+/* The stack pointer at a function's entry as its return has it. */
+#if defined(__x86_64__)
+#define SP_AT_ENTRY "(reg(\"sp\") + 8)" /* the return address is still on the stack */
+#else
+#define SP_AT_ENTRY "reg(\"sp\")"
+#endif
+
 /* ---- probe.c: the shared probe grammar ---- */
 
 enum probe_kind { PROBE_KERNEL, PROBE_USER, PROBE_TRACEPOINT, PROBE_USDT, PROBE_OTHER };
@@ -154,13 +169,21 @@ struct param {
 	struct str type, name;
 };
 
+/* A parameter that the entry probe keeps for $entry(name). */
+struct kept {
+	const char *name, *value;
+	const char *type; /* of the signature; NULL: as it is kept */
+};
+
 struct cexpr {
 	struct bcc *b;
 	const struct probe *probe;
 	VEC(struct param) params; /* of the signature */
+	VEC(struct param) found;  /* of debug information */
+	bool looked;              /* for them */
 	bool needs_latency;
-	words entries;      /* parameters that $entry() asks for */
-	const char *prefix; /* of maps with values of the entry */
+	VEC(struct kept) kept;
+	const char *map; /* of what is kept: "@entry0" */
 	const char *error;
 };
 

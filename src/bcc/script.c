@@ -33,8 +33,9 @@ void script_includes(struct bcc *b)
 
 void script_config(struct bcc *b, const char *more)
 {
-	buf_printf(&b->script, "config = { print_maps_on_exit = false; max_map_keys = %llu; %s}\n",
-		   (unsigned long long)b->max_keys, more);
+	buf_printf(
+		&b->script, "config = { print_maps_on_exit = false; %smax_map_keys = %llu; %s}\n",
+		b->cmd->table ? "detach_last = true; " : "", (unsigned long long)b->max_keys, more);
 }
 
 void script_text(struct buf *out, const char *text, bool percent)
@@ -90,6 +91,53 @@ void script_filter(struct bcc *b, bool self)
 	}
 	if (any)
 		buf_adds(out, " /");
+}
+
+static bool keeps(const struct cexpr *c)
+{
+	return c->kept.n || c->needs_latency;
+}
+
+/* User functions by thread and stack pointer, kernel functions by thread and depth, so that a
+ * recursive function has what each of its calls was given. */
+void script_entry(struct bcc *b, const struct cexpr *c)
+{
+	struct buf *out = &b->script;
+
+	if (!keeps(c))
+		return;
+	buf_adds(out, c->probe->entry);
+	script_filter(b, false);
+	buf_adds(out, "\n{\n");
+	if (c->probe->kind == PROBE_USER)
+		buf_printf(out, "\t%s[tid, %s] = (nsecs", c->map, SP_AT_ENTRY);
+	else
+		buf_printf(out,
+			   "\t$d = %s_depth[tid];\n\t%s_depth[tid] = $d + 1;\n"
+			   "\t%s[tid, (uint64)$d] = (nsecs",
+			   c->map, c->map, c->map);
+	for (size_t i = 0; i < c->kept.n; i++)
+		buf_printf(out, ", %s", c->kept.v[i].value);
+	buf_adds(out, c->kept.n ? ");\n}\n" : ", (uint64)0);\n}\n");
+}
+
+void script_entry_found(struct bcc *b, const struct cexpr *c)
+{
+	struct buf *out = &b->script;
+
+	if (!keeps(c))
+		return;
+	if (c->probe->kind == PROBE_USER)
+		buf_adds(out, "\t$k = (tid, reg(\"sp\"));\n");
+	else
+		buf_printf(
+			out,
+			"\t$d = %s_depth[tid];\n\tif ($d == 0) { return; }\n"
+			"\tif ($d == 1) { delete(%s_depth, tid); } else { %s_depth[tid] = $d - 1; "
+			"}\n\t$k = (tid, (uint64)($d - 1));\n",
+			c->map, c->map, c->map);
+	buf_printf(out, "\tif (!find(%s, $k, $e)) { return; }\n\tdelete(%s, $k);\n", c->map,
+		   c->map);
 }
 
 void script_report_head(struct bcc *b)

@@ -180,5 +180,6 @@ const struct command cmd_stackcount = {
 		"    stackcount -K t:sched:sched_switch   # kernel stacks only\n"
 		"    stackcount -U t:sched:sched_switch   # user stacks only\n",
 	.opts = options,
+	.table = true,
 	.run = run,
 };

@@ -60,6 +60,7 @@ struct spec {
 	struct probe probe;
 	struct cexpr expr;
 	struct str predicate, format;
+	const char *condition; /* the predicate in awl's language */
 	bool has_format;
 	struct str args;
 	struct buf fmt;    /* as awl has it */
@@ -148,30 +149,92 @@ static bool read_format(struct bcc *b, struct spec *s, struct str rest)
 
 /* ---- formats ---- */
 
+struct conversion {
+	struct str flags; /* with width and precision */
+	char spec;
+	unsigned longs;
+	bool half;
+};
+
+/* The kernel's spellings behind %p, whose values are addresses there. */
+static char pointer_spec(struct str rest, size_t *n)
+{
+	static const struct {
+		const char *text;
+		char spec;
+	} known[] = {{"I4", 'I'}, {"I6", 'I'}, {"M", 'M'}, {"e", 'E'}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (str_starts(rest, str_of(known[i].text))) {
+			*n = strlen(known[i].text);
+			return known[i].spec;
+		}
+	return 0;
+}
+
+/* &x->addr and x->addr are the same address for %pI4. */
+static const char *without_address(const char *value)
+{
+	while (*value == ' ')
+		value++;
+	return value[0] == '&' && value[1] != '&' ? value + 1 : value;
+}
+
 /* What a conversion makes of its value: bcc's fields have the C type of the conversion. */
-static const char *convert(struct spec *s, struct bcc *b, char spec, unsigned longs, bool half,
+static const char *convert(struct spec *s, struct bcc *b, const struct conversion *c,
 			   const char *value)
 {
-	bool is_signed = spec == 'd' || spec == 'i';
+	bool is_signed = c->spec == 'd' || c->spec == 'i';
 
-	switch (spec) {
+	switch (c->spec) {
 	case 's':
 		return cexpr_text(&s->expr, value);
 	case 'K':
 		return arena_printf(b->a, "ksym(%s)", value);
 	case 'U':
 		return arena_printf(b->a, "usym(%s)", value);
+	case 'I':
+		return arena_printf(b->a, "ntop(%s)", without_address(value));
+	case 'M':
+		return arena_printf(b->a, "macaddr(%s)", without_address(value));
+	case 'E':
+		return arena_printf(b->a, "strerror((%s) < 0 ? -(%s) : (%s))", value, value, value);
 	case 'c':
 		return arena_printf(b->a, "(uint8)(%s)", value);
 	case 'p':
 		return arena_printf(b->a, "(uint64)(%s)", value);
 	default:
 		return arena_printf(b->a, "(%sint%d)(%s)", is_signed ? "" : "u",
-				    longs  ? 64
-				    : half ? 16
-					   : 32,
+				    c->longs  ? 64
+				    : c->half ? 16
+					      : 32,
 				    value);
 	}
+}
+
+/* From behind the % on; the end of the conversion, or 0 when it is none. */
+static size_t read_conversion(struct str f, size_t i, struct conversion *c)
+{
+	size_t from = i, n;
+
+	*c = (struct conversion){0};
+	while (i < f.n && strchr("-+ #0123456789.", f.p[i]))
+		i++;
+	c->flags = (struct str){f.p + from, i - from};
+	for (; i < f.n && strchr("lhzjt", f.p[i]); i++) {
+		c->longs += f.p[i] != 'h';
+		c->half |= f.p[i] == 'h';
+	}
+	if (i == f.n || !strchr("sdiuxXocpKUIME", f.p[i]))
+		return 0;
+	c->spec = f.p[i++];
+	if (c->spec == 'p') {
+		char kernel = pointer_spec((struct str){f.p + i, f.n - i}, &n);
+
+		c->spec = kernel ? kernel : 'p';
+		i += kernel ? n : 0;
+	}
+	return i;
 }
 
 static bool next_value(struct bcc *b, struct spec *s, struct str *args, const char **out)
@@ -190,36 +253,31 @@ static bool next_value(struct bcc *b, struct spec *s, struct str *args, const ch
 	return *out || wrong(b, s, s->expr.error);
 }
 
-/* From behind the % on; the end of the conversion, or 0. */
+/* From behind the % on; the end of the conversion, or 0 (and that was said). */
 static size_t add_conversion(struct bcc *b, struct spec *s, size_t i, struct str *args)
 {
 	struct str f = s->format;
-	size_t from = i;
-	unsigned longs = 0;
-	bool half = false;
+	struct conversion c;
+	size_t end = read_conversion(f, i, &c);
 	const char *value;
 
-	while (i < f.n && strchr("-+ #0123456789.", f.p[i]))
-		i++;
-	buf_addc(&s->fmt, '%');
-	buf_add(&s->fmt, f.p + from, i - from);
-	for (; i < f.n && strchr("lhzjt", f.p[i]); i++) {
-		longs += f.p[i] != 'h';
-		half |= f.p[i] == 'h';
-	}
-	if (i == f.n || !strchr("sdiuxXocpKU", f.p[i])) {
+	if (!end) {
+		i += c.flags.n;
 		wrong(b, s,
 		      arena_printf(b->a,
-				   "the format has an unknown conversion %%%.*s; there are %%s %%d "
-				   "%%u %%x %%o %%c %%p %%K %%U with flags, width and l, h",
-				   (int)MIN(i + 1 - from, f.n - from), f.p + from));
+				   "the format has an unknown conversion %%%.*s%.*s; there are %%s "
+				   "%%d %%u %%x %%o %%c %%p %%K %%U %%I %%M %%E with flags, width "
+				   "and l, h",
+				   STR_ARG(c.flags), (int)MIN((size_t)1, f.n - i), f.p + i));
 		return 0;
 	}
 	if (!next_value(b, s, args, &value))
 		return 0;
-	buf_addc(&s->fmt, strchr("KU", f.p[i]) ? 's' : f.p[i]);
-	buf_printf(&s->values, ", %s", convert(s, b, f.p[i], longs, half, value));
-	return i + 1;
+	buf_addc(&s->fmt, '%');
+	buf_addstr(&s->fmt, c.flags);
+	buf_addc(&s->fmt, strchr("KUIME", c.spec) ? 's' : c.spec);
+	buf_printf(&s->values, ", %s", convert(s, b, &c, value));
+	return end;
 }
 
 static bool read_message(struct bcc *b, struct spec *s)
@@ -245,12 +303,23 @@ static bool read_message(struct bcc *b, struct spec *s)
 	return true;
 }
 
-static bool read_spec(struct bcc *b, const char *text, struct spec *s)
+static bool read_predicate(struct bcc *b, struct spec *s)
+{
+	if (!s->predicate.p)
+		return true;
+	if (!str_trim(s->predicate).n)
+		return wrong(b, s, "the predicate is empty");
+	s->condition = cexpr_translate(&s->expr, s->predicate);
+	return s->condition || wrong(b, s, s->expr.error);
+}
+
+static bool read_spec(struct bcc *b, const char *text, size_t index, struct spec *s)
 {
 	struct str rest = str_trim(str_of(text)), probe;
 
 	*s = (struct spec){.text = text, .fmt = BUF_INIT, .values = BUF_INIT};
-	s->expr = (struct cexpr){.b = b, .probe = &s->probe, .prefix = "@entry"};
+	s->expr = (struct cexpr){
+		.b = b, .probe = &s->probe, .map = arena_printf(b->a, "@entry%zu", index)};
 	probe = cut_probe(&rest);
 	if (!probe_read(b, arena_strndup(b->a, probe.p, probe.n),
 			ALLOW_RETURN | ALLOW_OFFSET | ALLOW_EVENTS, &s->probe) ||
@@ -261,9 +330,7 @@ static bool read_spec(struct bcc *b, const char *text, struct spec *s)
 	rest = str_trim(rest);
 	if (rest.n && rest.p[0] == '(' && !cut_bracket(&rest, &s->predicate))
 		return wrong(b, s, "unmatched end of predicate");
-	if (s->predicate.p && !str_trim(s->predicate).n)
-		return wrong(b, s, "the predicate is empty");
-	return read_format(b, s, rest) && read_message(b, s);
+	return read_predicate(b, s) && read_format(b, s, rest) && read_message(b, s);
 }
 
 /* ---- the script ---- */
@@ -353,28 +420,17 @@ static void add_limit_end(struct bcc *b)
 		buf_printf(&b->script, "\tif ($n == %lld) { exit(); }\n", (long long)b->o.max - 1);
 }
 
-static bool add_predicate(struct bcc *b, struct spec *s)
-{
-	const char *text;
-
-	if (!s->predicate.p)
-		return true;
-	text = cexpr_translate(&s->expr, s->predicate);
-	if (!text)
-		return wrong(b, s, s->expr.error);
-	buf_printf(&b->script, "\tif (!(%s)) { return; }\n", text);
-	return true;
-}
-
-static bool add_probe(struct bcc *b, struct spec *s, size_t index)
+static void add_probe(struct bcc *b, struct spec *s, size_t index)
 {
 	struct buf fmt = BUF_INIT, values = BUF_INIT;
-	bool ok;
 
+	script_entry(b, &s->expr);
 	buf_adds(&b->script, s->probe.place);
 	script_filter(b, !b->o.self);
 	buf_adds(&b->script, "\n{\n");
-	ok = add_predicate(b, s);
+	script_entry_found(b, &s->expr);
+	if (s->condition)
+		buf_printf(&b->script, "\tif (!(%s)) { return; }\n", s->condition);
 	add_limit_front(b);
 	add_columns(b, s, &fmt, &values);
 	buf_adds(&fmt, b->o.filter ? "\\x1f" : "");
@@ -390,7 +446,6 @@ static bool add_probe(struct bcc *b, struct spec *s, size_t index)
 	}
 	buf_release(&fmt);
 	buf_release(&values);
-	return ok;
 }
 
 static void add_aggregates(struct bcc *b, struct spec *specs, size_t n)
@@ -419,20 +474,19 @@ static void add_config(struct bcc *b)
 	buf_release(&more);
 }
 
-static bool generate(struct bcc *b, struct spec *specs, size_t n)
+static void generate(struct bcc *b, struct spec *specs, size_t n)
 {
-	bool any_format = false, ok = true;
+	bool any_format = false;
 
 	for (size_t i = 0; i < n; i++)
 		any_format |= specs[i].has_format;
 	script_includes(b);
 	add_config(b);
 	add_header(b, any_format);
-	for (size_t i = 0; i < n && ok; i++)
-		ok = add_probe(b, &specs[i], i);
+	for (size_t i = 0; i < n; i++)
+		add_probe(b, &specs[i], i);
 	if (b->o.aggregate)
 		add_aggregates(b, specs, n);
-	return ok;
 }
 
 /* ---- */
@@ -475,8 +529,9 @@ static int run(struct bcc *b)
 		return r;
 	specs = arena_array_of(b->a, struct spec, b->o.rest.n);
 	for (size_t i = 0; i < b->o.rest.n && ok; i++)
-		ok = read_spec(b, b->o.rest.v[i], &specs[i]);
-	ok = ok && generate(b, specs, b->o.rest.n);
+		ok = read_spec(b, b->o.rest.v[i], i, &specs[i]);
+	if (ok)
+		generate(b, specs, b->o.rest.n);
 	for (size_t i = 0; i < b->o.rest.n; i++) {
 		buf_release(&specs[i].fmt);
 		buf_release(&specs[i].values);

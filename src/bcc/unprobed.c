@@ -26,12 +26,19 @@ static int compare(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static void sort(struct names *n)
+{
+	if (n->v.n)
+		qsort(n->v.v, n->v.n, sizeof(*n->v.v), compare);
+}
+
 static bool list(struct bcc *b, const char *place, struct names *out)
 {
 	struct awl *awl = bcc_session(b, false);
 	bool ok = awl_list(awl, place, keep, out) >= 0;
 
 	awl_free(awl);
+	sort(out);
 	return ok;
 }
 
@@ -42,8 +49,7 @@ static bool list_probed(struct bcc *b, const char *place, struct names *out)
 		  awl_list_script(awl, keep, out) >= 0;
 
 	awl_free(awl);
-	if (out->v.n)
-		qsort(out->v.v, out->v.n, sizeof(*out->v.v), compare);
+	sort(out);
 	return ok;
 }
 
@@ -63,32 +69,53 @@ static const char *why_not(struct bcc *b, const char *name)
 	return why;
 }
 
+struct unprobed {
+	size_t aliases, refused;
+};
+
+static void report_one(struct bcc *b, const char *name, struct unprobed *u)
+{
+	const char *why = why_not(b, name);
+
+	u->aliases += !why;
+	u->refused += why != NULL;
+	if (b->o.verbose)
+		fprintf(stderr, "%s: %s: %s\n", b->cmd->name, name,
+			why ? why : "probed under another name of the same function");
+}
+
+/* Both lists are in order, and a name may be in each of them several times: the file's functions
+ * that have it. */
+static struct unprobed report_each(struct bcc *b, const struct names *all,
+				   const struct names *probed)
+{
+	struct unprobed u = {0};
+	size_t k = 0;
+
+	for (size_t i = 0; i < all->v.n; i++) {
+		while (k < probed->v.n && strcmp(probed->v.v[k], all->v.v[i]) < 0)
+			k++;
+		if (k < probed->v.n && strcmp(probed->v.v[k], all->v.v[i]) == 0)
+			k++;
+		else
+			report_one(b, all->v.v[i], &u);
+	}
+	return u;
+}
+
 void bcc_report_unprobed(struct bcc *b, const struct probe *p, long n)
 {
 	struct names all = {.a = b->a}, probed = {.a = b->a};
-	size_t refused = 0;
+	struct unprobed u;
 
 	if (p->kind != PROBE_USER || !p->many || !list(b, p->place, &all) || all.v.n <= (size_t)n ||
 	    !list_probed(b, p->place, &probed))
 		return;
-	for (size_t i = 0; i < all.v.n; i++) {
-		const char *why;
-
-		if (probed.v.n &&
-		    bsearch(&all.v.v[i], probed.v.v, probed.v.n, sizeof(*probed.v.v), compare))
-			continue;
-		if (!b->o.verbose) {
-			refused++;
-			continue;
-		}
-		why = why_not(b, all.v.v[i]);
-		fprintf(stderr, "%s: %s: %s\n", b->cmd->name, all.v.v[i],
-			why ? why : "probed under another name of the same function");
-		refused++;
-	}
-	if (refused)
+	u = report_each(b, &all, &probed);
+	if (u.aliases + u.refused)
 		fprintf(stderr,
-			"%s: %zu of %zu names are not probed on their own: other names of the same "
-			"functions, and functions that cannot be probed%s\n",
-			b->cmd->name, refused, all.v.n, b->o.verbose ? "" : "; -v lists them");
+			"%s: %zu of %zu names are not probed on their own: %zu are other names of "
+			"functions that are probed, %zu are functions that cannot be probed%s\n",
+			b->cmd->name, u.aliases + u.refused, all.v.n, u.aliases, u.refused,
+			b->o.verbose ? "" : "; -v lists them");
 }
