@@ -175,7 +175,7 @@ static const char *value_of(struct bcc *b, struct dist *d, size_t i)
 	const char *text, *type;
 
 	if (d->is_default)
-		return "(int32)retval";
+		return d->probe.syscall ? "(int32)args.ret" : "(int32)retval";
 	text = cexpr_translate(&d->expr, d->exprs[i]);
 	if (!text || is_text(d->types[i]))
 		return text ? cexpr_text(&d->expr, text) : NULL;

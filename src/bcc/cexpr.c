@@ -219,7 +219,7 @@ static void found_line(struct cexpr *c, struct str line)
 		return;
 	p.name = str_of(arena_strndup(a, line.p + i, line.n - i));
 	p.type = str_trim(str_of(arena_strndup(a, line.p, i)));
-	if (str_is(p.name, "retval"))
+	if (str_is(p.name, "retval") || str_is(p.name, "__syscall_nr"))
 		return;
 	vec_push(a, &c->found, p);
 	vec_push(a, &c->b->names, p.name.p);
@@ -254,6 +254,8 @@ static void look_up(struct cexpr *c)
 	c->looked = true;
 	if (p->kind == PROBE_USER)
 		list_params(c, entry);
+	else if (p->syscall)
+		list_params(c, p->entry);
 	else if (p->kind == PROBE_KERNEL)
 		list_params(c, arena_printf(c->b->a, "fentry:%s", p->func));
 }
@@ -268,7 +270,7 @@ static const char *found_value(struct cexpr *c, struct str name)
 	for (size_t i = 0; i < c->found.n; i++) {
 		if (!str_eq(c->found.v[i].name, name))
 			continue;
-		if (c->probe->kind == PROBE_USER)
+		if (c->probe->kind == PROBE_USER || c->probe->syscall)
 			return arena_printf(a, "args.%.*s", STR_ARG(name));
 		return arena_printf(a, "((%.*s)arg%zu)", STR_ARG(c->found.v[i].type), i);
 	}
@@ -347,6 +349,50 @@ static bool in_brackets(struct walk *w, struct str *out)
 	return true;
 }
 
+/* "{0x6C, 0}" or "ab" as bytes; the number of them, 0 when it is neither. */
+static size_t binary_text(struct str text, uint8_t *out, size_t max)
+{
+	struct str s = {text.p + 1, text.n >= 2 ? text.n - 2 : 0};
+	unsigned long long v;
+	size_t n = 0;
+
+	if (s.n > max || !s.n || s.p[0] != '{') {
+		memcpy(out, s.p, MIN(s.n, max));
+		return s.n > max ? 0 : s.n;
+	}
+	if (s.p[s.n - 1] != '}')
+		return 0;
+	s = (struct str){s.p + 1, s.n - 2};
+	while (s.n && n < max) {
+		if (!str_to_u64(str_trim(str_cut(&s, ',')), &v) || v > 255)
+			return 0;
+		out[n++] = (uint8_t)v;
+	}
+	return s.n ? 0 : n;
+}
+
+#define BINARY_MAX 64
+
+/* With -B: byte by byte, also those behind a NUL. */
+static bool add_binary(struct walk *w, struct str text, const char *expr)
+{
+	uint8_t bytes[BINARY_MAX];
+	size_t n = binary_text(text, bytes, sizeof(bytes));
+	bool user = w->c->probe->syscall;
+
+	if (!n)
+		return fail(w->c,
+			    "with -B, STRCMP takes 1 to 64 bytes: \"{0x6c, 0x00}\" or \"text\"");
+	buf_addc(&w->out, '(');
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&w->out,
+			   user ? "%s*(uptr((uint8 *)(%s)) + %zu) == %u"
+				: "%s*((uint8 *)(%s) + %zu) == %u",
+			   i ? " && " : "", expr, i, bytes[i]);
+	buf_addc(&w->out, ')');
+	return true;
+}
+
 static bool add_strcmp(struct walk *w)
 {
 	struct str both, first;
@@ -361,10 +407,53 @@ static bool add_strcmp(struct walk *w)
 	expr = text ? cexpr_translate(w->c, str_trim(both)) : NULL;
 	if (!expr)
 		return false;
+	if (w->c->b->o.binary && first.n && first.p[0] == '"')
+		return add_binary(w, first, expr);
 	if (first.n && first.p[0] != '"')
 		text = cexpr_text(w->c, text);
 	buf_printf(&w->out, "(%s == %s)", cexpr_text(w->c, expr), text);
 	return true;
+}
+
+/* Structures that the kernel's types have under another name than programs and tutorials. */
+static const char *kernel_type(const char *type)
+{
+	static const char *const names[][2] = {
+		{"struct timespec *", "struct __kernel_timespec *"},
+		{"struct timeval *", "struct __kernel_old_timeval *"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(type, names[i][0]) == 0)
+			return names[i][1];
+	return type;
+}
+
+/* Argument `i` of a system call: the field of its event, with the type of a signature. What it
+ * points to is the process's. */
+static const char *syscall_value(struct cexpr *c, size_t i, const char *type)
+{
+	struct arena *a = c->b->a;
+	const char *field;
+
+	look_up(c);
+	if (i >= c->found.n)
+		return NULL;
+	field = arena_printf(a, "args.%.*s", STR_ARG(c->found.v[i].name));
+	if (!type)
+		return field;
+	type = kernel_type(type);
+	return arena_printf(a, strchr(type, '*') ? "uptr((%s)%s)" : "((%s)%s)", type, field);
+}
+
+/* Argument `i` as an entry probe has it; NULL when there are not so many. */
+static const char *numbered_value(struct cexpr *c, size_t i, const char *type)
+{
+	if (c->probe->syscall)
+		return syscall_value(c, i, type);
+	if (!type)
+		return arena_printf(c->b->a, "arg%zu", i);
+	return arena_printf(c->b->a, "((%s)arg%zu)", type, i);
 }
 
 /* The index among what the entry probe keeps. */
@@ -384,11 +473,10 @@ static bool kept_param(struct cexpr *c, struct str name, struct kept *k)
 	unsigned arg = arg_number(name);
 
 	*k = (struct kept){.name = arena_strndup(a, name.p, name.n)};
-	if (i >= 0) {
-		k->value = arena_printf(a, "(uint64)arg%d", i);
-		k->type = cexpr_type(a, c->params.v[i].type);
-	} else if (arg) {
-		k->value = arena_printf(a, "(uint64)arg%u", arg - 1);
+	if (i >= 0 || arg) {
+		k->value = numbered_value(c, i >= 0 ? (size_t)i : arg - 1, NULL);
+		k->value = k->value ? arena_printf(a, "(uint64)%s", k->value) : NULL;
+		k->type = i >= 0 ? cexpr_type(a, c->params.v[i].type) : NULL;
 	} else {
 		k->value = found_value(c, name);
 	}
@@ -429,19 +517,20 @@ static bool add_latency(struct walk *w)
 
 static bool add_arg(struct walk *w, unsigned number, const char *type)
 {
+	struct cexpr *c = w->c;
 	bool user = followed_by(w, "@user");
+	const char *value;
 
-	if (w->c->probe->kind == PROBE_TRACEPOINT)
-		return fail(w->c, "tracepoints have fields: args->name; tplist -v lists them");
-	if (w->c->probe->is_return)
-		return fail(w->c,
+	if (c->probe->kind == PROBE_TRACEPOINT && !c->probe->syscall)
+		return fail(c, "tracepoints have fields: args->name; tplist -v lists them");
+	if (c->probe->is_return)
+		return fail(c,
 			    "arguments are gone when a function returns: $entry(name) keeps one");
-	buf_adds(&w->out, user ? "uptr(" : "");
-	if (type)
-		buf_printf(&w->out, "((%s)arg%u)", type, number);
-	else
-		buf_printf(&w->out, "arg%u", number);
-	buf_adds(&w->out, user ? ")" : "");
+	value = numbered_value(c, number, type);
+	if (!value)
+		return fail(
+			c, arena_printf(c->b->a, "the system call has no argument %u", number + 1));
+	buf_printf(&w->out, user && !c->probe->syscall ? "uptr(%s)" : "%s", value);
 	return true;
 }
 
@@ -483,6 +572,8 @@ static bool add_name(struct walk *w, struct str word)
 		w->after_member = true;
 		return true;
 	}
+	if (w->c->probe->syscall && (str_is(word, "retval") || str_is(word, "$retval")))
+		to = "args.ret";
 	if (word.p[0] == '$' && !to)
 		return fail(
 			w->c,

@@ -147,6 +147,7 @@ enum probe_kind { PROBE_KERNEL, PROBE_USER, PROBE_TRACEPOINT, PROBE_USDT, PROBE_
 struct probe {
 	enum probe_kind kind;
 	bool is_return, many;   /* many: a pattern or a list */
+	bool syscall;           /* a tracepoint that stands for sys_NAME: it has arguments */
 	const char *lib, *func; /* category and event of a tracepoint; "" without */
 	const char *offset;     /* "+0x12" or "" */
 	const char *place;      /* attach points of awl, between commas */

@@ -10,6 +10,9 @@
  * and awl's own kinds by their names: rawtracepoint:sched_switch, software:page-faults:1,
  * profile:hz:99, syscall:openat (r:syscall:openat for what it returns).
  *
+ * sys_execve and __x64_sys_execve, as tutorials have them, are the events of that system call: the
+ * functions have other names on other kernels, and their arguments are not in registers.
+ *
  * "c" is looked for as the library libc, then as a program; what has a slash is a path. */
 #include <regex.h>
 #include <string.h>
@@ -307,11 +310,58 @@ static bool read_offset(struct reading *r)
 	return true;
 }
 
+static bool event_exists(const struct bcc *b, const char *place)
+{
+	struct awl *awl = bcc_session(b, false);
+	bool there = awl_list(awl, place, stop, NULL) > 0;
+
+	awl_free(awl);
+	return there;
+}
+
+static void set_syscall(struct reading *r, const char *name, bool is_return)
+{
+	const char *front = "tracepoint:syscalls:sys_";
+
+	r->p->kind = PROBE_TRACEPOINT;
+	r->p->syscall = true;
+	r->p->is_return = is_return;
+	r->p->lib = "syscalls";
+	r->p->offset = "";
+	r->p->entry = arena_printf(r->b->a, "%senter_%s", front, name);
+	r->p->place = is_return ? arena_printf(r->b->a, "%sexit_%s", front, name) : r->p->entry;
+}
+
+/* sys_execve, SyS_execve, __x64_sys_execve */
+static bool read_syscall_function(struct reading *r, struct str func)
+{
+	static const char *const fronts[] = {"sys_", "SyS_", "__x64_sys_", "__arm64_sys_",
+					     "__se_sys_"};
+	struct str name = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fronts); i++)
+		if (str_starts(func, str_of(fronts[i])))
+			name = (struct str){func.p + strlen(fronts[i]), func.n - strlen(fronts[i])};
+	if (!name.n || !(r->allow & ALLOW_EVENTS) || r->b->o.regexp)
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		if (!is_plain(name.p[i]) || strchr("*?+./@", name.p[i]))
+			return false;
+	if (!event_exists(r->b, arena_printf(r->b->a, "tracepoint:syscalls:sys_enter_%.*s",
+					     STR_ARG(name))))
+		return false;
+	r->p->func = text_of(r, func);
+	set_syscall(r, text_of(r, name), r->type == 'r');
+	return true;
+}
+
 static bool read_func(struct reading *r, struct str lib, struct str func)
 {
 	bool regex = r->b->o.regexp;
 	const char *file;
 
+	if (!lib.n && read_syscall_function(r, func))
+		return true;
 	r->p->lib = text_of(r, lib);
 	r->p->func = text_of(r, func);
 	r->p->is_return = r->type == 'r';
@@ -366,23 +416,33 @@ static bool is_own_kind(struct str name)
 	return false;
 }
 
-static bool read_own(struct reading *r, const struct parts *s, bool syscall)
+static bool read_own(struct reading *r, const struct parts *s)
+{
+	if (!(r->allow & ALLOW_EVENTS))
+		return wrong(r, "functions only, not events");
+	r->p->kind = PROBE_OTHER;
+	r->p->func = text_of(r, s->v[s->n - 1]);
+	r->p->lib = r->p->offset = "";
+	r->p->many = is_pattern(r->p->func);
+	r->p->place = r->text;
+	return r->p->func[0] || wrong(r, "its last part is empty");
+}
+
+/* syscall:openat, r:syscall:openat */
+static bool read_syscall(struct reading *r, struct str name)
 {
 	bool is_return = r->type == 'r';
 
 	if (!(r->allow & ALLOW_EVENTS))
 		return wrong(r, "functions only, not events");
-	r->p->kind = syscall ? PROBE_TRACEPOINT : PROBE_OTHER;
-	r->p->func = text_of(r, s->v[s->n - 1]);
-	r->p->lib = syscall ? "syscalls" : "";
-	r->p->offset = "";
-	r->p->many = is_pattern(r->p->func);
-	if (!r->p->func[0])
+	if (!name.n)
 		return wrong(r, "its last part is empty");
-	if (syscall)
-		r->p->func = arena_printf(r->b->a, "sys_%s_%s", is_return ? "exit" : "enter",
-					  r->p->func);
-	r->p->place = syscall ? place_tracepoint(r, false) : r->text;
+	r->p->many = is_pattern(text_of(r, name));
+	set_syscall(r, text_of(r, name), is_return);
+	r->p->func = arena_printf(r->b->a, "sys_%s_%.*s", is_return ? "exit" : "enter",
+				  STR_ARG(name));
+	if (r->p->many)
+		r->p->place = place_tracepoint(r, false);
 	return true;
 }
 
@@ -410,7 +470,7 @@ static bool read_typed(struct reading *r, const struct parts *s)
 	if (r->type == 'r' && !(r->allow & ALLOW_RETURN))
 		return bad_type(r, type);
 	if (r->type == 'r' && s->n == 3 && str_is(s->v[1], "syscall"))
-		return read_own(r, s, true);
+		return read_syscall(r, s->v[2]);
 	if (r->type == 't' || r->type == 'u')
 		return read_event(r, s);
 	return read_func(r, s->v[1], s->v[2]);
@@ -427,9 +487,9 @@ bool probe_read(struct bcc *b, const char *text, unsigned allow, struct probe *o
 	if (s.too_many)
 		return wrong(&r, "too many ':'-separated components");
 	if (s.n > 1 && is_own_kind(s.v[0]))
-		return read_own(&r, &s, false);
+		return read_own(&r, &s);
 	if (s.n == 2 && str_is(s.v[0], "syscall"))
-		return read_own(&r, &s, true);
+		return read_syscall(&r, s.v[1]);
 	if (s.n == 1)
 		return read_func(&r, (struct str){0}, s.v[0]);
 	if (s.n == 2 && (str_is(s.v[0], "t") || str_is(s.v[0], "u"))) {

@@ -99,7 +99,39 @@ static bool keeps(const struct cexpr *c)
 }
 
 /* User functions by thread and stack pointer, kernel functions by thread and depth, so that a
- * recursive function has what each of its calls was given. */
+ * recursive function has what each of its calls was given. A thread is in one system call. */
+static void entry_key(struct buf *out, const struct cexpr *c)
+{
+	const char *map = c->map;
+
+	if (c->probe->kind == PROBE_USER)
+		buf_printf(out, "\t$k = (tid, %s);\n", SP_AT_ENTRY);
+	else if (c->probe->syscall)
+		buf_adds(out, "\t$k = (tid, (uint64)0);\n");
+	else
+		buf_printf(out,
+			   "\t$d = %s_depth[tid];\n\t%s_depth[tid] = $d + 1;\n"
+			   "\t$k = (tid, (uint64)$d);\n",
+			   map, map);
+}
+
+static void return_key(struct buf *out, const struct cexpr *c)
+{
+	const char *map = c->map;
+
+	if (c->probe->kind == PROBE_USER)
+		buf_adds(out, "\t$k = (tid, reg(\"sp\"));\n");
+	else if (c->probe->syscall)
+		buf_adds(out, "\t$k = (tid, (uint64)0);\n");
+	else
+		buf_printf(
+			out,
+			"\t$d = %s_depth[tid];\n\tif ($d == 0) { return; }\n"
+			"\tif ($d == 1) { delete(%s_depth, tid); } else { %s_depth[tid] = $d - 1; "
+			"}\n\t$k = (tid, (uint64)($d - 1));\n",
+			map, map, map);
+}
+
 void script_entry(struct bcc *b, const struct cexpr *c)
 {
 	struct buf *out = &b->script;
@@ -109,13 +141,8 @@ void script_entry(struct bcc *b, const struct cexpr *c)
 	buf_adds(out, c->probe->entry);
 	script_filter(b, false);
 	buf_adds(out, "\n{\n");
-	if (c->probe->kind == PROBE_USER)
-		buf_printf(out, "\t%s[tid, %s] = (nsecs", c->map, SP_AT_ENTRY);
-	else
-		buf_printf(out,
-			   "\t$d = %s_depth[tid];\n\t%s_depth[tid] = $d + 1;\n"
-			   "\t%s[tid, (uint64)$d] = (nsecs",
-			   c->map, c->map, c->map);
+	entry_key(out, c);
+	buf_printf(out, "\t%s[$k] = (nsecs", c->map);
 	for (size_t i = 0; i < c->kept.n; i++)
 		buf_printf(out, ", %s", c->kept.v[i].value);
 	buf_adds(out, c->kept.n ? ");\n}\n" : ", (uint64)0);\n}\n");
@@ -123,20 +150,10 @@ void script_entry(struct bcc *b, const struct cexpr *c)
 
 void script_entry_found(struct bcc *b, const struct cexpr *c)
 {
-	struct buf *out = &b->script;
-
 	if (!keeps(c))
 		return;
-	if (c->probe->kind == PROBE_USER)
-		buf_adds(out, "\t$k = (tid, reg(\"sp\"));\n");
-	else
-		buf_printf(
-			out,
-			"\t$d = %s_depth[tid];\n\tif ($d == 0) { return; }\n"
-			"\tif ($d == 1) { delete(%s_depth, tid); } else { %s_depth[tid] = $d - 1; "
-			"}\n\t$k = (tid, (uint64)($d - 1));\n",
-			c->map, c->map, c->map);
-	buf_printf(out, "\tif (!find(%s, $k, $e)) { return; }\n\tdelete(%s, $k);\n", c->map,
+	return_key(&b->script, c);
+	buf_printf(&b->script, "\tif (!find(%s, $k, $e)) { return; }\n\tdelete(%s, $k);\n", c->map,
 		   c->map);
 }
 

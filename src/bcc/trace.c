@@ -107,7 +107,7 @@ static bool read_signature(struct bcc *b, struct spec *s, struct str *rest)
 
 	if (!rest->n || rest->p[0] != '(')
 		return true;
-	if (s->probe.kind == PROBE_TRACEPOINT || s->probe.kind == PROBE_USDT)
+	if ((s->probe.kind == PROBE_TRACEPOINT && !s->probe.syscall) || s->probe.kind == PROBE_USDT)
 		return wrong(b, s,
 			     "USDT and tracepoint probes can't have a function signature; use "
 			     "arg1, arg2, ... instead");

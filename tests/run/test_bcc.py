@@ -363,6 +363,40 @@ def test_trace_addresses_and_errors():
     assert body(r) == lines_of(r, "tick", "127.0.0.1 127.0.0.2 No such file or directory Permission denied|Success   |")
 
 
+def test_trace_system_calls_by_the_names_of_tutorials(tmp_path):
+    """The functions sys_openat, SyS_openat … are on no kernel of today; bcc needs kprobes for __x64_sys_openat."""
+    for name in ("sys_openat", "SyS_openat", "__x64_sys_openat", "syscall:openat"):
+        with Command("trace", "-M", 1, f'{name}(int dir, const char *path) (STRCMP("{tmp_path}/a", path)) '
+                                       '"%s %d", arg2, flags & 3') as c:
+            (tmp_path / "a").write_text("")
+            r = c.stop(None)
+        assert r.out.splitlines()[1].endswith(f"{tmp_path}/a 1"), r
+        assert name.replace("syscall:", "sys_enter_") in r.out
+    with Command("trace", "-M", 1, f'r::sys_read (retval == 77) "%d of %d, fd %d %d", retval, $entry(arg3), $entry(fd), $latency > 0') as c:
+        fd = os.open("/dev/zero", os.O_RDONLY)
+        assert os.read(fd, 77)
+        r = c.stop(None)
+    assert r.out.splitlines()[1].endswith(f"77 of 77, fd {fd} 1"), r
+    os.close(fd)
+
+
+def test_trace_binary_comparison():
+    with Command("trace", "-M", 1, "--bin_cmp", 'sys_pwrite64(int fd, char *data) (arg3 == 3 && STRCMP("{0x6c, 0, 254}", data)) "found"') as c:
+        fd = os.memfd_create("bin")
+        for data in (b"l\0\xff", b"l\0\xfe"):
+            os.pwrite(fd, data, 0)
+        r = c.stop(None)
+        os.close(fd)
+    assert re.search(r"sys_pwrite64 +found$", r.out.strip()), r
+
+
+def test_trace_user_structures_of_system_calls():
+    with Command("trace", "-M", 1, "-p", os.getpid(), 'sys_clock_nanosleep(int c, int f, struct timespec *ts) "%d", ts->tv_nsec') as c:
+        time.sleep(0.012345678)
+        r = c.stop(None)
+    assert r.code == 0 and re.search(r"sys_clock_nanosleep +\d+$", r.out.strip()), r
+
+
 def test_trace_returns_and_several_probes():
     r = traced(1, "trace", f"{CALLS}:say", f'r:{CALLS}:say "%d", retval')
     assert body(r) == lines_of(r, "say", "", "11")
@@ -486,6 +520,11 @@ def test_argdist_ternary_and_list():
     """bcc splits at every colon and comma."""
     r = traced(6, "argdist", "-i", 60, "-C", f"p:{CALLS}:tick(long i):long,long:i > 2 ? 1 : 0,i & 0")
     assert "\t3          i > 2 ? 1 : 0 = 0, i & 0 = 0\n" in r.out, r
+
+
+def test_argdist_system_calls():
+    r = run_awl("argdist", "-i", "0.3", "-n", 1, "-C", "p::sys_read(int fd):int:fd", "-C", "r::sys_read()")
+    assert re.search(r"fd = \d+$", r.out, re.M) and re.search(r"retval = -?\d+$", r.out, re.M), r
 
 
 def test_argdist_names_from_debug_information():
@@ -627,6 +666,8 @@ WRONG = [
     (["trace", 't:sched:sched_switch "%d", arg1'], "args->name"),
     (["trace", 'r:c:malloc "%d", arg1'], "arguments are gone"),
     (["trace", 'c:malloc "%d", retval'], "retval is not available"),
+    (["trace", "-B", 'sys_read (STRCMP("{1,999}", arg2)) "x"'], "STRCMP takes 1 to 64 bytes"),
+    (["trace", 'sys_read "%d", arg4'], "the system call has no argument 4"),
     (["trace", 'c:malloc (STRCMP("a")) "x"'], "STRCMP takes two operands"),
     (["trace", 'c:malloc (arg1 = 3) "x"'], "= assigns; == compares"),
     (["trace", "c:malloc (arg1 == 'ab') \"x\""], "is one character"),
