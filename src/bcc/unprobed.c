@@ -1,8 +1,8 @@
 /* Functions that a pattern matches and that cannot be probed: counted always, named with -v.
  *
  * What matches is asked of the lists, what is probed of the compiled script. The reason comes from
- * compiling a probe on the one name: no error means that another name of the same place stands for
- * it. */
+ * compiling a script with the other names: no error means that another name of the same place
+ * stands for it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,43 +53,79 @@ static bool list_probed(struct bcc *b, const char *place, struct names *out)
 	return ok;
 }
 
-/* NULL: it can be probed, under another name. */
-static const char *why_not(struct bcc *b, const char *name)
-{
-	struct awl *awl = bcc_session(b, false);
-	struct str rest = str_of(name), kind = str_cut(&rest, ':');
-	const char *colon = strrchr(rest.p ? rest.p : name, ':'), *why = NULL;
+/* ---- why ---- */
 
-	if (colon && awl_compile(awl, "probe",
-				 arena_printf(b->a, "%.*s:\"%.*s\":\"%s\" { }", STR_ARG(kind),
-					      (int)(colon - rest.p), rest.p, colon + 1),
-				 NULL) < 0)
-		why = bcc_error_line(b->a, awl_error(awl));
+/* A name of a list as an attach point: its last part is quoted, it may have any characters. */
+static void add_place(struct buf *out, const char *name)
+{
+	struct str rest = str_of(name), kind = str_cut(&rest, ':');
+	const char *colon = strrchr(rest.p ? rest.p : name, ':');
+
+	if (colon && rest.p)
+		buf_printf(out, "%.*s:\"%.*s\":\"%s\"", STR_ARG(kind), (int)(colon - rest.p),
+			   rest.p, colon + 1);
+	else
+		buf_adds(out, name);
+}
+
+/* The number of the line in "  --> probe:12:1", from 0; -1 for other lines. */
+static long line_number(struct str line)
+{
+	struct str rest = str_trim(line), number;
+	unsigned long long n;
+
+	if (!str_starts(rest, STR("--> probe:")))
+		return -1;
+	rest = (struct str){rest.p + 10, rest.n - 10};
+	number = str_cut(&rest, ':');
+	return str_to_u64(number, &n) && n > 0 ? (long)n - 1 : -1;
+}
+
+/* The message of each error, at the place of the name whose line it points to. */
+static void read_errors(struct bcc *b, const char *text, size_t n, const char **why)
+{
+	struct str rest = str_of(text), message = {0};
+
+	while (rest.n) {
+		struct str line = str_cut(&rest, '\n');
+		long at = line_number(line);
+
+		if (str_starts(line, STR("error"))) {
+			str_cut(&line, ':');
+			message = str_trim(line);
+		} else if (at >= 0 && (size_t)at < n && message.p && !why[at]) {
+			why[at] = arena_strndup(b->a, message.p, message.n);
+		}
+	}
+}
+
+/* One script has all names, each on a line of its own. NULL: it can be probed, under another name.
+ */
+static const char **find_reasons(struct bcc *b, const words *names)
+{
+	const char **why = arena_array_of(b->a, const char *, names->n + 1);
+	struct awl *awl = bcc_session(b, false);
+	struct buf script = BUF_INIT;
+
+	for (size_t i = 0; i < names->n; i++) {
+		why[i] = NULL;
+		add_place(&script, names->v[i]);
+		buf_adds(&script, i + 1 < names->n ? ",\n" : "\n{ }\n");
+	}
+	if (awl_compile(awl, "probe", buf_cstr(&script), NULL) < 0)
+		read_errors(b, awl_error(awl), names->n, why);
+	buf_release(&script);
 	awl_free(awl);
 	return why;
 }
 
-struct unprobed {
-	size_t aliases, refused;
-};
-
-static void report_one(struct bcc *b, const char *name, struct unprobed *u)
-{
-	const char *why = why_not(b, name);
-
-	u->aliases += !why;
-	u->refused += why != NULL;
-	if (b->o.verbose)
-		fprintf(stderr, "%s: %s: %s\n", b->cmd->name, name,
-			why ? why : "probed under another name of the same function");
-}
+/* ---- the report ---- */
 
 /* Both lists are in order, and a name may be in each of them several times: the file's functions
  * that have it. */
-static struct unprobed report_each(struct bcc *b, const struct names *all,
-				   const struct names *probed)
+static words not_probed(struct bcc *b, const struct names *all, const struct names *probed)
 {
-	struct unprobed u = {0};
+	words out = {0};
 	size_t k = 0;
 
 	for (size_t i = 0; i < all->v.n; i++) {
@@ -98,24 +134,38 @@ static struct unprobed report_each(struct bcc *b, const struct names *all,
 		if (k < probed->v.n && strcmp(probed->v.v[k], all->v.v[i]) == 0)
 			k++;
 		else
-			report_one(b, all->v.v[i], &u);
+			vec_push(b->a, &out, all->v.v[i]);
 	}
-	return u;
+	return out;
+}
+
+static void report(struct bcc *b, const words *names, size_t all)
+{
+	const char **why = find_reasons(b, names);
+	size_t refused = 0;
+
+	for (size_t i = 0; i < names->n; i++) {
+		refused += why[i] != NULL;
+		if (b->o.verbose)
+			fprintf(stderr, "%s: %s: %s\n", b->cmd->name, names->v[i],
+				why[i] ? why[i] : "probed under another name of the same function");
+	}
+	fprintf(stderr,
+		"%s: %zu of %zu names are not probed on their own: %zu are other names of "
+		"functions that are probed, %zu are functions that cannot be probed%s\n",
+		b->cmd->name, names->n, all, names->n - refused, refused,
+		b->o.verbose ? "" : "; -v lists them");
 }
 
 void bcc_report_unprobed(struct bcc *b, const struct probe *p, long n)
 {
 	struct names all = {.a = b->a}, probed = {.a = b->a};
-	struct unprobed u;
+	words names;
 
 	if (p->kind != PROBE_USER || !p->many || !list(b, p->place, &all) || all.v.n <= (size_t)n ||
 	    !list_probed(b, p->place, &probed))
 		return;
-	u = report_each(b, &all, &probed);
-	if (u.aliases + u.refused)
-		fprintf(stderr,
-			"%s: %zu of %zu names are not probed on their own: %zu are other names of "
-			"functions that are probed, %zu are functions that cannot be probed%s\n",
-			b->cmd->name, u.aliases + u.refused, all.v.n, u.aliases, u.refused,
-			b->o.verbose ? "" : "; -v lists them");
+	names = not_probed(b, &all, &probed);
+	if (names.n)
+		report(b, &names, all.v.n);
 }

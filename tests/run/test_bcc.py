@@ -175,7 +175,7 @@ def test_funccount_every_function_of_libc():
     assert r.code == 0 and n > 1000, r
     unprobed, names, others, refused = map(int, re.search(
         r"(\d+) of (\d+) names are not probed on their own: (\d+) are other names .*, (\d+) are functions that", r.err).groups())
-    assert n + unprobed == names and others + refused == unprobed and refused > 0
+    assert n + unprobed >= names > n and others + refused == unprobed and refused > 0  # a name may be several functions'
     named = run_awl("funccount", "-v", "-d", "0.1", f"{LIBC}:str*").err.splitlines()
     assert any("indirect function" in line for line in named), named
 
