@@ -477,7 +477,13 @@ void opts_help(struct buf *out, bool peer)
 		   "       %s -l [PATTERN | FILE | -e 'PROGRAM']\n",
 		   name, name, name, name);
 	buf_adds(out, "       awl doc [NAME]\n"
-		      "       awl doctor\n\n"
+		      "       awl doctor\n");
+	if (!peer)
+		buf_adds(out, "       awl "
+			      "funccount|stackcount|trace|argdist|tplist|funclatency|funcslower "
+			      "[options] …\n"
+			      "       (bcc's commands: awl trace --help)\n");
+	buf_adds(out, "\n"
 		      "Traces a running Linux system with programs in the bpftrace "
 		      "language.\n\nOptions:\n");
 	for (size_t i = 0; i < opt_nrows; i++) {
