@@ -64,10 +64,10 @@ class Watched:
         return took, memory
 
 
-def one_run(bench, command, marker):
+def one_run(bench, command, marker, patience):
     w = Watched(bench, command)
     ready = w.ready(marker)
-    leave, memory = w.leave()
+    leave, memory = w.leave(patience)
     return (ready, leave, memory) if ready is not None else None
 
 
@@ -78,12 +78,12 @@ def contenders(bench, name, *args):
     return out
 
 
-def runs(bench, name, marker, rounds, *args):
-    """{"awl": [(ready, leave, memory)], "bcc": …}"""
+def runs(bench, name, marker, rounds, args, patience=180):
+    """{"awl": [(ready, leave, memory)], "bcc": …}; bcc's trace may not leave at all while events come."""
     got = {"awl": [], "bcc": []}
     for _ in range(rounds):
         for who, command in contenders(bench, name, *args).items():
-            r = one_run(bench, command, marker)
+            r = one_run(bench, command, marker, patience)
             if r:
                 got[who].append(r)
     return got
@@ -99,7 +99,7 @@ NO_PEER = "bcc does not begin here"
 def starting(bench):
     for name, marker, args in (("funccount", "Tracing", ["t:sched:sched_switch"]),
                                ("trace", "PID", ['t:sched:sched_switch "%d", args->prev_prio'])):
-        got = runs(bench, name, marker, min(bench.rounds, 3), *args)
+        got = runs(bench, name, marker, min(bench.rounds, 3), args, 5)
         note = "" if got["bcc"] else NO_PEER
         yield Row(11, f"{name} {args[0].split()[0]}: to ready", "ms", middle(got, "awl", 0), "bcc", middle(got, "bcc", 0),
                   ">= 30x", lambda a, p: p is not None and p / a >= 30, note)
@@ -109,7 +109,7 @@ def starting(bench):
 
 def detaching(bench):
     args = ["t:syscalls:sys_enter_*"]
-    got = runs(bench, "funccount", "Tracing", 1, *args)
+    got = runs(bench, "funccount", "Tracing", 1, args)
     w = Watched(bench, contenders(bench, "funccount", *args)["awl"])
     w.ready("Tracing")
     probes = re.search(r"Tracing (\d+)", w.text())
@@ -133,7 +133,7 @@ def printed(bench, command, pace, seconds=2):
     end = time.monotonic() + 5
     while lines(w.out) < n and time.monotonic() < end:  # what is under way
         time.sleep(0.2)
-    w.leave(20)
+    w.leave(10)
     return n / took, n - lines(w.out)
 
 
