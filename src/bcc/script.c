@@ -31,11 +31,13 @@ void script_includes(struct bcc *b)
 	}
 }
 
+/* Tables need no large ring: their lines are made when it is read. */
 void script_config(struct bcc *b, const char *more)
 {
-	buf_printf(
-		&b->script, "config = { print_maps_on_exit = false; %smax_map_keys = %llu; %s}\n",
-		b->cmd->table ? "detach_last = true; " : "", (unsigned long long)b->max_keys, more);
+	buf_printf(&b->script,
+		   "config = { print_maps_on_exit = false; %smax_map_keys = %llu; %s}\n",
+		   b->cmd->table ? "detach_last = true; perf_rb_pages = 64; " : "",
+		   (unsigned long long)b->max_keys, more);
 }
 
 void script_text(struct buf *out, const char *text, bool percent)
