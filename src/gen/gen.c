@@ -157,7 +157,7 @@ static void enter(struct gen *g, struct ir_block *early)
 	g->leave = early;
 	if (g->p->prov->enter)
 		g->p->prov->enter(g, g->p);
-	if (g->in->plan->uses_exit && !g->p->prov->once)
+	if (g->in->plan->uses_exit && (!g->p->prov->once || g->p->prov->gated))
 		check_exit(g, early);
 	if (g->p->pid_filter)
 		check_pid(g, early);

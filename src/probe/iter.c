@@ -198,6 +198,7 @@ const struct provider provider_iter = {
 	.space = SPACE_KERNEL,
 	.listed = true,
 	.once = true,
+	.gated = true,
 	.resolve = iter_resolve,
 	.share = iter_share,
 	.plan = iter_plan,

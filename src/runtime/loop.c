@@ -37,7 +37,8 @@ static void *read_iterators(void *arg)
 			continue;
 		do {
 			n = read(fd, text, sizeof(text));
-		} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+		} while ((n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) &&
+			 !run_exited(r) && !r->stop);
 		close(fd);
 	}
 	r->iters_done = true;

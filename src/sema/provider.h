@@ -144,6 +144,7 @@ struct provider {
 	bool timer;    /* fires by itself, ends nothing: begin/end are not (auto-exit) */
 	bool args_btf; /* args come from the kernel's BTF and nowhere else */
 	bool once;     /* begin, end, iter: when only such probes exist, awl leaves after them */
+	bool gated;    /* once, and yet many times: leaves at its start when exit() has run */
 
 	enum run_mode mode;
 	const struct session *session; /* NULL: none */

@@ -179,6 +179,13 @@ def test_iter_task(awl):
     assert r.code == 0 and re.search(r"^awl \d+$", r.out, re.M) and "kthreadd 2" in r.lines, r
 
 
+@pytest.mark.needs("ITER", "BTF")
+def test_exit_ends_an_iterator(awl):
+    """Not only the object that it is called for: nothing runs behind exit() but end."""
+    r = awl("-q", "-e", "iter:task { @n++; if (@n == 3) { exit(7); } } end { print((1, @n)); clear(@n); }")
+    assert r.code == 7 and r.lines[0] == "(1, 3)", r
+
+
 def test_self_signal_begin_end(trace):
     with trace("-e", 'begin { printf("begin\\n"); } end { printf("end\\n"); } self:signal:SIGUSR1 { printf("usr1\\n"); }') as t:
         t.p.send_signal(signal.SIGUSR1)
