@@ -14,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <bpf/bpf.h>
 #include "compile/compile.h"
 #include "emulate.h"
 #include "random.h"
+#include "runtime/priv.h"
 #include "runtime/runtime.h"
 
 struct options {
@@ -29,6 +31,8 @@ static struct kernel *kernel;
 static uint64_t current; /* seed, for the message of a crash */
 static struct options opt = {.count = 100};
 static unsigned ran, refused, large, failed;
+static uint64_t programs, verified,
+	most; /* loaded: instructions that the verifier walked through */
 
 /* Said about programs whose ways the verifier cannot walk in its limit of a million instructions.
  * Random programs with deep conditions get there; they are counted apart. */
@@ -79,6 +83,22 @@ static void on_message(void *arg, enum run_level level, const char *text)
 	buf_printf(arg, "message: %s\n", text);
 }
 
+/* What the verifier walked through. */
+static void count_verified(const struct run *r)
+{
+	for (size_t i = 0; i < r->p->nprogs; i++) {
+		struct bpf_prog_info info;
+		uint32_t n = sizeof(info);
+
+		memset(&info, 0, sizeof(info));
+		if (r->prog_fds[i] < 0 || bpf_obj_get_info_by_fd(r->prog_fds[i], &info, &n) < 0)
+			continue;
+		programs++;
+		verified += info.verified_insns;
+		most = MAX(most, info.verified_insns);
+	}
+}
+
 static int run_all(struct run *r, struct err *e)
 {
 	const char *fault;
@@ -89,6 +109,8 @@ static int run_all(struct run *r, struct err *e)
 		return fault ? err_set(e, EINVAL, "%s", fault) : 0;
 	}
 	ret = run_load(r, e);
+	if (ret >= 0)
+		count_verified(r);
 	if (ret < 0 || opt.kind == PROGRAM_LOAD)
 		return ret;
 	ret = run_attach(r, e);
@@ -273,6 +295,10 @@ int main(int argc, char **argv)
 		one(buf_cstr(&text));
 	}
 	buf_release(&text);
+	if (programs)
+		printf("%" PRIu64 " programs loaded, %" PRIu64
+		       " instructions walked by the verifier in the mean, %" PRIu64 " at most\n",
+		       programs, verified / programs, most);
 	printf("%u ran, %u were refused, %u too large, %u failed\n", ran, refused, large, failed);
 	return failed != 0;
 }

@@ -754,6 +754,10 @@ void program_random(struct buf *out, uint64_t seed, enum program_kind kind)
 
 	p.depth = style < 6 ? 3 : style < 8 ? 1 : style < 9 ? 2 : 5;
 	p.budget = style < 9 ? 120 : 200;
+	if (kind == PROGRAM_LOAD) { /* the verifier takes its time: rather many than large ones */
+		p.depth = MIN(p.depth, 3u);
+		p.budget = 40;
+	}
 	pick_definitions(&p);
 	pick_declarations(&p);
 	macros(&p);

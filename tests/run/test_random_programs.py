@@ -16,6 +16,10 @@ def test_they_print_what_the_language_says():
     assert "0 failed" in run("--from", "1000000", "--count", "80")
 
 
+def test_the_emitted_code_computes_what_the_language_says():
+    assert "0 failed" in run("--emulate", "--from", "2000000", "--count", "400")
+
+
 def test_what_the_compiler_accepts_the_verifier_accepts():
     assert "0 failed" in run("--load", "--from", "1000000", "--count", "25")
 
