@@ -13,7 +13,7 @@ def run(*args):
 
 
 def test_they_print_what_the_language_says():
-    assert "0 failed" in run("--from", "1000000", "--count", "80")
+    assert "0 failed" in run("--from", "1000000", "--count", "30")
 
 
 def test_the_emitted_code_computes_what_the_language_says():
@@ -21,7 +21,7 @@ def test_the_emitted_code_computes_what_the_language_says():
 
 
 def test_what_the_compiler_accepts_the_verifier_accepts():
-    assert "0 failed" in run("--load", "--from", "1000000", "--count", "25")
+    assert "0 failed" in run("--load", "--from", "1000000", "--count", "15")
 
 
 def test_the_same_seed_is_the_same_program():
