@@ -66,8 +66,8 @@ case $(uname -r) in 5.10*) wanted impatient && impatient ;; esac
 # Entry and return in one link, which gives the same answers as two.
 session='kprobe:vfs_read,kprobe:vfs_write { @n[arg2] = count(); @s[tid, func] = nsecs; } kretprobe:vfs_read,kretprobe:vfs_write /@s[tid, func]/ { @r[retval] = count(); delete(@s, (tid, func)); }'
 session_wild='kprobe:vfs_rea* { @in = count(); @s[tid, func] = arg2; } kretprobe:vfs_rea* /@s[tid, func]/ { @r[func, @s[tid, func], retval] = count(); delete(@s, (tid, func)); }'
-needs KPROBE session '@r\[100\]: 100' -e "$session" -c "$reads"
-needs KPROBE session_wildcard '@r\[vfs_read, 100, 100\]: 50' -e "$session_wild" -c "$reads"
+needs KPROBE_FUNC_IP session '@r\[100\]: 100' -e "$session" -c "$reads"
+needs KPROBE_FUNC_IP session_wildcard '@r\[vfs_read, 100, 100\]: 50' -e "$session_wild" -c "$reads"
 needs KPROBE_MULTI session_apart '@r\[vfs_read, 100, 100\]: 50' --no-feature KPROBE_SESSION -e "$session_wild" -c "$reads"
 needs KPROBE_SESSION session_said '.*kprobe:vfs_rea\* and the return of its [0-9]+ functions are one link' -v -e "$session_wild" -c "$reads"
 needs KPROBE_SESSION session_probe '@\[kretprobe:vfs_read\]: 5[0-9]' -e 'kprobe:vfs_rea* { @[probe] = count(); } kretprobe:vfs_rea* { @[probe] = count(); }' -c "$reads"
