@@ -37,6 +37,16 @@ enum awl_level { AWL_INFO, AWL_WARNING, AWL_ERROR };
 
 /* AWL_JSON is the form of bpftrace, AWL_NDJSON awl's own, versioned: see docs/output.md. */
 enum awl_json { AWL_JSON = 1, AWL_NDJSON };
+/* Maps keyed by stacks become one document, written when the run ends; everything else that the
+ * script prints goes to standard error. See docs/stacks.md. */
+enum awl_profile {
+	AWL_PROFILE_NONE,
+	AWL_PROFILE_FOLDED,     /* a line for each stack */
+	AWL_PROFILE_SVG,        /* a flame graph */
+	AWL_PROFILE_SPEEDSCOPE, /* JSON of speedscope */
+	AWL_PROFILE_PPROF,      /* compressed protocol buffer of pprof */
+	AWL_PROFILE_PERFETTO,   /* trace of Perfetto */
+};
 
 enum awl_buffering { AWL_BUF_LINE, AWL_BUF_NONE, AWL_BUF_FULL };
 
@@ -71,6 +81,7 @@ struct awl_opts {
 	enum awl_mode mode;              /* what of the script is run */
 	int helper_warnings; /* a message each time that the kernel fails to read memory, or a map
 				has no such key */
+	enum awl_profile profile; /* the document is one record of type "profile" for `record` */
 };
 
 /* A session. NULL options are all defaults. Never NULL; errors come from the functions below. */

@@ -371,6 +371,7 @@ static struct run_opts run_opts_of(struct awl *awl)
 		.pid = awl->opts.pid,
 		.child = awl->child,
 		.child_go = awl->child_go,
+		.profile = (enum run_profile)awl->opts.profile,
 		.quiet = awl->opts.quiet,
 		.verbose = awl->opts.verbose,
 		.handle_signals = awl->opts.handle_signals,

@@ -16,8 +16,10 @@
 static const struct {
 	const char *arg, *words;
 } choices[] = {
-	{"FORMAT", "text json ndjson"},    {"MODE", "line full none"},
-	{"STAGE", "ast types ir bpf all"}, {"SHELL", "bash zsh fish"},
+	{"FORMAT", "text json ndjson folded svg speedscope pprof perfetto"},
+	{"MODE", "line full none"},
+	{"STAGE", "ast types ir bpf all"},
+	{"SHELL", "bash zsh fish"},
 	{"WHAT", "codegen format"},
 };
 

@@ -411,7 +411,7 @@ static int dispatch(const struct cli *c, int out_fd)
 		 .pid = c->pid, .command = c->command, .message = on_message,
 		 .disabled_features = c->features, .color = wants_color(),
 		 .traceable_functions = c->traceable, .json_diagnostics = c->json_diag,
-		 .mode = c->mode, .helper_warnings = c->warnings);
+		 .mode = c->mode, .profile = c->profile, .helper_warnings = c->warnings);
 	struct awl *awl = awl_new(&o);
 	int r = EXIT_USAGE;
 

@@ -42,8 +42,20 @@ static bool complain(const char *fmt, const char *what)
 
 static bool set_format(struct cli *c, const char *v)
 {
-	if (strcmp(v, "text") && strcmp(v, "json") && strcmp(v, "ndjson"))
-		return complain("the format \"%s\" is not one of text, json, ndjson", v);
+	static const char *const profiles[] = {
+		[AWL_PROFILE_FOLDED] = "folded",         [AWL_PROFILE_SVG] = "svg",
+		[AWL_PROFILE_SPEEDSCOPE] = "speedscope", [AWL_PROFILE_PPROF] = "pprof",
+		[AWL_PROFILE_PERFETTO] = "perfetto",
+	};
+
+	c->profile = AWL_PROFILE_NONE;
+	for (unsigned i = 1; i < ARRAY_SIZE(profiles); i++)
+		if (strcmp(v, profiles[i]) == 0)
+			c->profile = (enum awl_profile)i;
+	if (!c->profile && strcmp(v, "text") && strcmp(v, "json") && strcmp(v, "ndjson"))
+		return complain("the format \"%s\" is not one of text, json, ndjson, folded, "
+				"svg, speedscope, pprof, perfetto",
+				v);
 	c->json = strcmp(v, "ndjson") == 0 ? AWL_NDJSON : strcmp(v, "json") == 0 ? AWL_JSON : 0;
 	return true;
 }

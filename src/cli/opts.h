@@ -32,6 +32,7 @@ struct cli {
 	const char *output;
 	enum awl_buffering buffering;
 	enum awl_mode mode;
+	enum awl_profile profile;
 	unsigned dump;
 	const char **features;                 /* of --no-feature, NULL-terminated */
 	const char **include_dirs, **includes; /* -I, --include; NULL-terminated, or NULL */

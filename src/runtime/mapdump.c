@@ -263,7 +263,9 @@ void map_print(struct run *r, uint32_t map, const struct print_opts *o)
 	if (read_shown(r, map, o ? o : &usual, &rows, true) == 0 && !is_absent(r, map, &rows)) {
 		o = o ? o : &usual;
 		cut_rows(&rows, o);
-		if (run_ndjson(r))
+		if (profile_takes(r, map))
+			profile_take(r, map, &rows, o->div);
+		else if (run_ndjson(r))
 			ndjson_map(r, m, &rows, o, &b);
 		else if (o->format && !run_json(r))
 			map_rows_format(r, m, &rows, o, &b);
@@ -271,7 +273,8 @@ void map_print(struct run *r, uint32_t map, const struct print_opts *o)
 			dump_json(r, m, &rows, 0, o->div ? o->div : 1, &b);
 		else
 			dump_text(r, m, &rows, o, &b);
-		deliver(r, run_ndjson(r) ? "map" : json_type(m->value), &b);
+		if (!profile_takes(r, map))
+			deliver(r, run_ndjson(r) ? "map" : json_type(m->value), &b);
 		if (run_json(r) && !run_ndjson(r) && map_has_percentiles(m, o)) {
 			b.n = 0;
 			percentiles_json(r, m, &rows, o, &b);

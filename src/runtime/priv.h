@@ -121,6 +121,8 @@ struct run {
 	struct ring ring;        /* size 0: none */
 	struct packets *packets; /* NULL: no skboutput() */
 	struct pcap_file *pcaps;
+	struct profile *profile;     /* the document in the making; NULL: there will be none */
+	struct out *document, aside; /* where it goes; where all else goes then */
 	struct remember *remember;
 	struct fmt **formats;       /* by event id, made at first use */
 	struct baseline *baselines; /* by map */
@@ -249,6 +251,23 @@ void ndjson_lost(struct run *r, const char *cause, const char *map, uint64_t n);
 void ndjson_exit(struct run *r, int code);
 /* True when the format has a form of its own for values of the type, which is appended. */
 bool ndjson_render(struct render *r, const struct type *t, const void *v, struct buf *out);
+struct stack_frame {
+	uint64_t addr;
+	const char *sym, *module; /* NULL: unknown */
+	bool raw;                 /* the script wants addresses, not names */
+};
+/* Each frame, innermost first; the process whose addresses they are, 0 for the kernel's. */
+uint32_t stack_each(struct render *r, const struct type *t, const void *value,
+		    void (*fn)(void *arg, const struct stack_frame *f), void *arg);
+
+/* profile.c */
+struct profile;
+struct map_rows;
+int profile_start(struct run *r);
+bool profile_takes(const struct run *r, uint32_t map); /* this map is part of the document */
+void profile_take(struct run *r, uint32_t map, const struct map_rows *rows, int64_t div);
+int profile_finish(struct run *r, struct err *e); /* writes it */
+void profile_end(struct run *r);
 
 /* remember.c */
 struct remember *remember_new(const struct program *p);

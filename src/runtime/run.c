@@ -116,6 +116,7 @@ struct run *run_new(struct program *p, const struct run_opts *o)
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->idle_ns = 1000000;
 	r->remember = remember_new(p);
+	profile_start(r);
 	event_host_init(r);
 	attach_env_init(r);
 	return r;
@@ -182,7 +183,7 @@ static int run_ends(struct run *r, struct err *e)
 static void print_end(struct run *r)
 {
 	if (r->p->config.print_maps_on_exit) {
-		if (r->o.out && !run_json(r) && !r->o.record)
+		if (r->o.out && !run_json(r) && !r->o.record && !r->profile)
 			out_str(r->o.out, STR("\n\n"));
 		map_print_all(r);
 	}
@@ -219,6 +220,8 @@ int run_finish(struct run *r, struct err *e)
 		drain_all(r);
 		if (!r->trials.n)
 			print_end(r);
+		if (profile_finish(r, e) < 0)
+			ret = -EIO;
 	}
 	links_close(r);
 	pcap_close_all(r);
@@ -264,6 +267,7 @@ void run_free(struct run *r)
 		baseline_release(&r->baselines[i]);
 	}
 	remember_free(r->remember);
+	profile_end(r);
 	symbolizer_free(r->host.render.syms);
 	arena_free(r->arena);
 	free(r);

@@ -12,6 +12,16 @@
 
 struct run;
 
+/* What becomes of maps keyed by stacks: one document of them all at the end. */
+enum run_profile {
+	RUN_PROFILE_NONE,
+	RUN_PROFILE_FOLDED,
+	RUN_PROFILE_SVG,
+	RUN_PROFILE_SPEEDSCOPE,
+	RUN_PROFILE_PPROF,
+	RUN_PROFILE_PERFETTO,
+};
+
 enum run_level { RUN_INFO, RUN_WARN, RUN_ERROR };
 
 struct run_opts {
@@ -22,6 +32,7 @@ struct run_opts {
 	int child;           /* of -c: resumed once attached, SIGTERM at the end; 0 */
 	int child_go;        /* descriptor: writing a byte lets the child exec; -1 */
 	bool quiet;          /* -q: no "Attached N probes" */
+	enum run_profile profile;
 	bool verbose;
 	bool dry_run;        /* stop after attaching */
 	bool handle_signals; /* SIGINT, SIGTERM end the run; a second one ends the process */

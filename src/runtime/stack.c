@@ -41,6 +41,11 @@ static const char *frame_format(const struct render *r)
 	return r->config && r->config->stack_frame ? r->config->stack_frame : "";
 }
 
+static bool is_raw(const struct type *t)
+{
+	return t->stack.mode == STACK_RAW || t->stack.mode == STACK_BUILD_ID;
+}
+
 static bool name_frame(struct render *r, const struct stack_value *v, const struct type *t,
 		       uint64_t addr, struct frame_name *out)
 {
@@ -153,8 +158,7 @@ static void add_frame(struct render *r, const struct stack_value *v, const struc
 	struct frame_name f;
 	bool known, perf = t->stack.mode == STACK_PERF;
 
-	if (!frame_format(r)[0] &&
-	    (t->stack.mode == STACK_RAW || t->stack.mode == STACK_BUILD_ID)) {
+	if (!frame_format(r)[0] && is_raw(t)) {
 		buf_fill(out, ' ', INDENT);
 		buf_printf(out, "%" PRIx64 "\n", addr);
 		return;
@@ -271,4 +275,33 @@ void stack_json(struct render *r, const struct type *t, const void *value, struc
 	}
 	buf_addc(out, ']');
 	free(frames);
+}
+
+uint32_t stack_each(struct render *r, const struct type *t, const void *value,
+		    void (*fn)(void *arg, const struct stack_frame *f), void *arg)
+{
+	struct stack_frame lost = {.sym = "[stack lost]"};
+	struct run *run = r->run;
+	struct stack_value v;
+	uint64_t *frames;
+	uint32_t n;
+
+	memcpy(&v, value, sizeof(v));
+	if (v.frames == 0 || run->p->stacks == NO_MAP)
+		return v.tgid;
+	frames = read_frames(run, t, &v, &n);
+	for (uint32_t i = 0; frames && i < n; i++) {
+		struct stack_frame f = {.addr = frames[1 + i], .raw = is_raw(t)};
+		struct frame_name name = {0};
+		bool known = !f.raw && (i == 0 ? name_frame(r, &v, t, f.addr, &name)
+					       : name_caller(r, &v, t, f.addr, &name));
+
+		f.sym = known ? name.sym : NULL;
+		f.module = name.module;
+		fn(arg, &f);
+	}
+	if (!frames)
+		fn(arg, &lost);
+	free(frames);
+	return v.tgid;
 }
