@@ -52,8 +52,12 @@ static bool first_word(const void *value, uint64_t *out)
 
 const struct view view_ksym = {
 	.name = "ksym_t", .size = 8, .align = 8, .text = text_ksym, .to_int = first_word};
-const struct view view_usym = {
-	.name = "usym_t", .size = 16, .align = 8, .text = text_usym, .to_int = first_word};
+const struct view view_usym = {.name = "usym_t",
+			       .size = 16,
+			       .align = 8,
+			       .text = text_usym,
+			       .to_int = first_word,
+			       .user_addr = true};
 
 static void check_sym(struct sema *s, struct expr *e, const struct view *v)
 {
@@ -91,36 +95,36 @@ static struct val lower_usym(struct gen *g, struct expr *e, struct val want)
  * The probed function: a symbol as of ksym or usym, shown by its name alone (a probe may sit a few
  * bytes into the function). */
 
-static void cut_offset(struct buf *out, size_t from)
-{
-	char *plus = out->n > from ? memrchr(out->p + from, '+', out->n - from) : NULL;
-
-	if (!plus)
-		return;
-	out->n = (size_t)(plus - out->p);
-	*plus = '\0';
-}
-
 static void text_kfunc(struct render *r, const struct type *t, const void *v, struct buf *out)
 {
-	size_t from = out->n;
+	uint64_t addr = builtin_u64(v), offset;
+	const char *name, *module;
 
-	text_ksym(r, t, v, out);
-	cut_offset(out, from);
+	if (kernel_ksym(r->kernel, addr, &name, &module, &offset))
+		buf_adds(out, name);
+	else
+		buf_printf(out, "0x%" PRIx64, addr);
 }
 
 static void text_ufunc(struct render *r, const struct type *t, const void *v, struct buf *out)
 {
-	size_t from = out->n;
+	uint64_t addr = builtin_u64(v), tgid = builtin_u64((const char *)v + 8);
+	struct symbol sym = {0};
 
-	text_usym(r, t, v, out);
-	cut_offset(out, from);
+	if (r->syms && symbolizer_user(r->syms, (int)tgid, addr, &sym) && sym.name)
+		buf_adds(out, sym.name);
+	else
+		buf_printf(out, "0x%" PRIx64, addr);
 }
 
 const struct view view_kfunc = {
 	.name = "func_t", .size = 8, .align = 8, .text = text_kfunc, .to_int = first_word};
-const struct view view_ufunc = {
-	.name = "ufunc_t", .size = 16, .align = 8, .text = text_ufunc, .to_int = first_word};
+const struct view view_ufunc = {.name = "ufunc_t",
+				.size = 16,
+				.align = 8,
+				.text = text_ufunc,
+				.to_int = first_word,
+				.user_addr = true};
 
 static bool is_user(const struct probe *p)
 {

@@ -1,8 +1,8 @@
 /* Names for the frames of processes that will have ended when their stacks are printed.
  *
  * A key `ustack` is printed at the end of the run, often long after its process; then nobody knows
- * what was mapped where. So a program that has user stacks or usym anywhere makes the symbolizer
- * follow all processes by the kernel's records (remember_perf.c).
+ * what was mapped where. So a program that has user stacks, usym or func anywhere makes the
+ * symbolizer follow all processes by the kernel's records (remember_perf.c).
  *
  * Processes that run already when the script begins are not in those records, nor is any where the
  * kernel does not let us have them. Their mappings are read when a look-up asks, and, so that it is
@@ -24,7 +24,7 @@
 #define EVERY_NS    200000000ull
 #define MAX_OFFERED 64
 #define SHARE       50 /* one part of so many of the time */
-#define TGID_OFF    8  /* in a stack value (see stack.c) and in a usym */
+#define TGID_OFF    8  /* in a stack value (see stack.c), a usym, a func */
 
 struct place {
 	uint32_t map, off;
@@ -55,7 +55,7 @@ static bool has_names(const struct type *t)
 {
 	return (t->kind == TYPE_STACK && t->stack.kind == STACK_USER &&
 		t->stack.mode != STACK_RAW) ||
-	       (t->kind == TYPE_VIEW && strcmp(t->view.view->name, "usym_t") == 0);
+	       (t->kind == TYPE_VIEW && t->view.view->user_addr);
 }
 
 static bool contains_names(const struct type *t)

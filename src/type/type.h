@@ -77,7 +77,8 @@ struct view {
 	uint32_t size, align;
 	/* Appends the text. */
 	void (*text)(struct render *r, const struct type *t, const void *value, struct buf *out);
-	bool json_raw; /* the text is a JSON value as it stands (a number) */
+	bool user_addr; /* { u64 address, u64 tgid }, named when it is printed: see remember.c */
+	bool json_raw;  /* the text is a JSON value as it stands (a number) */
 	int (*compare)(const void *a, const void *b);     /* NULL: as unsigned integer */
 	bool (*to_int)(const void *value, uint64_t *out); /* for %d and %x; NULL: not possible */
 	/* Comparing with a text at compile time: the number that has it, for a call of the builtin

@@ -238,3 +238,17 @@ def test_limit_counts_frames(awl, compile_c):
     for n in (1, 2, 3):
         r = awl("-e", f"uprobe:{prog}:work {{ @[ustack({n})] = count(); }}", "-c", prog)
         assert len(stacks(r.out)[0][0]) == n, r
+
+
+def test_func_of_exited_process(awl, compile_c):
+    """Like usym, func is named when it is printed; operators keep their plus signs."""
+    prog = compile_c("one", CHAIN % {"name": "one"})
+    r = awl("-e", f"uprobe:{prog}:work {{ @[func] = count(); }}", "-c", prog)
+    assert "@[work]: 1\n" in r.out, r
+    prog = compile_c("plus", """
+        struct num { int n; };
+        __attribute__((noinline)) num operator+(const num &a, const num &b) { TAIL; return {a.n + b.n}; }
+        int main() { num a{1}, b{2}; return (a + b).n - 3; }
+    """, cxx=True)
+    r = awl("-e", f"uprobe:{prog}:_ZplRK3numS1_ {{ @[func] = count(); }}", "-c", prog)
+    assert "@[operator+(num const&, num const&)]: 1\n" in r.out, r
