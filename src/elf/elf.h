@@ -56,6 +56,43 @@ void elf_identity(struct elf *f, struct buf *out);
 /* Bytes of the file; may be short. */
 size_t elf_read(struct elf *f, uint64_t offset, void *buf, size_t n);
 
+/* ---- unwinding (cfi.c) ----------------------------------------------------------------------- */
+
+/* How to find a function's caller, from one instruction of x86_64 on to the next row's. */
+enum elf_unwind_kind {
+	ELF_UNWIND_NONE,     /* nothing is known here: between functions */
+	ELF_UNWIND_END,      /* the outermost function: nobody called it */
+	ELF_UNWIND_SP,       /* the canonical frame address (CFA) is rsp + cfa */
+	ELF_UNWIND_BP,       /* rbp + cfa */
+	ELF_UNWIND_PLT,      /* rsp + 8, in the later part of a linkage stub 8 more */
+	ELF_UNWIND_DEREF_BP, /* *(rbp + cfa): functions that align their stack */
+	ELF_UNWIND_SIGNAL,   /* registers are in the frame that the kernel made for a handler */
+	ELF_UNWIND_BAD,      /* a rule that rows cannot say */
+};
+
+enum { ELF_BP_SAME = 0, ELF_BP_THERE = 255 /* at *rbp */ };
+
+/* The return address is at CFA - 8, and the caller's rsp is the CFA. */
+struct elf_unwind_row {
+	uint32_t pc; /* from the base of the table on */
+	int16_t cfa; /* in words of eight bytes */
+	uint8_t bp;  /* the caller's rbp is at CFA - 8 * bp, or see above */
+	uint8_t kind;
+};
+
+/* Rows in order of pc, without equal neighbours; freed by the caller. */
+struct elf_unwind {
+	uint64_t base; /* link-time address */
+	struct elf_unwind_row *rows;
+	size_t n;
+};
+
+/* Reads .eh_frame. -ENOENT: the file has none (or is of another machine); -EINVAL: malformed. */
+int elf_unwind_read(struct elf *f, struct elf_unwind *out, struct err *e);
+void elf_unwind_free(struct elf_unwind *u);
+/* Do functions leave rbp alone, so that frames cannot be found by it? */
+bool elf_unwind_lacks_bp(const struct elf_unwind *u);
+
 struct elf_func {
 	const char *name; /* as in the symbol table, without @VERSION */
 	uint64_t addr;    /* link-time address */
