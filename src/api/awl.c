@@ -371,6 +371,7 @@ static struct run_opts run_opts_of(struct awl *awl)
 		.pid = awl->opts.pid,
 		.child = awl->child,
 		.child_go = awl->child_go,
+		.command = awl->opts.command,
 		.profile = (enum run_profile)awl->opts.profile,
 		.quiet = awl->opts.quiet,
 		.verbose = awl->opts.verbose,

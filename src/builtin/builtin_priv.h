@@ -97,6 +97,12 @@ ir_val builtin_loop_begin(struct gen *g, struct builtin_loop *l, ir_val n, uint6
 void builtin_loop_end(struct gen *g,
 		      struct builtin_loop *l); /* no-op jump when the block has ended */
 
+/* unwind.c: walks the user stack by tables, with their number in `n` and frames from byte 8 of
+ * `frames` on. Goes to `unknown` when there is nothing known of the process. */
+void unwind_stack(struct gen *g, struct val frames, uint32_t max, ir_cell n,
+		  struct ir_block *unknown);
+bool unwind_possible(struct kernel *k);
+
 /* comm(pid) (reach.c). */
 void builtin_check_comm_of(struct sema *s, struct expr *e);
 struct val builtin_lower_comm_of(struct gen *g, struct expr *e, struct val want);

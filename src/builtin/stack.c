@@ -81,17 +81,16 @@ static void check_ustack(struct sema *s, struct expr *e)
 	check_stack(s, e, STACK_USER);
 }
 
-/* A name of the language that only some machines have: an error that says what to do. */
 static void check_dw_ustack(struct sema *s, struct expr *e)
 {
-	struct diag_msg *m = sema_report(
-		s, E_UNSUPPORTED, e->span,
-		"dw_ustack is not possible: user stacks are found by frame "
-		"pointers, not by .eh_frame");
-
-	diag_help(m, "use ustack, and programs built with -fno-omit-frame-pointer; at the entry of "
-		     "a function ustack knows the caller all the same");
 	check_stack(s, e, STACK_USER);
+	if (unwind_possible(sema_kernel(s)))
+		sema_need_unwind(s);
+	else
+		diag_help(sema_report(s, E_FEATURE, e->span,
+				      "dw_ustack needs x86_64 and a kernel with BTF (Linux 5.15)"),
+			  "ustack walks by frame pointers");
+	sema_call(s, e)->num[0] = true;
 }
 
 /* ---- generating -------------------------------------------------------------------------- */
@@ -292,6 +291,36 @@ static ir_val user_frames(struct gen *g, const struct type *t, struct val frames
 		      ir_bini(b, IR_SHL, ir_bound(b, ir_get(b, first), 1), 3));
 }
 
+/* By tables; by frame pointers while the process is not known. */
+static ir_val unwound_frames(struct gen *g, const struct type *t, struct val frames, uint32_t limit,
+			     ir_cell n)
+{
+	struct ir *b = gen_ir(g);
+	struct ir_block *unknown = ir_block_new(b, "unknown"), *done = ir_block_new(b, "unwound");
+	ir_cell entry = ir_cell_new(b, "entry", true);
+
+	unwind_stack(g, frames, limit, n, unknown);
+	ir_set(b, entry, builtin_addr(g, frames, 0));
+	ir_jmp(b, done);
+	ir_at(b, unknown);
+	ir_set(b, entry, user_frames(g, t, frames, limit, n));
+	ir_jmp(b, done);
+	ir_at(b, done);
+	return ir_get(b, entry);
+}
+
+static ir_val stack_frames(struct gen *g, struct expr *e, struct val frames, uint32_t limit,
+			   ir_cell n)
+{
+	const struct call_sem *c = e->sem;
+
+	if (e->type->stack.kind == STACK_KERNEL)
+		return kernel_frames(g, e->type, frames, limit, n);
+	if (c && c->num[0])
+		return unwound_frames(g, e->type, frames, limit, n);
+	return user_frames(g, e->type, frames, limit, n);
+}
+
 static struct val lower_stack(struct gen *g, struct expr *e, struct val want)
 {
 	struct ir *b = gen_ir(g);
@@ -302,8 +331,7 @@ static struct val lower_stack(struct gen *g, struct expr *e, struct val want)
 	struct val frames = gen_temp_bytes(g, 16 + 8 * (gen_plan(g)->stack_limit + 1), 8, false);
 	struct val key = gen_temp_bytes(g, 8, 8, false);
 	ir_cell count = ir_cell_new(b, "frames", false);
-	ir_val entry = user ? user_frames(g, t, frames, limit, count)
-			    : kernel_frames(g, t, frames, limit, count);
+	ir_val entry = stack_frames(g, e, frames, limit, count);
 	ir_val hash = hash_frames(g, entry, count, limit, user);
 	ir_val n = ir_bound(b, ir_get(b, count), limit), tgid;
 
@@ -356,11 +384,16 @@ const struct builtin builtins_stack[] = {
 	{
 		.name = "dw_ustack",
 		.proto = "ustack_t dw_ustack [([mode,] [limit])]",
-		.doc = "Not there: the user stack found by unwind tables. ustack goes by frame "
-		       "pointers.\n\n"
-		       "    uprobe:libc:malloc { @[ustack(5)] = count(); }\n",
-		.examples = NULL,
-		.flags = BI_NAME | BI_EFFECT | BI_LAZY_ARGS,
+		.doc = "The user stack of the current thread, found by call frame information "
+		       "(.eh_frame), as debuggers do.\n\n"
+		       "For programs and libraries that are built without frame pointers, on "
+		       "x86_64. Processes may\n"
+		       "begin, and libraries be loaded, while it is in use. mode and limit as for "
+		       "kstack.\n\n"
+		       "    profile:hz:99 { @[dw_ustack, comm] = count(); }\n",
+		.examples = EXAMPLES("profile:hz:99 { @[dw_ustack] = count(); }",
+				     "uprobe:libc:malloc { @[dw_ustack(perf, 20)] = count(); }"),
+		.flags = BI_NAME | BI_EFFECT | BI_LAZY_ARGS | BI_FILLS,
 		.max_args = 2,
 		.uses = USES_USTACK,
 		.check = check_dw_ustack,

@@ -2,8 +2,8 @@
  *
  * Maps of a program, in the order of their indices:
  *
- *   user maps (plan order) | ring | globals | scratch | stacks | packets    internal ones only when
- *                                                                          needed
+ *   user maps (plan order) | ring | globals | scratch | stacks | packets | unwind    internal ones
+ * only when needed
  *
  * Internal indices are fixed before code is generated, their sizes known after it. */
 #include <stdio.h>
@@ -45,6 +45,15 @@ static uint32_t ring_size(struct kernel *k, const struct config *c, bool once)
 }
 
 /* ---- maps ---- */
+
+static const struct map_spec unwind_image_spec = {
+	.name = "unwind_image",
+	.type = BPF_MAP_TYPE_ARRAY,
+	.key_size = 4,
+	.value_size = UNWIND_CHUNK,
+	.max_entries = 3,
+	.flags = BPF_F_INNER_MAP,
+};
 
 static uint32_t map_add(struct assembly *a, struct program_map m)
 {
@@ -119,11 +128,28 @@ static uint32_t add_internal(struct assembly *a, const char *name, enum bpf_map_
 				  .spec = {.name = name + 1, .type = type, .max_entries = 1}});
 }
 
+static void add_unwind_maps(struct assembly *a)
+{
+	struct map_spec *procs, *images;
+
+	a->gen.maps.unwind_procs = add_internal(a, ".unwind_procs", BPF_MAP_TYPE_HASH);
+	a->gen.maps.unwind_images = add_internal(a, ".unwind_images", BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	procs = &a->p->maps[a->gen.maps.unwind_procs].spec;
+	procs->key_size = 4;
+	procs->value_size = sizeof(struct unwind_proc);
+	procs->max_entries = UNWIND_PROCS;
+	procs->flags = BPF_F_NO_PREALLOC;
+	images = &a->p->maps[a->gen.maps.unwind_images].spec;
+	images->key_size = images->value_size = 4;
+	images->max_entries = UNWIND_IMAGES;
+	images->inner = &unwind_image_spec;
+}
+
 static void add_maps(struct assembly *a)
 {
 	struct plan *plan = a->plan;
 
-	a->p->maps = arena_array_of(a->arena, struct program_map, plan->nmaps + 5);
+	a->p->maps = arena_array_of(a->arena, struct program_map, plan->nmaps + 7);
 	for (size_t i = 0; i < plan->nmaps; i++)
 		add_user_map(a, plan->maps[i]);
 	a->gen.maps.ring = plan->nevents || plan->config->helper_warnings
@@ -136,6 +162,9 @@ static void add_maps(struct assembly *a)
 	a->gen.maps.packets = plan->needs_packets
 				      ? add_internal(a, ".packets", BPF_MAP_TYPE_PERF_EVENT_ARRAY)
 				      : NO_MAP;
+	a->gen.maps.unwind_procs = a->gen.maps.unwind_images = NO_MAP;
+	if (plan->needs_unwind)
+		add_unwind_maps(a);
 }
 
 /* Aggregations that are sums of 64-bit words, in maps that keep their keys and that no program
@@ -373,5 +402,7 @@ struct program *assemble(const struct compile_in *in, struct arena *a, struct di
 	as.p->globals = as.gen.maps.globals;
 	as.p->scratch = as.gen.scratch_slot ? as.gen.maps.scratch : NO_MAP;
 	as.p->stacks = as.gen.maps.stacks;
+	as.p->unwind_procs = as.gen.maps.unwind_procs;
+	as.p->unwind_images = as.gen.maps.unwind_images;
 	return as.p;
 }

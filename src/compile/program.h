@@ -7,6 +7,7 @@
 #include "sema/config.h"
 #include "sema/event.h"
 #include "sema/provider.h"
+#include "sema/unwind.h"
 
 struct program_map {
 	const char *name; /* "@start", "" of the anonymous map is "@"; internal ones ".ring" … */
@@ -47,6 +48,7 @@ struct program {
 	struct program_map *maps;
 	size_t nmaps;
 	uint32_t ring, globals, scratch, stacks; /* indices into maps, or NO_MAP */
+	uint32_t unwind_procs, unwind_images;    /* the same; see sema/unwind.h */
 	struct program_prog *progs;
 	size_t nprogs;
 	struct event_def **events;

@@ -53,6 +53,8 @@ size_t elf_build_id(struct elf *f, uint8_t *id, size_t cap);
 bool elf_debug_file(const char *path, char *out, size_t size);
 /* What tells this file's contents from another's: its build id, or size and time of change. */
 void elf_identity(struct elf *f, struct buf *out);
+/* The names of the libraries that the file needs, and its interpreter. */
+void elf_needed(struct elf *f, void (*fn)(void *arg, const char *name), void *arg);
 /* Bytes of the file; may be short. */
 size_t elf_read(struct elf *f, uint64_t offset, void *buf, size_t n);
 
@@ -213,7 +215,18 @@ void symbolizer_fork(struct symbolizer *s, int parent, int child);
 void symbolizer_exit(struct symbolizer *s, int pid);
 /* A file that will be asked for, opened now: it may be deleted, or its process gone from a root of
  * its own, by then. */
-void symbolizer_offer(struct symbolizer *s, const char *path);
+struct elf *symbolizer_offer(struct symbolizer *s, const char *path); /* NULL: cannot be read */
+/* Being told, in turn, that the mappings of a process may be others now, or that it is gone. */
+void symbolizer_watch(struct symbolizer *s, void (*changed)(void *arg, int pid, bool gone),
+		      void *arg);
+/* The executable mappings of a process now, in order. `elf` (NULL: none) lives as long as the
+ * symbolizer. */
+struct sym_code {
+	uint64_t start, end, offset;
+	struct elf *elf;
+};
+void symbolizer_code(struct symbolizer *s, int pid, void (*fn)(void *arg, const struct sym_code *c),
+		     void *arg);
 void symbolizer_missed(struct symbolizer *s); /* something was not told: read again when needed */
 
 /* Names a user address of a process: mapped files by symtab/dynsym/MiniDebugInfo/debug file, perf

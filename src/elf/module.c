@@ -96,13 +96,14 @@ static struct module *module_of(struct symbolizer *s, int fd, const char *path)
 	return m;
 }
 
-void symbolizer_offer(struct symbolizer *s, const char *path)
+struct elf *symbolizer_offer(struct symbolizer *s, const char *path)
 {
 	int fd = open_regular(open(path, O_PATH | O_CLOEXEC), 0);
 	struct module *m = fd >= 0 ? module_of(s, fd, path) : NULL;
 
 	if (m)
 		hvec_push(&s->offered, m);
+	return m ? m->elf : NULL;
 }
 
 static struct module *find_offered(const struct symbolizer *s, const struct sym_mapping *m)

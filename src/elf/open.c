@@ -155,3 +155,38 @@ bool elf_is_go(struct elf *f)
 	}
 	return f->go > 0;
 }
+
+/* ---- what it is linked with ---- */
+
+enum { MAX_NEEDED = 256, MAX_NAME = 4096 };
+
+static void needed_name(struct elf *f, const struct image_sect *strs, uint64_t at,
+			void (*fn)(void *arg, const char *name), void *arg)
+{
+	char name[MAX_NAME];
+	size_t n = at < strs->size ? MIN(strs->size - at, sizeof(name)) : 0;
+
+	n = n ? image_read(f->img, strs->offset + at, name, n) : 0;
+	if (memchr(name, 0, n) && name[0])
+		fn(arg, name);
+}
+
+void elf_needed(struct elf *f, void (*fn)(void *arg, const char *name), void *arg)
+{
+	const struct image_sect *dyn = image_section_type(f->img, SHT_DYNAMIC), *strs;
+	const struct image_sect *interp = image_section(f->img, ".interp");
+	const uint8_t *p = dyn ? image_section_data(f->img, dyn) : NULL;
+	unsigned found = 0;
+
+	if (!f->img->is64 || !p || dyn->link >= f->img->nsects)
+		return;
+	if (interp)
+		needed_name(f, interp, 0, fn, arg);
+	strs = &f->img->sects[dyn->link];
+	for (uint64_t i = 0; i + 16 <= dyn->size && found < MAX_NEEDED; i += 16) {
+		if (image_u64(p + i) != DT_NEEDED)
+			continue;
+		needed_name(f, strs, image_u64(p + i + 8), fn, arg);
+		found++;
+	}
+}

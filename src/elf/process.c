@@ -142,6 +142,38 @@ const struct mapping *process_mapping(const struct process *p, uint64_t addr)
 	return m;
 }
 
+/* ---- telling others ---- */
+
+void symbolizer_watch(struct symbolizer *s, void (*changed)(void *arg, int pid, bool gone),
+		      void *arg)
+{
+	s->changed = changed;
+	s->changed_arg = arg;
+}
+
+static void changed(struct symbolizer *s, int pid, bool gone)
+{
+	if (s->changed)
+		s->changed(s->changed_arg, pid, gone);
+}
+
+void symbolizer_code(struct symbolizer *s, int pid, void (*fn)(void *arg, const struct sym_code *c),
+		     void *arg)
+{
+	struct process *p = process_find(s, pid);
+	const struct space *space = p && p->nspaces ? p->spaces[p->nspaces - 1] : NULL;
+
+	for (size_t i = 0; space && i < space->maps.n; i++) {
+		const struct mapping *m = &space->maps.v[i];
+		struct module *module = file_module(s, pid, m->file);
+		struct sym_code c = {m->start, m->end, m->offset, module ? module->elf : NULL};
+
+		if (strcmp(m->file->path, "[vdso]") == 0 && m->start >> 32)
+			c.elf = symbolizer_vdso(s);
+		fn(arg, &c);
+	}
+}
+
 /* ---- read ---- */
 
 bool process_may_reread(const struct process *p)
@@ -199,6 +231,7 @@ void process_read(struct symbolizer *s, struct process *p)
 		p->start_time = start;
 		p->followed = s->following;
 		add_read(s, p, &maps);
+		changed(s, p->pid, false);
 	}
 	hvec_release(&maps);
 	arena_free(scratch);
@@ -252,6 +285,7 @@ void symbolizer_mapping(struct symbolizer *s, int pid, const struct sym_mapping 
 	if (m->path[0] == 0)
 		know_jit(p);
 	space_map(own_space(p), &at);
+	changed(s, pid, false);
 }
 
 void symbolizer_exec(struct symbolizer *s, int pid)
@@ -264,6 +298,7 @@ void symbolizer_exec(struct symbolizer *s, int pid)
 	p->start_time = 0;
 	p->read_at = now_ms();
 	p->followed = true;
+	changed(s, pid, false);
 }
 
 void symbolizer_fork(struct symbolizer *s, int parent, int child)
@@ -284,6 +319,7 @@ void symbolizer_fork(struct symbolizer *s, int parent, int child)
 	p->read_at = from->followed ? from->read_at : 0;
 	if (from->nspaces)
 		push_space(p, space_ref(from->spaces[from->nspaces - 1]));
+	changed(s, child, false);
 }
 
 void symbolizer_exit(struct symbolizer *s, int pid)
@@ -292,6 +328,7 @@ void symbolizer_exit(struct symbolizer *s, int pid)
 
 	if (!p || p->exited)
 		return;
+	changed(s, pid, true);
 	p->exited = ++s->nexited;
 	if (++s->nkept > MAX_EXITED)
 		forget_exited(s);

@@ -50,9 +50,14 @@ struct symbolizer {
 	uint32_t nexited, nkept; /* exits so far, exited processes still in `processes` */
 	void (*update)(void *arg);
 	void *update_arg;
+	void (*changed)(void *arg, int pid, bool gone);
+	void *changed_arg;
 	struct elf *vdso;
 	bool vdso_tried;
 };
+
+/* symbolize.c: our own, of 64-bit programs; NULL */
+struct elf *symbolizer_vdso(struct symbolizer *s);
 
 /* process.c */
 uint64_t now_ms(void);

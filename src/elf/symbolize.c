@@ -72,7 +72,7 @@ static const char *display_name(struct symbolizer *s, const char *name)
 }
 
 /* The kernel maps one vDSO into all processes of a class; ours is the one of 64-bit programs. */
-static struct elf *vdso_elf(struct symbolizer *s)
+struct elf *symbolizer_vdso(struct symbolizer *s)
 {
 	const uint8_t *p = (const uint8_t *)getauxval(AT_SYSINFO_EHDR);
 	struct arena *scratch;
@@ -176,6 +176,6 @@ bool symbolizer_user(struct symbolizer *s, int pid, uint64_t addr, struct symbol
 	if (module)
 		return name_in_elf(s, module->elf, addr - m->start + m->offset, out);
 	if (strcmp(m->file->path, "[vdso]") == 0)
-		return m->start >> 32 && name_in_elf(s, vdso_elf(s), addr - m->start, out);
+		return m->start >> 32 && name_in_elf(s, symbolizer_vdso(s), addr - m->start, out);
 	return name_in_perfmap(s, p, addr, out);
 }

@@ -48,6 +48,7 @@ struct gen;
 /* Indices of the maps that awl needs for itself; the user's maps come first, by map_sym.index. */
 struct gen_maps {
 	uint32_t ring, globals, scratch, stacks, packets;
+	uint32_t unwind_procs, unwind_images;
 };
 
 struct gen_in {

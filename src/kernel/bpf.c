@@ -81,7 +81,7 @@ static void hint_map(struct err *e, const struct map_spec *spec)
 int bpf_map_make(const struct map_spec *spec, struct err *e)
 {
 	union bpf_attr a = {0};
-	int fd;
+	int fd, inner = -1;
 
 	a.map_type = spec->type;
 	a.key_size = spec->key_size;
@@ -89,7 +89,15 @@ int bpf_map_make(const struct map_spec *spec, struct err *e)
 	a.max_entries = spec->max_entries;
 	a.map_flags = spec->flags;
 	set_name(a.map_name, spec->name);
+	if (spec->inner) {
+		inner = bpf_map_make(spec->inner, e);
+		if (inner < 0)
+			return inner;
+		a.inner_map_fd = (uint32_t)inner;
+	}
 	fd = retry_bpf(BPF_MAP_CREATE, &a, sizeof(a));
+	if (inner >= 0)
+		close(inner);
 	if (fd >= 0)
 		return fd;
 	err_set(e, -fd, "create BPF map %s (%u entries, key %u, value %u bytes)",

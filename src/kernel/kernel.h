@@ -224,6 +224,7 @@ struct map_spec {
 	const char *name; /* cut to 15 valid characters */
 	enum bpf_map_type type;
 	uint32_t key_size, value_size, max_entries, flags;
+	const struct map_spec *inner; /* of maps of maps: what one of them looks like */
 };
 int bpf_map_make(const struct map_spec *spec, struct err *e);
 int bpf_map_get(int fd, const void *key, void *value); /* 0 or -errno */

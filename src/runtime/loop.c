@@ -119,7 +119,7 @@ static size_t take_events(struct run *r)
 		r->done = true;
 	if (r->p->only_once && r->iters_done && !r->o.child) /* with -c: when the command ends */
 		r->done = true;
-	r->idle_ns = n ? 0 : MIN(r->idle_ns ? r->idle_ns * 2 : MS, IDLE_MAX);
+	r->idle_ns = n || unwind_waits(r) ? 0 : MIN(r->idle_ns ? r->idle_ns * 2 : MS, IDLE_MAX);
 	return n;
 }
 

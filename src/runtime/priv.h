@@ -124,6 +124,7 @@ struct run {
 	struct profile *profile;     /* the document in the making; NULL: there will be none */
 	struct out *document, aside; /* where it goes; where all else goes then */
 	struct remember *remember;
+	struct unwind *unwind;      /* NULL: no stack is unwound by tables */
 	struct fmt **formats;       /* by event id, made at first use */
 	struct baseline *baselines; /* by map */
 	bool *cleared;              /* by map: clear() or zero() is called on it somewhere */
@@ -268,6 +269,12 @@ bool profile_takes(const struct run *r, uint32_t map); /* this map is part of th
 void profile_take(struct run *r, uint32_t map, const struct map_rows *rows, int64_t div);
 int profile_finish(struct run *r, struct err *e); /* writes it */
 void profile_end(struct run *r);
+
+/* unwind.c */
+void unwind_start(struct run *r);       /* tables of what is probed, and of processes that run */
+void unwind_work(struct run *r);        /* tables of what is new since */
+bool unwind_waits(const struct run *r); /* there is more to do */
+void unwind_end(struct run *r);
 
 /* remember.c */
 struct remember *remember_new(const struct program *p);

@@ -107,7 +107,7 @@ struct remember *remember_new(const struct program *p)
 		find_places(m, i, true, p->maps[i].value, 0);
 	}
 	if (m)
-		m->wanted = m->places.n || events_have_names(p);
+		m->wanted = m->places.n || events_have_names(p) || p->unwind_procs != NO_MAP;
 	return m;
 }
 
@@ -136,9 +136,10 @@ void remember_start(struct run *r)
 	if (!m || !m->wanted || m->follow || r->o.dry_run || !r->host.render.syms)
 		return;
 	offer_files(r);
-	m->follow = follow_new(r->host.render.syms);
+	m->follow = follow_new(r->host.render.syms, r->p->unwind_procs != NO_MAP);
 	if (m->follow)
 		symbolizer_follow(r->host.render.syms, follow_take, m->follow);
+	unwind_start(r);
 }
 
 int remember_fd(const struct run *r)
@@ -227,6 +228,7 @@ void remember_processes(struct run *r)
 		return;
 	if (m->follow)
 		follow_take(m->follow);
+	unwind_work(r);
 	start = now_ns();
 	if (start < m->next_ns)
 		return;

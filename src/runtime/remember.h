@@ -7,7 +7,8 @@
 struct follow;
 
 /* NULL when the kernel does not let us. */
-struct follow *follow_new(struct symbolizer *syms);
+/* `prompt`: each record is told at once, not only when many wait. */
+struct follow *follow_new(struct symbolizer *syms, bool prompt);
 void follow_free(struct follow *f);
 /* Tells the symbolizer what is new; the argument is the struct follow. */
 void follow_take(void *arg);

@@ -55,7 +55,7 @@ struct task_record {
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-static int open_ring(struct perf_ring *r, int cpu)
+static int open_ring(struct perf_ring *r, int cpu, bool prompt)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
@@ -70,19 +70,19 @@ static int open_ring(struct perf_ring *r, int cpu)
 		.comm = 1,
 		.comm_exec = 1,
 		.task = 1,
-		.watermark = 1,
-		.wakeup_watermark = RING_SIZE / 4,
+		.watermark = !prompt,
+		.wakeup_watermark = prompt ? 1 : RING_SIZE / 4, /* or wakeup_events */
 	};
 
 	return perf_ring_open(r, &attr, cpu, RING_SIZE, NULL);
 }
 
 /* 0, also for a processor that is not there; -errno: no following at all. */
-static int add_ring(struct follow *f, int cpu)
+static int add_ring(struct follow *f, int cpu, bool prompt)
 {
 	struct follow_ring *r = &f->rings[f->nrings];
 	struct epoll_event ev = {.events = EPOLLIN};
-	int ret = open_ring(&r->ring, cpu);
+	int ret = open_ring(&r->ring, cpu, prompt);
 
 	if (ret < 0)
 		return ret == -ENODEV ? 0 : ret;
@@ -90,7 +90,7 @@ static int add_ring(struct follow *f, int cpu)
 	return epoll_ctl(f->epoll, EPOLL_CTL_ADD, r->ring.fd, &ev) < 0 ? -errno : 0;
 }
 
-struct follow *follow_new(struct symbolizer *syms)
+struct follow *follow_new(struct symbolizer *syms, bool prompt)
 {
 	struct follow *f = calloc(1, sizeof(*f));
 	int cpus = cpu_possible(), r = 0;
@@ -104,7 +104,7 @@ struct follow *follow_new(struct symbolizer *syms)
 	if (!f->rings || !f->rec || f->epoll < 0)
 		r = -ENOMEM;
 	for (int i = 0; i < cpus && r == 0; i++)
-		r = add_ring(f, i);
+		r = add_ring(f, i, prompt);
 	if (r < 0 || f->nrings == 0) {
 		follow_free(f);
 		return NULL;

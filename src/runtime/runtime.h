@@ -32,6 +32,7 @@ struct run_opts {
 	int child;           /* of -c: resumed once attached, SIGTERM at the end; 0 */
 	int child_go;        /* descriptor: writing a byte lets the child exec; -1 */
 	bool quiet;          /* -q: no "Attached N probes" */
+	const char *command; /* of -c, or NULL */
 	enum run_profile profile;
 	bool verbose;
 	bool dry_run;        /* stop after attaching */

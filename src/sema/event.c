@@ -72,6 +72,11 @@ uint32_t sema_global(struct sema *s, uint32_t size)
 	return off;
 }
 
+void sema_need_unwind(struct sema *s)
+{
+	s->plan->needs_unwind = true;
+}
+
 void sema_need_stack(struct sema *s, uint32_t limit)
 {
 	s->plan->needs_stackmap = true;

@@ -150,6 +150,7 @@ struct plan {
 	bool uses_exit;        /* some probe calls exit(): programs look at exit_off first */
 	bool needs_stackmap;
 	bool needs_packets;   /* skboutput(): a map of perf events */
+	bool needs_unwind;    /* some stack is unwound by tables */
 	uint32_t stack_limit; /* deepest stack asked for, frames */
 	bool needs_scratch;
 };
@@ -225,6 +226,7 @@ uint32_t sema_string(struct sema *s, const char *text); /* index in plan.strings
 uint32_t sema_global(struct sema *s, uint32_t size); /* 8-byte aligned zeroed space in the globals;
 							once per plan, not per round */
 void sema_need_stack(struct sema *s, uint32_t limit);
+void sema_need_unwind(struct sema *s); /* the maps of sema/unwind.h */
 void sema_need_packets(struct sema *s);
 void sema_exits(struct sema *s); /* the script calls exit(): sets plan.uses_exit */
 

@@ -32,7 +32,7 @@ FACES = {
     "kernel": {"kernel.h"},
     "elf": {"elf.h", "dwarf.h"},
     "type": {"type.h"},
-    "sema": {"sema.h", "builtin.h", "provider.h", "event.h", "config.h"},
+    "sema": {"sema.h", "builtin.h", "provider.h", "event.h", "config.h", "unwind.h"},
     "gen": {"gen.h"},
     "compile": {"compile.h", "program.h"},
     "aot": {"aot.h"},
@@ -41,7 +41,7 @@ FACES = {
     "bcc": {"bcc.h"},
 }
 # The runtime knows the compiled program and the interfaces that it carries, nothing of the compiler.
-RUNTIME_ONLY = {"compile": {"program.h"}, "sema": {"event.h", "provider.h", "config.h", "builtin.h"}, "ir": {"ir.h"}}
+RUNTIME_ONLY = {"compile": {"program.h"}, "sema": {"event.h", "provider.h", "config.h", "builtin.h", "unwind.h"}, "ir": {"ir.h"}}
 
 
 def problems(root):

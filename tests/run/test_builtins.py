@@ -324,10 +324,6 @@ def test_a_command_runs_also_when_a_script_has_nothing_but_begin(awl, tmp_path):
     assert r.code == 0 and not (tmp_path / "not").exists()
 
 
-def test_dw_ustack_says_what_to_write_instead(awl):
-    refused(awl, "uprobe:libc:malloc { @[dw_ustack] = count(); }", "frame pointers", "use ustack")
-
-
 def test_constants_of_more_headers(awl):
     assert say(awl, 'printf("%x %d %d %d\\n", SECCOMP_RET_ALLOW, NETLINK_KOBJECT_UEVENT, ICMP_ECHO, POLLIN);') == [
         "7fff0000 15 8 1"]
