@@ -7,6 +7,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void take_name(void *arg, const char *name)
+{
+	size_t *total = arg;
+
+	*total += strlen(name);
+}
+
 static void exercise_funcs(struct elf *f)
 {
 	const struct elf_func *funcs;
@@ -24,6 +31,20 @@ static void exercise_funcs(struct elf *f)
 	}
 }
 
+/* Rows are in order, whatever the file says. */
+static void exercise_unwind(struct elf *f)
+{
+	struct elf_unwind u;
+	size_t total = 0;
+
+	elf_needed(f, take_name, &total);
+	if (elf_unwind_read(f, &u, NULL) == 0)
+		for (size_t i = 0; i + 1 < u.n; i++)
+			if (u.rows[i].pc >= u.rows[i + 1].pc)
+				__builtin_trap();
+	elf_unwind_free(&u);
+}
+
 static void exercise(struct elf *f)
 {
 	const struct usdt_site *sites;
@@ -38,6 +59,7 @@ static void exercise(struct elf *f)
 	elf_build_id(f, id, sizeof(id));
 	exercise_funcs(f);
 	elf_usdt(f, &sites, &nsites, NULL);
+	exercise_unwind(f);
 }
 
 static struct elf *open_file(const uint8_t *data, size_t size)

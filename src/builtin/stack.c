@@ -370,7 +370,8 @@ const struct builtin builtins_stack[] = {
 	{
 		.name = "ustack",
 		.proto = "ustack_t ustack [([mode,] [limit])]",
-		.doc = "The user stack of the current thread, found by frame pointers.\n\n"
+		.doc = "The user stack of the current thread, found by frame pointers; dw_ustack "
+		       "does without.\n\n"
 		       "mode and limit as for kstack.\n\n"
 		       "    profile:hz:99 { @[ustack(5), comm] = count(); }\n",
 		.examples = EXAMPLES("profile:hz:99 { @[ustack] = count(); }",
