@@ -6,6 +6,7 @@
 #include "aot/priv.h"
 #include "sema/builtin.h"
 #include "sema/sema.h"
+#include "sema/unwind.h"
 
 enum {
 	KEY_MAX = 1 << 20,
@@ -104,13 +105,29 @@ static bool stacks_ok(const struct program *p)
 		m->spec.value_size <= 1 << 20);
 }
 
+static bool unwind_ok(const struct program *p)
+{
+	const struct map_spec *procs, *images;
+
+	if (p->unwind_procs == NO_MAP && p->unwind_images == NO_MAP)
+		return true;
+	if (!is_map(p, p->unwind_procs, BPF_MAP_TYPE_HASH) ||
+	    !is_map(p, p->unwind_images, BPF_MAP_TYPE_ARRAY_OF_MAPS))
+		return false;
+	procs = &p->maps[p->unwind_procs].spec;
+	images = &p->maps[p->unwind_images].spec;
+	return procs->key_size == 4 && procs->value_size == sizeof(struct unwind_proc) &&
+	       procs->max_entries == UNWIND_PROCS && images->key_size == 4 &&
+	       images->value_size == 4 && images->max_entries == UNWIND_IMAGES;
+}
+
 /* What the runtime makes a map of: rings for packets in one, the others have their places above. */
 static bool internal_ok(const struct program_map *m)
 {
 	if (m->spec.type == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
 		return m->spec.key_size == 4 && m->spec.value_size == 4;
 	return m->spec.type == BPF_MAP_TYPE_RINGBUF || m->spec.type == BPF_MAP_TYPE_HASH ||
-	       m->spec.type == BPF_MAP_TYPE_ARRAY;
+	       m->spec.type == BPF_MAP_TYPE_ARRAY || m->spec.inner;
 }
 
 static bool maps_ok(const struct program *p)
@@ -122,7 +139,7 @@ static bool maps_ok(const struct program *p)
 		    m->lost_off % 8 || (uint64_t)m->lost_off + 8 > VALUE_MAX)
 			return false;
 	}
-	return globals_ok(p) && ring_ok(p) && stacks_ok(p) &&
+	return globals_ok(p) && ring_ok(p) && stacks_ok(p) && unwind_ok(p) &&
 	       (p->scratch == NO_MAP || is_map(p, p->scratch, BPF_MAP_TYPE_ARRAY));
 }
 

@@ -10,7 +10,7 @@
  *   events     n { kind, control, fields, size, text?, format?, map, num[4], print?, pending, span
  * } strings    n { text } programs   n { name, title, provider, types, target ids, code, spans,
  * functions } decls      n { attach points { parts } , targets { id, name, module?, symbol?, 8
- * numbers … } } offsets    ring, globals, scratch, stacks, lost, exit, start, once
+ * numbers … } } offsets    ring, globals, scratch, stacks, unwind, lost, exit, start, once
  *
  * The types come first in the file and are known last, so they are written to a buffer of their
  * own.
@@ -276,8 +276,10 @@ static void put_decl(struct writer *w, const struct resolved_decl *d)
 static void put_rest(struct writer *w)
 {
 	const struct program *p = w->p;
-	const uint32_t words[] = {p->ring,     p->globals,  p->scratch,   p->stacks,
-				  p->lost_off, p->exit_off, p->start_off, p->only_once};
+	const uint32_t words[] = {
+		p->ring,          p->globals,  p->scratch,  p->stacks,    p->unwind_procs,
+		p->unwind_images, p->lost_off, p->exit_off, p->start_off, p->only_once,
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		put_u32(w->out, words[i]);

@@ -338,6 +338,10 @@ static void parse_rest(struct parser *s)
 	p->globals = get_u32(&s->r);
 	p->scratch = get_u32(&s->r);
 	p->stacks = get_u32(&s->r);
+	p->unwind_procs = get_u32(&s->r);
+	p->unwind_images = get_u32(&s->r);
+	if (p->unwind_images < p->nmaps)
+		p->maps[p->unwind_images].spec.inner = &program_unwind_image;
 	p->lost_off = get_u32(&s->r);
 	p->exit_off = get_u32(&s->r);
 	p->start_off = get_u32(&s->r);

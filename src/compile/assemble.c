@@ -46,7 +46,7 @@ static uint32_t ring_size(struct kernel *k, const struct config *c, bool once)
 
 /* ---- maps ---- */
 
-static const struct map_spec unwind_image_spec = {
+const struct map_spec program_unwind_image = {
 	.name = "unwind_image",
 	.type = BPF_MAP_TYPE_ARRAY,
 	.key_size = 4,
@@ -142,7 +142,7 @@ static void add_unwind_maps(struct assembly *a)
 	images = &a->p->maps[a->gen.maps.unwind_images].spec;
 	images->key_size = images->value_size = 4;
 	images->max_entries = UNWIND_IMAGES;
-	images->inner = &unwind_image_spec;
+	images->inner = &program_unwind_image;
 }
 
 static void add_maps(struct assembly *a)

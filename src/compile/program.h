@@ -25,6 +25,9 @@ struct program_map {
 			    * looks at it, and its slots are sums */
 };
 
+/* One image of unwind_images. */
+extern const struct map_spec program_unwind_image;
+
 struct program_prog {
 	const char *name;  /* for the kernel: 15 characters */
 	const char *title; /* as in the script, for messages */
@@ -48,7 +51,7 @@ struct program {
 	struct program_map *maps;
 	size_t nmaps;
 	uint32_t ring, globals, scratch, stacks; /* indices into maps, or NO_MAP */
-	uint32_t unwind_procs, unwind_images;    /* the same; see sema/unwind.h */
+	uint32_t unwind_procs, unwind_images;    /* the same, both or none; see sema/unwind.h */
 	struct program_prog *progs;
 	size_t nprogs;
 	struct event_def **events;
