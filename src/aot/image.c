@@ -51,6 +51,11 @@ static void put_config(struct writer *w, const struct config *c)
 	put_u32(w->out, c->missing_probes);
 	put_u32(w->out, c->print_maps_on_exit);
 	put_u32(w->out, c->cpp_demangle);
+	put_text(w->out, c->printf_filter);
+	put_u64(w->out, c->printf_limit);
+	put_text(w->out, c->stack_frame);
+	put_u32(w->out, c->stack_root_first);
+	put_u32(w->out, c->detach_last);
 	put_text(w->out, c->str_trunc_trailer);
 	put_text(w->out, c->license);
 }

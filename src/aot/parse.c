@@ -28,9 +28,14 @@ static void parse_config(struct parser *s)
 	config_init(c, s->r.a);
 	c->max_cat_bytes = get_u64(&s->r);
 	c->log_size = get_u64(&s->r);
-	c->missing_probes = (enum missing_probes)get_below(&s->r, MISSING_IGNORE + 1);
+	c->missing_probes = (enum missing_probes)get_below(&s->r, MISSING_ANY + 1);
 	c->print_maps_on_exit = get_bool(&s->r);
 	c->cpp_demangle = get_bool(&s->r);
+	c->printf_filter = get_text_or_none(&s->r);
+	c->printf_limit = get_u64(&s->r);
+	c->stack_frame = get_text_or_none(&s->r);
+	c->stack_root_first = get_bool(&s->r);
+	c->detach_last = get_bool(&s->r);
 	c->str_trunc_trailer = get_text_or_none(&s->r);
 	c->license = get_text_or_none(&s->r);
 	c->script_applied = true;
