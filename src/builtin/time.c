@@ -92,8 +92,13 @@ static void check_elapsed(struct sema *s, struct expr *e)
 
 static struct val lower_elapsed(struct gen *g, struct expr *e, struct val want)
 {
+	struct probe *p = gen_probe_of(g);
 	struct ir *b = gen_ir(g);
-	ir_val start = ir_load(b, 8, gen_global(g, gen_plan(g)->start_off), 0, IR_MEM_NONE);
+	ir_val start;
+
+	if (p->prov->elapsed)
+		return val_scalar(e->type, p->prov->elapsed(g, p));
+	start = ir_load(b, 8, gen_global(g, gen_plan(g)->start_off), 0, IR_MEM_NONE);
 
 	return val_scalar(e->type, ir_bin(b, IR_SUB, boot_ns(g), start));
 }

@@ -2,8 +2,10 @@
  *
  * Maps of a program, in the order of their indices:
  *
- *   user maps (plan order) | ring | globals | scratch | stacks | packets | unwind    internal ones
- * only when needed
+ *   user maps (plan order) | ring | globals | scratch | stacks | packets | unwind | own maps of
+ *   providers
+ *
+ * Internal ones are there only when needed.
  *
  * Internal indices are fixed before code is generated, their sizes known after it. */
 #include <stdio.h>
@@ -145,11 +147,23 @@ static void add_unwind_maps(struct assembly *a)
 	images->inner = &program_unwind_image;
 }
 
+static void add_own(struct assembly *a, const struct own_map *m)
+{
+	uint32_t i = add_internal(a, m->name, m->type);
+	struct map_spec *spec = &a->p->maps[i].spec;
+
+	a->p->maps[i].own = true;
+	spec->key_size = m->key_size;
+	spec->value_size = m->value_size;
+	spec->max_entries = m->max_entries;
+}
+
 static void add_maps(struct assembly *a)
 {
 	struct plan *plan = a->plan;
 
-	a->p->maps = arena_array_of(a->arena, struct program_map, plan->nmaps + 7);
+	a->p->maps = arena_array_of(a->arena, struct program_map,
+				    plan->nmaps + plan->own_maps.n + 7);
 	for (size_t i = 0; i < plan->nmaps; i++)
 		add_user_map(a, plan->maps[i]);
 	a->gen.maps.ring = plan->nevents || plan->config->helper_warnings
@@ -165,6 +179,9 @@ static void add_maps(struct assembly *a)
 	a->gen.maps.unwind_procs = a->gen.maps.unwind_images = NO_MAP;
 	if (plan->needs_unwind)
 		add_unwind_maps(a);
+	a->gen.maps.own = (uint32_t)a->p->nmaps;
+	for (size_t i = 0; i < plan->own_maps.n; i++)
+		add_own(a, plan->own_maps.v[i]);
 }
 
 /* Aggregations that are sums of 64-bit words, in maps that keep their keys and that no program

@@ -13,6 +13,7 @@ struct program_map {
 	const char *name; /* "@start", "" of the anonymous map is "@"; internal ones ".ring" … */
 	bool user;        /* a map of the script: printed at the end */
 	bool mmapable;
+	bool own; /* keeps the state of a provider */
 	struct map_spec spec;
 	const struct type *key; /* NULL: no key (scalar) */
 	uint32_t nkeys;

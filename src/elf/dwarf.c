@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { AT_GO_KIND = 0x2900 };
 enum { MAX_PEEL = 64, MAX_MEMBERS = 20000, MAX_PARAMS = 256, MAX_OPS = 256, MAX_REFS = 1 << 20 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -322,6 +323,13 @@ static uint64_t element_size(struct dwarf *d, dwarf_ref ref)
 	return MIN(size, UINT32_MAX);
 }
 
+static uint8_t go_kind(Dwarf_Die *die)
+{
+	uint64_t kind = 0;
+
+	return attr_u64(die, AT_GO_KIND, &kind) && kind < 32 ? (uint8_t)kind : 0;
+}
+
 bool dwarf_type_get(struct dwarf *d, dwarf_ref ref, struct dwarf_type *out)
 {
 	Dwarf_Die die;
@@ -338,6 +346,7 @@ bool dwarf_type_get(struct dwarf *d, dwarf_ref ref, struct dwarf_type *out)
 	own = name_of(&die);
 	out->name = own ? own : alias;
 	attr_u64(&die, DW_AT_byte_size, &out->size);
+	out->go_kind = go_kind(&die);
 	fill_type(d, &die, out);
 	if (out->kind == DWARF_ARRAY)
 		out->size = out->count * element_size(d, out->to);
@@ -608,6 +617,7 @@ static void add_param(struct dwarf *d, Dwarf_Die *die, uint64_t addr, struct are
 	p->at = place(die, DW_AT_location, addr, a, &p->always);
 	p->always = p->always && is_in_frame(&p->at);
 	p->by_reference = is_by_address(d, p);
+	p->result = attr_flag(die, DW_AT_variable_parameter);
 	if (dwarf_attr_integrate(die, DW_AT_const_value, &at) && dwarf_formsdata(&at, &n) == 0) {
 		p->constant = true;
 		p->value = (uint64_t)n;

@@ -45,6 +45,7 @@ struct dwarf_type { /* typedefs and qualifiers are peeled off */
 	bool reference;    /* PTR: a C++ reference */
 	bool by_reference; /* STRUCT: passed by address whatever its size (C++) */
 	bool incomplete;   /* STRUCT, UNION: only declared here */
+	uint8_t go_kind;   /* of Go: the number of reflect.Kind; 0: another language */
 	const char *name;  /* without struct; of a typedef when it has none of its own; or NULL */
 	uint64_t size;
 	dwarf_ref self; /* of the peeled type */
@@ -92,6 +93,7 @@ struct dwarf_param {
 	bool by_reference; /* passed by address, as the expression tells (C++) */
 	bool constant;
 	uint64_t value; /* `constant`: what it is */
+	bool result;    /* Go: a result; they follow the arguments */
 };
 
 struct dwarf_func {

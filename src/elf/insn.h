@@ -15,13 +15,24 @@ enum insn_kind {
 	INSN_BRANCH, /* direct jump, conditional jump or call: computed by the kernel */
 };
 
+/* Where control goes on. */
+enum insn_flow {
+	FLOW_NEXT,
+	FLOW_RET,
+	FLOW_JUMP,     /* direct, always */
+	FLOW_COND,     /* direct, or the next */
+	FLOW_CALL,     /* direct */
+	FLOW_INDIRECT, /* a jump to what a register or memory says */
+};
+
 struct insn {
 	uint8_t len; /* 0: cannot be decoded (or its length is not known) */
 	enum insn_kind kind;
 	const char *refused; /* why the kernel does not take a probe here; NULL when it does */
 	bool is_call;
 	bool has_target;
-	int64_t target; /* of a direct branch, relative to the instruction's start */
+	int64_t target;      /* of a direct branch, relative to the instruction's start */
+	enum insn_flow flow; /* x86 with Zydis only */
 };
 
 enum { INSN_MAX = 15 };

@@ -187,6 +187,22 @@ static bool decode(bool is64, const uint8_t *p, size_t n, ZydisDecodedInstructio
 	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&d, NULL, p, n, in));
 }
 
+static enum insn_flow flow_of(const ZydisDecodedInstruction *in)
+{
+	switch (in->meta.category) {
+	case ZYDIS_CATEGORY_RET:
+		return FLOW_RET;
+	case ZYDIS_CATEGORY_UNCOND_BR:
+		return is_direct_branch(in) ? FLOW_JUMP : FLOW_INDIRECT;
+	case ZYDIS_CATEGORY_COND_BR:
+		return FLOW_COND;
+	case ZYDIS_CATEGORY_CALL:
+		return is_direct_branch(in) ? FLOW_CALL : FLOW_NEXT;
+	default:
+		return FLOW_NEXT;
+	}
+}
+
 bool insn_x86_decode(bool is64, const uint8_t *p, size_t n, struct insn *out)
 {
 	ZydisDecodedInstruction in;
@@ -203,6 +219,7 @@ bool insn_x86_decode(bool is64, const uint8_t *p, size_t n, struct insn *out)
 		out->refused = refused_opcode(&in);
 	out->kind = kind_of(is64, &in, p);
 	out->is_call = in.mnemonic == ZYDIS_MNEMONIC_CALL;
+	out->flow = flow_of(&in);
 	if (is_direct_branch(&in)) {
 		out->has_target = true;
 		out->target = in.length + in.raw.imm[0].value.s;

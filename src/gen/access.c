@@ -251,6 +251,13 @@ static const struct gen_pair *pair_of(struct gen *g, const struct expr *e)
 	return NULL;
 }
 
+/* What a member that is a string of Go says; other members are as they are. */
+static struct val go_text(struct gen *g, struct val v, const struct type *is,
+			  const struct type *wanted)
+{
+	return type_is_go_string(is) ? gen_go_string(g, v, wanted) : v;
+}
+
 struct val access_field(struct gen *g, struct expr *e)
 {
 	const struct member *m = e->sem;
@@ -263,9 +270,9 @@ struct val access_field(struct gen *g, struct expr *e)
 		struct val v = g->p->prov->arg_field(g, g->p, m);
 
 		if (v.kind != VAL_NONE)
-			return v;
+			return go_text(g, v, m->type, e->type);
 	}
-	return member_of(g, place_of(g, of), m, e->type);
+	return go_text(g, member_of(g, place_of(g, of), m, e->type), m->type, e->type);
 }
 
 /* ---- elements

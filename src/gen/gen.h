@@ -49,6 +49,7 @@ struct gen;
 struct gen_maps {
 	uint32_t ring, globals, scratch, stacks, packets;
 	uint32_t unwind_procs, unwind_images;
+	uint32_t own; /* the first of plan.own_maps */
 };
 
 struct gen_in {
@@ -119,6 +120,9 @@ struct val gen_temp_bytes(struct gen *g, uint32_t size, uint32_t align, bool zer
 ir_val gen_read(struct gen *g, ir_val dst, uint32_t size, ir_val src, enum space space);
 ir_val gen_read_str(struct gen *g, ir_val dst, ir_val size, ir_val src, enum space space);
 
+/* The text of a Go string, whose header is at `header` (any space), as a string of type `t`. */
+struct val gen_go_string(struct gen *g, struct val header, const struct type *t);
+
 /* Events: reserve, fill the fields, submit. When there is no room the loss is counted and what is
  * between begin and submit is skipped (so evaluate side effects before). Fields are in SPACE_BPF.
  */
@@ -158,6 +162,7 @@ struct val gen_map_slot(struct gen *g, struct expr *map);
 ir_val gen_map_delete(struct gen *g, const struct map_sym *m,
 		      struct val key); /* 1 deleted, 0 was not there */
 ir_val gen_map_ref(struct gen *g, uint32_t map);
+ir_val gen_own_map(struct gen *g, uint32_t index); /* of sema_own_map() */
 /* Programs see what is in the map: user space must not leave in it what clear() removed. */
 void gen_map_looked_at(struct gen *g, const struct map_sym *m);
 

@@ -22,6 +22,11 @@ ir_val gen_map_ref(struct gen *g, uint32_t map)
 	return ir_map(&g->b, map);
 }
 
+ir_val gen_own_map(struct gen *g, uint32_t index)
+{
+	return gen_map_ref(g, g->in->maps.own + index);
+}
+
 void gen_map_looked_at(struct gen *g, const struct map_sym *m)
 {
 	g->in->plan->maps[m->index]->looked_at = true;

@@ -193,3 +193,33 @@ ir_val str_equal(struct gen *g, struct val x, struct val y)
 	ir_at(b, c.done);
 	return ir_get(b, c.equal);
 }
+
+/* ---- strings of Go ------------------------------------------------------------------------- */
+
+/* { data, length }, and no NUL at the end. An empty one may have no data at all. */
+struct val gen_go_string(struct gen *g, struct val header, const struct type *t)
+{
+	struct ir *b = &g->b;
+	struct ir_block *some = ir_block_new(b, NULL), *none = ir_block_new(b, NULL);
+	struct ir_block *done = ir_block_new(b, NULL);
+	const struct type *u64 = type_int(g->in->types, 8, false);
+	struct val dst, head, len;
+
+	head = gen_to_bpf(g, (header.type = type_array(g->in->types, u64, 2), header));
+	head.type = u64;
+	len = head;
+	len.off += 8;
+	dst = gen_temp(g, t, false);
+	ir_val n = gen_load(g, len), p = gen_load(g, head);
+
+	ir_br(b, n, some, none, IR_LIKELY_YES);
+	ir_at(b, none);
+	ir_store(b, 1, dst.v, dst.off, ir_const(b, 0));
+	ir_jmp(b, done);
+	ir_at(b, some);
+	n = ir_bini(b, IR_ADD, ir_bound(b, n, t->str.cap - 1), 1);
+	gen_read_str(g, gen_addr(g, dst), n, p, SPACE_USER);
+	ir_jmp(b, done);
+	ir_at(b, done);
+	return dst;
+}

@@ -14,6 +14,7 @@ extern const struct provider provider_profile, provider_interval;
 extern const struct provider provider_software, provider_hardware, provider_watchpoint;
 extern const struct provider provider_iter;
 extern const struct provider provider_uprobe, provider_uretprobe, provider_usdt;
+extern const struct provider provider_go, provider_goret;
 extern const struct provider provider_kprobe, provider_kretprobe, provider_fentry, provider_fexit;
 
 bool probe_is_glob(struct str s);

@@ -7,6 +7,7 @@ const struct provider *const providers[] = {
 	&provider_software,   &provider_hardware, &provider_rawtracepoint,
 	&provider_iter,       &provider_profile,  &provider_interval,
 	&provider_watchpoint, &provider_uprobe,   &provider_uretprobe,
-	&provider_usdt,       &provider_kprobe,   &provider_kretprobe,
-	&provider_fentry,     &provider_fexit,    NULL,
+	&provider_usdt,       &provider_go,       &provider_goret,
+	&provider_kprobe,     &provider_kretprobe, &provider_fentry,
+	&provider_fexit,      NULL,
 };

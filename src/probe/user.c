@@ -127,6 +127,11 @@ bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 
 /* ---- attaching ---- */
 
+static uint64_t user_cookie(const struct attach_target *t)
+{
+	return t->id | (uint64_t)t->c << 32;
+}
+
 /* Targets of one file, as the arrays that the kernel wants. */
 struct places {
 	const char *path;
@@ -165,7 +170,7 @@ static struct places places_of(const struct attach_prog *p, size_t first, bool *
 		out.targets[out.n] = t;
 		out.offsets[out.n] = t->addr;
 		out.ref_ctrs[out.n] = t->ref_ctr;
-		out.cookies[out.n] = t->id;
+		out.cookies[out.n] = user_cookie(t);
 		out.has_ref_ctr |= t->ref_ctr != 0;
 		out.n++;
 	}
@@ -225,7 +230,7 @@ static int attach_perf_one(struct attach_env *env, const struct attach_prog *p,
 	};
 
 	/* One event on one CPU fires on all of them. */
-	return probe_attach_perf(env, p, &attr, env->pid, false, t->id, true, e);
+	return probe_attach_perf(env, p, &attr, env->pid, false, user_cookie(t), true, e);
 }
 
 static int attach_perf(struct attach_env *env, const struct attach_prog *p, struct places *pl,

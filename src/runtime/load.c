@@ -36,8 +36,8 @@ static int map_globals(struct run *r, struct err *e)
 /* The compiler lists an internal map before it knows whether any code needs it. */
 static bool is_used(const struct program *p, uint32_t i)
 {
-	return p->maps[i].user || i == p->ring || i == p->globals || i == p->scratch ||
-	       i == p->stacks || i == p->unwind_procs || i == p->unwind_images ||
+	return p->maps[i].user || p->maps[i].own || i == p->ring || i == p->globals ||
+	       i == p->scratch || i == p->stacks || i == p->unwind_procs || i == p->unwind_images ||
 	       p->maps[i].spec.type == BPF_MAP_TYPE_PERF_EVENT_ARRAY;
 }
 

@@ -133,6 +133,19 @@ static void report_one(struct run *r, enum lost cause, uint64_t n)
 			"was hit inside of another; probe fewer functions, or entries only",
 			n, s);
 		break;
+	case LOST_UNWOUND:
+		run_message(r, RUN_WARN,
+			    "%" PRIu64 " call%s did not return: a panic or runtime.Goexit ended %s",
+			    n, s, n == 1 ? "it" : "them");
+		break;
+	case LOST_UNPAIRED:
+		run_message(
+			r, RUN_WARN,
+			"Left out %" PRIu64
+			" return%s of calls that had begun before the probe was there, or had no "
+			"room in the map of calls",
+			n, s);
+		break;
 	default:
 		break;
 	}

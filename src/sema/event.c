@@ -77,6 +77,18 @@ void sema_need_unwind(struct sema *s)
 	s->plan->needs_unwind = true;
 }
 
+struct own_map *sema_own_map(struct sema *s, const char *name, enum bpf_map_type type,
+			     uint32_t *index)
+{
+	struct own_map *m = arena_new_of(s->a, struct own_map);
+
+	m->name = name;
+	m->type = type;
+	*index = (uint32_t)s->plan->own_maps.n;
+	vec_push(s->a, &s->plan->own_maps, m);
+	return m;
+}
+
 void sema_need_stack(struct sema *s, uint32_t limit)
 {
 	s->plan->needs_stackmap = true;

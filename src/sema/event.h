@@ -223,6 +223,8 @@ enum lost {
 	LOST_FAULT,   /* memory of the target could not be read: the value is empty or 0 */
 	LOST_CONTEND, /* a compare-and-swap did not succeed in its bounded tries */
 	LOST_MISSED,  /* hits that the kernel left out: counted by it, not by programs */
+	LOST_UNWOUND, /* no loss: calls that ended without returning, by a panic or Goexit */
+	LOST_UNPAIRED, /* returns whose call was not seen */
 	LOST_COUNT
 };
 

@@ -39,6 +39,8 @@ unsigned sema_name_uses(struct str name)
 		return USES_RETVAL;
 	if (str_is(name, "ctx"))
 		return USES_CTX;
+	if (str_is(name, "goid"))
+		return USES_GOID;
 	if (str_is(name, "func"))
 		return USES_FUNC;
 	return is_argn(name, &n) ? USES_ARGN : 0;

@@ -5,7 +5,8 @@
  * pointers. A struct pointer inside of memory that the verifier tracks is tracked as well
  * (SPACE_BTF).
  *
- * char[n] stands for text: a member of that type has the type string[n]. */
+ * char[n] stands for text: a member of that type has the type string[n]. So does a string of Go,
+ * with as many bytes as strings have at most. */
 #include "sema/sema_priv.h"
 
 const struct type *sema_decayed(struct sema *s, const struct type *t)
@@ -262,7 +263,11 @@ void sema_field(struct sema *s, struct expr *e)
 			    "floating-point numbers cannot be read by BPF programs");
 		return;
 	}
-	e->type = m.loc != TP_PLAIN ? dynamic_type(s, &m) : in_space(s, m.type, place_of(s, e));
+	if (type_is_go_string(m.type))
+		e->type = type_string(s->types, s->in->config->max_strlen);
+	else
+		e->type = m.loc != TP_PLAIN ? dynamic_type(s, &m)
+					    : in_space(s, m.type, place_of(s, e));
 }
 
 static void tuple_item(struct sema *s, struct expr *e, struct expr *base, unsigned i)

@@ -19,10 +19,8 @@ static bool probe_name(struct str name, enum probe_name *kind, unsigned *index)
 		unsigned use;
 		enum probe_name name;
 	} names[] = {
-		{USES_ARGS, NAME_ARGS},
-		{USES_ARGN, NAME_ARG},
-		{USES_RETVAL, NAME_RETVAL},
-		{USES_CTX, NAME_CTX},
+		{USES_ARGS, NAME_ARGS}, {USES_ARGN, NAME_ARG},  {USES_RETVAL, NAME_RETVAL},
+		{USES_CTX, NAME_CTX},   {USES_GOID, NAME_GOID},
 	};
 	unsigned use = sema_name_uses(name);
 
@@ -75,6 +73,9 @@ static void report_probe_name(struct sema *s, struct expr *e, enum probe_name ki
 	case NAME_RETVAL:
 		diag_help(m, "retval is there in kretprobe, uretprobe and fexit; in a tracepoint "
 			     "sys_exit_* use args.ret");
+		break;
+	case NAME_GOID:
+		diag_help(m, "goroutines are there in go and goret probes: go:FILE:\"main.f\"");
 		break;
 	default:
 		diag_help(m, "ctx is there in kprobe, uprobe, profile and iter");

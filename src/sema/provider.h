@@ -41,6 +41,7 @@ enum probe_name {
 	NAME_CTX,
 	NAME_FUNC,
 	NAME_UREGS, /* registers: reg("ax"), usermode */
+	NAME_GOID,  /* the number of the goroutine */
 };
 
 /* What a body uses; found by a walk before the targets are grouped. */
@@ -56,6 +57,7 @@ enum probe_uses {
 	USES_REGS = 256,
 	USES_SIGNAL = 512,
 	USES_KFUNC = 1024,
+	USES_GOID = 2048,
 };
 
 /* One program to be: a body, cloned, for one or several targets. */
@@ -174,6 +176,9 @@ struct provider {
 	/* The return address, where the frame of the function that was entered is not built yet, so
 	 * that a walk by frame pointers misses its caller. NULL, or false: the walk finds it. */
 	bool (*caller)(struct gen *g, struct probe *p, ir_val_t *out);
+	/* Nanoseconds since the call that returns was entered: `elapsed`. NULL: it is the time
+	 * since the start. */
+	ir_val_t (*elapsed)(struct gen *g, struct probe *p);
 	/* args.FIELD and ctx.FIELD where they are not plain memory. NULL, or VAL_NONE returned: by
 	 * memory. */
 	struct val (*arg_field)(struct gen *g, struct probe *p, const struct member *m);

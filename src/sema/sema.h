@@ -127,6 +127,13 @@ struct resolved_decl {
 	VEC(struct resolved_target) targets; /* in the order of resolving */
 };
 
+/* A hash that a provider keeps its own state in. */
+struct own_map {
+	const char *name; /* ".gocalls" */
+	enum bpf_map_type type;
+	uint32_t key_size, value_size, max_entries;
+};
+
 /* The checked script: what gen and compile work from. */
 struct plan {
 	struct probe **probes;
@@ -153,6 +160,10 @@ struct plan {
 	bool needs_unwind;    /* some stack is unwound by tables */
 	uint32_t stack_limit; /* deepest stack asked for, frames */
 	bool needs_scratch;
+	struct {
+		struct own_map **v;
+		size_t n, cap;
+	} own_maps;
 };
 
 /* False when errors were reported. */
@@ -225,6 +236,10 @@ void sema_note_file(struct sema *s, const char *path, struct buf *identity);
 uint32_t sema_string(struct sema *s, const char *text); /* index in plan.strings */
 uint32_t sema_global(struct sema *s, uint32_t size); /* 8-byte aligned zeroed space in the globals;
 							once per plan, not per round */
+/* A map for the provider's own use, for gen_own_map(). Its sizes may grow until code is generated.
+ */
+struct own_map *sema_own_map(struct sema *s, const char *name, enum bpf_map_type type,
+			     uint32_t *index);
 void sema_need_stack(struct sema *s, uint32_t limit);
 void sema_need_unwind(struct sema *s); /* the maps of sema/unwind.h */
 void sema_need_packets(struct sema *s);

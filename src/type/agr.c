@@ -109,6 +109,16 @@ type_struct_lazy(struct types *ts, const char *name, bool is_union, uint32_t siz
 	return &a->t;
 }
 
+void type_be_go_string(const struct type *t)
+{
+	((struct agr *)(uintptr_t)t)->t.agr.go_string = true;
+}
+
+bool type_is_go_string(const struct type *t)
+{
+	return t->kind == TYPE_STRUCT && t->agr.go_string;
+}
+
 void type_typedef(struct types *ts, const char *name, const struct type *t)
 {
 	strmap_put(&ts->typedefs, str_of(arena_strdup(ts->arena, name)), (void *)t);

@@ -11,6 +11,7 @@
 #include "type/priv.h"
 
 enum { MAX_NESTING = 64 };
+enum { GO_STRING = 24 };
 
 struct dwarf_types {
 	struct dwarf *dwarf;
@@ -92,10 +93,14 @@ static const struct type *convert_struct(struct types *ts, struct dwarf_types *d
 					 const struct dwarf_type *t)
 {
 	struct lazy *l = arena_new_of(ts->arena, struct lazy);
+	const struct type *r;
 
 	*l = (struct lazy){dt, t->self};
-	return type_struct_lazy(ts, t->name, t->kind == DWARF_UNION,
-				(uint32_t)MIN(t->size, INT32_MAX), complete, l);
+	r = type_struct_lazy(ts, t->name, t->kind == DWARF_UNION, (uint32_t)MIN(t->size, INT32_MAX),
+			     complete, l);
+	if (t->go_kind == GO_STRING && t->size == 16)
+		type_be_go_string(r);
+	return r;
 }
 
 /* ---- the rest ------------------------------------------------------------------------------ */

@@ -106,6 +106,7 @@ struct type {
 		struct {                  /* TYPE_STRUCT; members via type_members() */
 			const char *name; /* without struct/union; NULL: anonymous */
 			bool is_union;
+			bool go_string; /* { char *str; int len } of Go */
 		} agr;
 		struct {
 			const char *name;
@@ -173,6 +174,9 @@ struct enum_value {
 const struct type *type_declare(struct types *ts, enum type_lookup tag, const char *name);
 void type_define(struct types *ts, const struct type *t, uint32_t size, uint32_t align,
 		 const struct member *members, uint32_t n);
+/* Marks a struct as a Go string. */
+void type_be_go_string(const struct type *t);
+bool type_is_go_string(const struct type *t);
 /* A struct that calls `complete` when its members are first asked for; that calls type_define and
  * returns true, or false when it cannot. Not found by type_lookup. `name` may be NULL. */
 const struct type *

@@ -30,7 +30,7 @@ FACES = {
     "lang": {"lang.h", "ast.h"},
     "ir": {"ir.h"},
     "kernel": {"kernel.h"},
-    "elf": {"elf.h", "dwarf.h"},
+    "elf": {"elf.h", "dwarf.h", "go.h"},
     "type": {"type.h"},
     "sema": {"sema.h", "builtin.h", "provider.h", "event.h", "config.h", "unwind.h"},
     "gen": {"gen.h"},

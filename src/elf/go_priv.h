@@ -1,0 +1,33 @@
+/* Private to src/elf: an opened Go program. */
+#ifndef AWL_ELF_GO_PRIV_H
+#define AWL_ELF_GO_PRIV_H
+
+#include "elf/elf_priv.h"
+#include "elf/go.h"
+
+enum pcln_format { PCLN_1_2, PCLN_1_16, PCLN_1_18, PCLN_1_20 };
+
+struct go {
+	struct elf *f;
+	struct arena *arena;
+	char version[64];
+	int minor;
+	enum pcln_format format;
+	const uint8_t *tab; /* the pclntab, `ntab` bytes */
+	size_t ntab;
+	uint64_t tab_addr, text;
+	uint64_t nfunc, names, records; /* offsets in the pclntab: of names, of functab */
+	struct go_func *funcs;
+	size_t nfuncs;
+	uint64_t more[4]; /* entries of runtime.morestack and its kin */
+	size_t nmore;
+};
+
+/* Bytes at a link-time address; NULL when they are not all in the file. */
+const uint8_t *go_bytes(struct go *go, uint64_t addr, uint64_t n);
+/* A pointer in the program's data: in position-independent programs it may be in the relocations
+ * alone. */
+bool go_pointer(struct go *go, uint64_t addr, uint64_t *out);
+void go_read_version(struct go *go);
+
+#endif

@@ -1,0 +1,632 @@
+/* go:FILE:FUNCTION and goret:FILE:FUNCTION: calls and returns of functions of Go programs.
+ *
+ *   go:./server:"main.prepareAnswer"        each call once, also when the stack grows meanwhile
+ *   goret:./server:"main.(*Store).Load"     each return, with what it returns and how long it took
+ *   go:1234:"net/http.*"                    a process; * and ? are wildcards where no function has
+ *                                           just this name
+ *
+ * The places are found by elf/go.h. A return is never found by the kernel's return probes: Go moves
+ * its stacks and checks the return addresses on them. Each instruction that returns has a probe,
+ * and the call is paired with it by goroutine and depth (go_calls.c). */
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "probe/gofn.h"
+
+struct request {
+	struct sema *s;
+	const struct provider *prov;
+	const struct attach_point *ap;
+	struct attach_targets *out;
+	struct str func;
+	bool ret;
+	int pid;
+	struct nearest near;
+	size_t skipped;
+	const char *why; /* of the last that was skipped */
+};
+
+/* One program while its functions are looked through. */
+struct program {
+	struct request *r;
+	struct elf *f;
+	struct go *go;
+	const char *path;
+	struct go_place_info like; /* what all its functions have in common */
+	const struct go_func *end; /* runtime.goexit1 */
+};
+
+static const char *plain_name(struct arena *a, const char *name)
+{
+	char *out = arena_strdup(a, name), *to = out;
+
+	for (const char *p = name; *p; p++) {
+		bool dot = p[0] == '%' && p[1] == '2' && (p[2] == 'e' || p[2] == 'E');
+
+		*to++ = dot ? '.' : *p;
+		p += dot ? 2 : 0;
+	}
+	*to = 0;
+	return out;
+}
+
+/* ---- targets ------------------------------------------------------------------------------- */
+
+static void push_site(struct program *g, const struct go_place_info *info, const struct go_func *fn,
+		      const struct go_site *site, uint32_t kind)
+{
+	struct request *r = g->r;
+	struct arena *a = sema_arena(r->s);
+
+	if (fn->assembly)
+		kind |= GO_ASSEMBLY;
+	probe_push(r->s, r->out,
+		   (struct attach_target){
+			   .name = arena_printf(a, "%s:%s:%s", r->prov->name, g->path, info->func),
+			   .module = g->path,
+			   .symbol = info->func,
+			   .addr = site->offset,
+			   .b = site->cost,
+			   .c = kind,
+			   .pid = r->pid,
+			   .data = (void *)info,
+		   });
+}
+
+static struct go_place_info *info_new(struct program *g, struct arena *a, const struct go_func *fn)
+{
+	struct go_place_info *info = arena_memdup(a, &g->like, sizeof(g->like));
+	bool all;
+
+	info->func = plain_name(a, fn->name);
+	info->addr = fn->addr;
+	info->regs = go_has_registers(g->go) && !fn->assembly;
+	info->nwords = go_arg_words(g->go, fn, info->words, &all);
+	return info;
+}
+
+static void push_end(struct program *g, const struct go_place_info *info)
+{
+	struct go_places pl;
+
+	if (!g->end)
+		return;
+	go_place(g->go, g->end, sema_arena(g->r->s), &pl);
+	if (!pl.no_entry)
+		push_site(g, info, g->end, &pl.entry,
+			  GO_END | (pl.kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0));
+}
+
+/* Why the function cannot be probed; NULL: its places are among the targets. */
+static const char *add_func(struct program *g, const struct go_func *fn)
+{
+	struct arena *a = sema_arena(g->r->s);
+	struct go_place_info *info;
+	struct go_places pl;
+
+	go_place(g->go, fn, a, &pl);
+	if (pl.no_entry)
+		return pl.no_entry;
+	if (g->r->ret && pl.no_exits)
+		return pl.no_exits;
+	info = info_new(g, a, fn);
+	push_site(g, info, fn, &pl.entry, pl.kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0);
+	if (!g->r->ret)
+		return NULL;
+	for (size_t i = 0; i < pl.nexits; i++)
+		push_site(g, info, fn, &pl.exits[i], GO_RETURN | (pl.exits[i].tail ? GO_TAIL : 0));
+	push_end(g, info);
+	return NULL;
+}
+
+/* ---- looking functions up ------------------------------------------------------------------ */
+
+/* A function of assembly and the wrapper that lets Go code call it have one name; the wrapper calls
+ * the other. */
+static bool is_wrapped(const struct go_func *v, size_t n, size_t i)
+{
+	for (size_t k = 0; k < n; k++)
+		if (k != i && v[k].assembly && !v[i].assembly && !strcmp(v[k].name, v[i].name))
+			return true;
+	return false;
+}
+
+static size_t add_matching(struct program *g, bool glob)
+{
+	const struct go_func *v;
+	size_t n = go_funcs(g->go, &v), found = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *why;
+
+		if (!go_name_is(v[i].name, g->r->func, glob)) {
+			if (!glob)
+				probe_near(g->r->s, &g->r->near, v[i].name);
+			continue;
+		}
+		found++;
+		if (!glob && is_wrapped(v, n, i))
+			continue;
+		why = add_func(g, &v[i]);
+		g->r->skipped += why != NULL;
+		g->r->why = why ? why : g->r->why;
+	}
+	return found;
+}
+
+/* Generic functions have a body for each shape of types: F means F[…] as well. */
+static size_t add_shapes(struct program *g)
+{
+	struct request *r = g->r;
+	struct str func = r->func;
+	size_t found;
+
+	r->func = str_of(arena_printf(sema_arena(r->s), "%.*s[*]", STR_ARG(func)));
+	found = add_matching(g, true);
+	r->func = func;
+	return found;
+}
+
+static bool refuse(struct request *r, const char *path, const char *why, const char *help)
+{
+	struct diag_msg *m = sema_report(r->s, E_PROBE_TARGET, r->ap->span,
+					 "cannot probe %.*s in %s: %s", STR_ARG(r->func), path,
+					 why);
+
+	diag_help(m, "%s", help);
+	return false;
+}
+
+static bool add_named(struct program *g)
+{
+	struct request *r = g->r;
+	size_t before = r->out->n;
+	bool glob = memchr(r->func.p, '*', r->func.n) || memchr(r->func.p, '?', r->func.n);
+	size_t found = add_matching(g, false);
+
+	if (!found)
+		found = add_shapes(g);
+	if (found && r->out->n == before)
+		return refuse(r, g->path, r->why ? r->why : "it is a wrapper",
+			      "another function near it may do: awl golist lists them");
+	if (!found && glob)
+		add_matching(g, true);
+	return true;
+}
+
+static bool check_release(struct program *g)
+{
+	struct request *r = g->r;
+	const char *version = go_version(g->go);
+
+	if (elf_machine(g->f) != EM_X86_64)
+		return refuse(r, g->path, "Go programs can be probed on x86_64 only so far",
+			      "uprobe:FILE:FUNCTION+OFFSET probes an instruction");
+	if (go_is_known(g->go))
+		return true;
+	return refuse(r, g->path,
+		      arena_printf(sema_arena(r->s),
+				   "it was built by %s, and awl knows the releases %s",
+				   version[0] ? version : "a Go that does not tell its release",
+				   go_known_text()),
+		      "a newer awl may know it; uprobe:FILE:FUNCTION+OFFSET probes an instruction");
+}
+
+static void find_end(struct program *g)
+{
+	const struct go_func *v;
+	size_t n = go_funcs(g->go, &v);
+
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(v[i].name, "runtime.goexit1"))
+			g->end = &v[i];
+}
+
+static bool add_from_file(void *arg, struct elf *f)
+{
+	struct program g = {.r = arg, .f = f};
+	struct arena *a = sema_arena(g.r->s);
+	struct err e = {0};
+	bool ok;
+
+	g.path = arena_strdup(a, elf_path(f));
+	g.go = go_open(f, &e);
+	if (!g.go)
+		return refuse(
+			g.r, g.path, e.what,
+			"go and goret are for programs of the Go compiler; uprobe is for others");
+	g.like = (struct go_place_info){.path = g.path, .minor = go_minor(g.go)};
+	g.like.layout_known = go_layout(g.go, &g.like.layout);
+	g.like.tls_known = go_tls_offset(g.go, &g.like.tls);
+	find_end(&g);
+	ok = check_release(&g) && add_named(&g);
+	go_close(g.go);
+	return ok;
+}
+
+/* ---- the attach point ---------------------------------------------------------------------- */
+
+/* go:PID:FUNCTION */
+static bool is_pid(struct str file, int *pid)
+{
+	unsigned long long v;
+
+	if (!str_to_u64(file, &v) || !v || v > INT32_MAX)
+		return false;
+	*pid = (int)v;
+	return true;
+}
+
+static bool find_file(struct request *r, struct str *file)
+{
+	char path[4096];
+	struct err e = {0};
+
+	if (!is_pid(*file, &r->pid))
+		return true;
+	if (elf_resolve(STR(""), r->pid, path, sizeof(path), &e) < 0) {
+		sema_report(r->s, E_PROBE_TARGET, r->ap->span, "%s", e.what);
+		return false;
+	}
+	*file = str_of(arena_strdup(sema_arena(r->s), path));
+	return true;
+}
+
+static bool resolve(struct request *r)
+{
+	const struct attach_point *ap = r->ap;
+	bool implied = ap->nparts == 2 && r->pid > 0;
+	struct str file = implied ? STR("") : ap->nparts > 1 ? ap->parts[1] : STR("");
+	size_t before = r->out->n;
+
+	if (!implied && !probe_parts(r->s, r->prov, ap, 3, 3))
+		return false;
+	r->func = ap->parts[ap->nparts - 1];
+	nearest_init(&r->near, r->func);
+	if (!find_file(r, &file) || !user_files(r->s, ap, file, add_from_file, r))
+		return false;
+	if (r->out->n > before)
+		return true;
+	return probe_none(r->s, ap, &r->near,
+			  r->skipped ? "functions that match cannot be probed"
+				     : "no function of the program has that name; one that is only "
+				       "inlined into others has no place of its own");
+}
+
+static bool go_resolve(struct sema *s, const struct attach_point *ap, struct attach_targets *out)
+{
+	struct request r = {
+		.s = s, .prov = &provider_go, .ap = ap, .out = out, .pid = sema_input(s)->pid};
+
+	return resolve(&r);
+}
+
+static bool goret_resolve(struct sema *s, const struct attach_point *ap, struct attach_targets *out)
+{
+	struct request r = {.s = s,
+			    .prov = &provider_goret,
+			    .ap = ap,
+			    .out = out,
+			    .ret = true,
+			    .pid = sema_input(s)->pid};
+	struct diag_msg *m;
+
+	if (!kernel_has(sema_kernel(s), FEATURE_COOKIE)) {
+		m = sema_report(s, E_FEATURE, ap->span, "goret needs %s, which this kernel lacks",
+				feature_text(FEATURE_COOKIE));
+		diag_help(m, "go probes see the calls");
+		return false;
+	}
+	return resolve(&r);
+}
+
+/* ---- sharing, planning --------------------------------------------------------------------- */
+
+static bool same_func(const struct attach_target *a, const struct attach_target *b)
+{
+	return a->data == b->data;
+}
+
+/* Functions of several programs have different layouts, those with names different arguments. */
+static bool go_share(struct kernel *k, unsigned uses, const struct attach_target *a,
+		     const struct attach_target *b)
+{
+	if (same_func(a, b))
+		return true;
+	if ((uses & (USES_ARGS | USES_RETVAL | USES_ARGN)) || strcmp(a->module, b->module))
+		return false;
+	if ((a->c ^ b->c) & GO_ASSEMBLY)
+		return false;
+	return kernel_has(k, FEATURE_COOKIE) ||
+	       (a->c == b->c && !probe_needs_cookie(k, uses, FEATURE_COOKIE));
+}
+
+static void plan(struct sema *s, struct probe *p)
+{
+	const struct go_place_info *info = p->targets[0].data;
+	struct diag_msg *m;
+
+	user_plan(s, p);
+	p->pid_filter = p->targets[0].pid != sema_input(s)->pid ? p->targets[0].pid : 0;
+	if (!(p->uses & USES_GOID) && p->prov != &provider_goret)
+		return;
+	if (info->layout_known && info->tls_known)
+		return;
+	m = sema_report(s, E_PROBE_LIMIT, p->ap->span, "where %s keeps its goroutines is not known",
+			info->path);
+	diag_help(m, "go probes without goid work");
+}
+
+static void plan_call(struct sema *s, struct probe *p)
+{
+	plan(s, p);
+	go_probe(s, p);
+}
+
+static void plan_return(struct sema *s, struct probe *p)
+{
+	plan(s, p);
+	goret_plan(s, p);
+}
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+/* Words of arguments: in their registers, or in order on the stack. */
+static const struct type *word_type(struct sema *s, struct probe *p, unsigned index)
+{
+	const struct go_place_info *info = p->targets[0].data;
+	struct diag_msg *m;
+
+	if (!info->regs || go_reg(index) >= 0)
+		return type_int(sema_types(s), 8, false);
+	m = sema_report(s, E_PROBE_LIMIT, p->ap->span,
+			"arg%u of %s is in no register: there are nine, arg0 to arg8", index,
+			info->func);
+	diag_help(m, "args.NAME finds arguments on the stack, too");
+	return &type_poison;
+}
+
+static const struct type *go_name_type(struct sema *s, struct probe *p, enum probe_name name,
+				       unsigned index)
+{
+	switch (name) {
+	case NAME_ARGS:
+		return go_args_type(s, p);
+	case NAME_ARG:
+		return p->prov == &provider_go ? word_type(s, p, index) : NULL;
+	case NAME_RETVAL:
+		return p->prov == &provider_goret ? go_results_type(s, p) : NULL;
+	case NAME_GOID:
+		return type_int(sema_types(s), 8, false);
+	default:
+		return probe_func_name(s, name);
+	}
+}
+
+static struct val load_word(struct gen *g, struct probe *p, unsigned index)
+{
+	const struct go_place_info *info = p->targets[0].data;
+	const struct type *u64 = type_int(gen_types(g), 8, false);
+	ir_val sp;
+
+	if (info->regs)
+		return probe_ctx_reg(g, u64, go_reg(index));
+	sp = probe_ctx_reg(g, u64, regs_sp()).v;
+	return val_scalar(u64, gen_load(g, val_mem(u64, sp, (int32_t)(8 + 8 * index), SPACE_USER)));
+}
+
+/* The function that was hit: known where there is one; a table is not looked through for it. */
+static struct val load_func(struct gen *g, struct probe *p, enum probe_name name)
+{
+	return probe_func_load(g, name, FEATURE_GET_FUNC_IP);
+}
+
+static struct val go_name_load(struct gen *g, struct probe *p, enum probe_name name, unsigned index)
+{
+	const struct type *u64 = type_int(gen_types(g), 8, false);
+
+	switch (name) {
+	case NAME_ARG:
+		return load_word(g, p, index);
+	case NAME_RETVAL:
+		return go_results(g, p);
+	case NAME_GOID:
+		return val_scalar(u64, go_goid(g, p, go_g(g, p)));
+	default:
+		return load_func(g, p, name);
+	}
+}
+
+static int go_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
+{
+	struct attach_target *v = calloc(p->ntargets, sizeof(*v));
+	struct attach_prog some = *p;
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < p->ntargets; i++)
+		if (!(p->targets[i].c & GO_REPEATED))
+			v[n++] = p->targets[i];
+	some.targets = v;
+	some.ntargets = n;
+	r = user_attach(env, &some, false, e);
+	free(v);
+	return r;
+}
+
+/* ---- listing ------------------------------------------------------------------------------- */
+
+struct listing {
+	const char *prov;
+	struct str func;
+	struct types *types; /* of -lv */
+	struct arena *arena;
+	list_fn fn;
+	void *arg;
+	struct err *e;
+};
+
+static void list_places(struct go *go, const struct go_func *fn, struct arena *a, struct buf *out)
+{
+	static const char *const kinds[] = {
+		[GO_ENTRY_FIRST] = "at its first instruction",
+		[GO_ENTRY_BRANCH] = "at the branch of its stack check",
+		[GO_ENTRY_BEHIND] = "behind its stack check",
+	};
+	struct go_places pl;
+
+	go_place(go, fn, a, &pl);
+	if (pl.no_entry)
+		buf_printf(out, "    no calls: %s\n", pl.no_entry);
+	else
+		buf_printf(out, "    calls %s, 0x%" PRIx64 "\n", kinds[pl.kind], pl.entry.offset);
+	if (pl.no_exits)
+		buf_printf(out, "    no returns: %s\n", pl.no_exits);
+	else
+		buf_printf(out, "    returns at %zu place%s\n", pl.nexits,
+			   pl.nexits == 1 ? "" : "s");
+}
+
+static void list_detail(struct listing *l, struct go *go, const char *path,
+			const struct go_func *fn, struct buf *out)
+{
+	struct go_place_info info = {.path = path,
+				     .func = plain_name(l->arena, fn->name),
+				     .addr = fn->addr,
+				     .minor = go_minor(go),
+				     .regs = go_has_registers(go) && !fn->assembly};
+	size_t before;
+	bool all;
+
+	info.nwords = go_arg_words(go, fn, info.words, &all);
+	buf_printf(out, "    func ");
+	before = out->n;
+	go_describe(l->types, l->arena, &info, out);
+	if (out->n == before)
+		buf_printf(out, "(its arguments are not told)");
+	buf_addc(out, '\n');
+	list_places(go, fn, l->arena, out);
+}
+
+static int list_funcs(struct listing *l, struct go *go, const char *path)
+{
+	const struct go_func *v;
+	size_t n = go_funcs(go, &v);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct buf line = BUF_INIT, detail = BUF_INIT;
+
+		if (!go_name_is(v[i].name, l->func, true) && !go_name_is(v[i].name, l->func, false))
+			continue;
+		buf_printf(&line, "%s:%s:\"%s\"", l->prov, path, plain_name(l->arena, v[i].name));
+		if (l->types)
+			list_detail(l, go, path, &v[i], &detail);
+		r = l->fn(l->arg, buf_cstr(&line), detail.n ? buf_cstr(&detail) : NULL);
+		buf_release(&line);
+		buf_release(&detail);
+	}
+	return r;
+}
+
+static int list_file(void *arg, const char *path)
+{
+	struct listing *l = arg;
+	struct elf *f = elf_open(path, l->e);
+	struct go *go = f ? go_open(f, l->e) : NULL;
+	int r = go ? list_funcs(l, go, path) : -EINVAL;
+
+	go_close(go);
+	if (f)
+		elf_close(f);
+	return r;
+}
+
+static int list_as(struct listing *l, struct kernel *k, int pid, const struct attach_point *pattern,
+		   bool verbose)
+{
+	struct str file = pattern->nparts > 1 ? pattern->parts[1] : STR("");
+	char path[4096];
+	int r;
+
+	if (pattern->nparts < 2 && pid <= 0)
+		return err_plain(l->e, EINVAL,
+				 "functions of Go are listed for one program: -l '%s:FILE:*'",
+				 l->prov);
+	if (is_pid(file, &pid))
+		file = STR("");
+	l->func = probe_pattern(pattern, 2);
+	l->arena = arena_new();
+	l->types = verbose ? types_new(l->arena, k) : NULL;
+	r = elf_resolve(file, pid, path, sizeof(path), l->e);
+	if (r >= 0)
+		r = list_file(l, path);
+	arena_free(l->arena);
+	return r;
+}
+
+static int go_list(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
+		   list_fn fn, void *arg, struct err *e)
+{
+	struct listing l = {.prov = "go", .fn = fn, .arg = arg, .e = e};
+
+	return list_as(&l, k, pid, pattern, verbose);
+}
+
+static int goret_list(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
+		      list_fn fn, void *arg, struct err *e)
+{
+	struct listing l = {.prov = "goret", .fn = fn, .arg = arg, .e = e};
+
+	return list_as(&l, k, pid, pattern, verbose);
+}
+
+static bool go_caller(struct gen *g, struct probe *p, ir_val_t *out)
+{
+	return user_caller(g, p, out);
+}
+
+const struct provider provider_go = {
+	.name = "go",
+	.form = "go:FILE:\"FUNCTION\"",
+	.doc = "A call of a function of a Go program; args has its arguments by name.\n\n"
+	       "    go:./server:\"main.prepareAnswer\" { printf(\"%s\\n\", args.name); }",
+	.space = SPACE_USER,
+	.resolve = go_resolve,
+	.share = go_share,
+	.plan = plan_call,
+	.name_type = go_name_type,
+	.name_load = go_name_load,
+	.enter = go_enter,
+	.target_id = go_target_id,
+	.arg_field = go_arg_field,
+	.no_arg = go_missing,
+	.caller = go_caller,
+	.attach = go_attach,
+	.list = go_list,
+	.explain = user_explain,
+};
+
+const struct provider provider_goret = {
+	.name = "goret",
+	.form = "goret:FILE:\"FUNCTION\"",
+	.doc = "A return of a function of a Go program: retval, args as at the call, and elapsed, "
+	       "the "
+	       "time since.\n\n"
+	       "    goret:./server:\"main.prepareAnswer\" { @us = hist(elapsed / 1000); }",
+	.space = SPACE_USER,
+	.resolve = goret_resolve,
+	.share = go_share,
+	.plan = plan_return,
+	.name_type = go_name_type,
+	.name_load = go_name_load,
+	.enter = goret_enter,
+	.target_id = go_target_id,
+	.elapsed = goret_elapsed,
+	.arg_field = go_arg_field,
+	.no_arg = go_missing,
+	.attach = go_attach,
+	.list = goret_list,
+	.explain = user_explain,
+};

@@ -1,0 +1,117 @@
+/* Private: what the files about probes of Go functions share.
+ *
+ *   go.c         which places a probe is attached to
+ *   go_g.c       the goroutine that is running
+ *   go_calls.c   pairing a return with its call
+ *   go_abi.c     where arguments and results are
+ *   go_args.c    their names, types and values */
+#ifndef AWL_PROBE_GOFN_H
+#define AWL_PROBE_GOFN_H
+
+#include "elf/dwarf.h"
+#include "elf/go.h"
+#include "probe/user.h"
+
+/* attach_target.c: kinds of places. */
+enum {
+	GO_CHECKED = 1, /* the stack check's branch: no call when it will be taken */
+	GO_RETURN = 2,
+	GO_TAIL = 4,      /* with GO_RETURN: another function is jumped to */
+	GO_END = 8,       /* runtime.goexit1: the end of a goroutine */
+	GO_REPEATED = 32, /* GO_END once more: not attached */
+	GO_ASSEMBLY = 16, /* g is not in its register, arguments are on the stack */
+};
+
+/* Of one function; attach_target.data while compiling. */
+struct go_place_info {
+	const char *path;
+	const char *func; /* with dots in place of %2e */
+	uint64_t addr;
+	int minor;
+	bool regs; /* arguments are in registers */
+	bool layout_known, tls_known;
+	struct go_layout layout;
+	int64_t tls;
+	struct go_word words[GO_WORDS];
+	int nwords; /* -1: the table does not tell */
+};
+
+/* ---- go_abi.c ---- */
+
+enum { GO_PIECES = 32, GO_INTS = 9, GO_FLOATS = 15 };
+
+struct go_piece { /* a part of a value that is held by one register, or is one word of memory */
+	uint32_t off, size;
+	uint8_t reg;
+	bool is_float, is_ptr;
+};
+
+struct go_value { /* an argument or a result */
+	const char *name;
+	dwarf_ref ref;
+	uint32_t size, align;
+	bool in_regs;
+	struct go_piece pieces[GO_PIECES];
+	unsigned npieces;
+	uint32_t stack;  /* not in_regs: offset behind the return address */
+	const char *why; /* cannot be read; NULL: can */
+};
+
+struct go_signature {
+	struct go_value *args, *results;
+	size_t nargs, nresults;
+};
+
+/* False with *why when the places cannot be known. */
+bool go_signature(struct dwarf *d, const struct dwarf_func *fn, const struct go_place_info *info,
+		  struct arena *a, struct go_signature *out, const char **why);
+/* The register with number `n` of Go's sequence, as an offset in the context. */
+int go_reg(unsigned n);
+
+/* ---- go_args.c ---- */
+
+struct go_named; /* what is known of a function by name */
+
+const struct type *go_args_type(struct sema *s, struct probe *p);
+const struct type *go_results_type(struct sema *s, struct probe *p);
+const char *go_missing(struct probe *p, struct str name);
+struct val go_arg_field(struct gen *g, struct probe *p, const struct member *m);
+struct val go_results(struct gen *g, struct probe *p);
+/* Bytes that the arguments which a body uses take when they are kept from call to return. */
+uint32_t go_kept_size(struct probe *p);
+/* Writes them to `dst` at the call. */
+void go_keep(struct gen *g, struct probe *p, struct val dst);
+/* At the return: pointers into the stack, which has moved by d->delta. */
+void go_move_kept(struct gen *g, struct probe *p);
+/* For lists: "(name string, year int) string". */
+void go_describe(struct types *ts, struct arena *a, const struct go_place_info *info,
+		 struct buf *out);
+
+/* ---- go_g.c ---- */
+
+/* The g of the running goroutine (or of the system stack). `kind`: the place's GO_*, or 0 and it is
+ * the same for all. */
+ir_val go_g(struct gen *g, struct probe *p);
+/* The goroutine's number; on the system stack that of the goroutine it works for, 0: none. */
+ir_val go_goid(struct gen *g, struct probe *p, ir_val gptr);
+
+/* ---- go_calls.c ---- */
+
+/* State of a probe while its program is generated, and before. */
+struct go_probe {
+	uint32_t calls; /* number of the own map */
+	struct own_map *map;
+	ir_val kept; /* at the return: address of what was kept; and of the time */
+	ir_val elapsed;
+	ir_val delta, old_lo, old_size; /* the stack has moved by that much */
+	struct go_named *named;
+};
+
+struct go_probe *go_probe(struct sema *s, struct probe *p);
+void go_enter(struct gen *g, struct probe *p);    /* go: leaves when it is no call */
+void goret_enter(struct gen *g, struct probe *p); /* leaves unless it is a return */
+void goret_plan(struct sema *s, struct probe *p);
+ir_val_t goret_elapsed(struct gen *g, struct probe *p);
+ir_val_t go_target_id(struct gen *g, struct probe *p);
+
+#endif
