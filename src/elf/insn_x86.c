@@ -14,7 +14,8 @@
  * Behind a vector prefix (VEX, EVEX, XOP) the kernel looks the opcode up as if it stood alone, and
  * does what that opcode would do: `62 e2 7d 28 7a ce`, vpbroadcastb, with which some of libc's
  * string functions begin, is computed as the jump that 7a is by itself, and the broadcast is never
- * done. Such an instruction is accepted by the kernel and must be refused here. */
+ * done. `49 90`, xchg %rax,%r8, is taken for the nop that 90 is without its prefix. Such instructions
+ * are accepted by the kernel and must be refused here. */
 #include "elf/insn.h"
 
 #include <elf.h>
@@ -143,6 +144,9 @@ static const char *refused_opcode(const ZydisDecodedInstruction *in)
 		return NULL;
 	if (in->opcode == 0xcc)
 		return "a breakpoint instruction (int3) of the program itself";
+	if (in->opcode == 0x90 && in->raw.rex.B)
+		return "the kernel would mistake this exchange of registers for a nop and not "
+		       "execute it";
 	if (in->opcode == 0x8e && in->raw.modrm.reg == 2)
 		return "the kernel takes no probe on a move to the stack segment";
 	if (is_in(refused_ranges, ARRAY_SIZE(refused_ranges), in->opcode))

@@ -132,6 +132,7 @@ struct insn_case {
 static void test_x86_kinds(void **state)
 {
 	static const struct insn_case cases[] = {
+		CASE("\x49\x90", INSN_OTHER, true), /* xchg %rax,%r8, to the kernel a nop */
 		CASE("\x90", INSN_NOP, false),
 		CASE("\x66\x90", INSN_NOP, false),
 		CASE("\x0f\x1f\x40\x00", INSN_NOP, false),
