@@ -45,6 +45,9 @@ struct go_func {
 
 /* All functions, by address. Belongs to `go`. */
 size_t go_funcs(struct go *go, const struct go_func **out);
+/* Is it only the way to another function of the same name? Those with both conventions, and those
+ * of assembly that Go code calls, have such. */
+bool go_is_wrapper(struct go *go, const struct go_func *fn);
 /* Does the function's name match? `%2e` in it is a dot; with `glob` `*` and `?` are wildcards (and
  * nothing else: [ ] and * are parts of Go's names). */
 bool go_name_is(const char *name, struct str wanted, bool glob);

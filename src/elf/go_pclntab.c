@@ -297,6 +297,33 @@ bool go_name_is(const char *name, struct str wanted, bool glob)
 	}
 }
 
+/* ---- functions of one name ----------------------------------------------------------------- */
+
+static void find_twins(struct go *go)
+{
+	go->twin = arena_array_of(go->arena, uint32_t, go->nfuncs);
+	strmap_init(&go->twins, go->arena);
+	for (size_t i = 0; i < go->nfuncs; i++) {
+		struct str name = str_of(go->funcs[i].name);
+
+		go->twin[i] = (uint32_t)(uintptr_t)strmap_get(&go->twins, name);
+		strmap_put(&go->twins, name, (void *)(uintptr_t)(i + 1));
+	}
+}
+
+bool go_is_wrapper(struct go *go, const struct go_func *fn)
+{
+	uintptr_t i;
+
+	if (!go->twin)
+		find_twins(go);
+	i = (uintptr_t)strmap_get(&go->twins, str_of(fn->name));
+	for (; i; i = go->twin[i - 1])
+		if (&go->funcs[i - 1] != fn && go_leads_to(go, fn, go->funcs[i - 1].addr))
+			return true;
+	return false;
+}
+
 /* ---- words of arguments -------------------------------------------------------------------- */
 
 /* The base of funcdata: a symbol of the linker, "go:func.*" or in older releases "go.func.*". */

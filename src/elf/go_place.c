@@ -296,6 +296,31 @@ void go_place_code(const struct go_code *c, struct arena *a, struct go_places *o
 	place_exits(&w, a, out);
 }
 
+/* Its code; false: too large, or not all of it is in the file. */
+static bool code_of(struct go *go, const struct go_func *fn, struct go_code *c)
+{
+	*c = (struct go_code){
+		.addr = fn->addr, .n = fn->size, .more = go->more, .nmore = go->nmore};
+	c->code = fn->size <= MAX_CODE ? image_range(go->f->img, fn->offset, fn->size) : NULL;
+	return c->code != NULL;
+}
+
+bool go_leads_to(struct go *go, const struct go_func *fn, uint64_t addr)
+{
+	struct arena *a = arena_new();
+	struct go_code c;
+	struct walk w = {.c = &c};
+	bool found = false;
+
+	if (elf_machine(go->f) == EM_X86_64 && insn_can_walk(EM_X86_64) && code_of(go, fn, &c))
+		decode(&w, a);
+	VEC_EACH (const struct step, s, &w.steps)
+		found |= (s->in.flow == FLOW_CALL || s->in.flow == FLOW_JUMP) &&
+			 c.addr + (uint64_t)target_of(s) == addr;
+	arena_free(a);
+	return found;
+}
+
 void go_place(struct go *go, const struct go_func *fn, struct arena *a, struct go_places *out)
 {
 	struct go_code c = {.addr = fn->addr, .n = fn->size, .more = go->more, .nmore = go->nmore};

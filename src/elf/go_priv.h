@@ -19,7 +19,9 @@ struct go {
 	uint64_t nfunc, names, records; /* offsets in the pclntab: of names, of functab */
 	struct go_func *funcs;
 	size_t nfuncs;
-	uint64_t more[4]; /* entries of runtime.morestack and its kin */
+	struct strmap twins; /* name → the last function of it, plus one; then by twin[] */
+	uint32_t *twin;      /* of each function: the one before it with its name, plus one */
+	uint64_t more[4];    /* entries of runtime.morestack and its kin */
 	size_t nmore;
 };
 
@@ -29,5 +31,7 @@ const uint8_t *go_bytes(struct go *go, uint64_t addr, uint64_t n);
  * alone. */
 bool go_pointer(struct go *go, uint64_t addr, uint64_t *out);
 void go_read_version(struct go *go);
+/* Does the function call or jump to `addr`? */
+bool go_leads_to(struct go *go, const struct go_func *fn, uint64_t addr);
 
 #endif

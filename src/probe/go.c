@@ -122,16 +122,6 @@ static const char *add_func(struct program *g, const struct go_func *fn)
 
 /* ---- looking functions up ------------------------------------------------------------------ */
 
-/* A function of assembly and the wrapper that lets Go code call it have one name; the wrapper calls
- * the other. */
-static bool is_wrapped(const struct go_func *v, size_t n, size_t i)
-{
-	for (size_t k = 0; k < n; k++)
-		if (k != i && v[k].assembly && !v[i].assembly && !strcmp(v[k].name, v[i].name))
-			return true;
-	return false;
-}
-
 static size_t add_matching(struct program *g, bool glob)
 {
 	const struct go_func *v;
@@ -146,7 +136,7 @@ static size_t add_matching(struct program *g, bool glob)
 			continue;
 		}
 		found++;
-		if (!glob && is_wrapped(v, n, i))
+		if (go_is_wrapper(g->go, &v[i]))
 			continue;
 		why = add_func(g, &v[i]);
 		g->r->skipped += why != NULL;
@@ -185,13 +175,13 @@ static bool add_named(struct program *g)
 	bool glob = memchr(r->func.p, '*', r->func.n) || memchr(r->func.p, '?', r->func.n);
 	size_t found = add_matching(g, false);
 
-	if (!found)
+	if (!found && glob)
+		add_matching(g, true);
+	else if (!found)
 		found = add_shapes(g);
 	if (found && r->out->n == before)
 		return refuse(r, g->path, r->why ? r->why : "it is a wrapper",
 			      "another function near it may do: awl golist lists them");
-	if (!found && glob)
-		add_matching(g, true);
 	return true;
 }
 
@@ -219,7 +209,7 @@ static void find_end(struct program *g)
 	size_t n = go_funcs(g->go, &v);
 
 	for (size_t i = 0; i < n; i++)
-		if (!strcmp(v[i].name, "runtime.goexit1"))
+		if (!strcmp(v[i].name, "runtime.goexit1") && !go_is_wrapper(g->go, &v[i]))
 			g->end = &v[i];
 }
 
@@ -342,10 +332,20 @@ static bool go_share(struct kernel *k, unsigned uses, const struct attach_target
 	       (a->c == b->c && !probe_needs_cookie(k, uses, FEATURE_COOKIE));
 }
 
+/* All places of a function are told by one name. */
+static void join_names(struct probe *p)
+{
+	for (size_t i = 1; i < p->ntargets; i++)
+		if (same_func(&p->targets[i], &p->targets[i - 1]))
+			p->targets[i].id = p->targets[i - 1].id;
+}
+
 static void plan(struct sema *s, struct probe *p)
 {
 	const struct go_place_info *info = p->targets[0].data;
 	struct diag_msg *m;
+
+	join_names(p);
 
 	user_plan(s, p);
 	p->pid_filter = p->targets[0].pid != sema_input(s)->pid ? p->targets[0].pid : 0;
