@@ -464,6 +464,11 @@ bool opts_parse(struct cli *c, struct arena *a, int argc, char **argv)
 		c->doc = argc > 2 ? argv[2] : NULL;
 		return true;
 	}
+	if (argc > 2 && argc < 5 && strcmp(argv[1], "golist") == 0) {
+		c->list = c->verbose = true;
+		c->pattern = arena_printf(a, "go:%s:\"%s\"", argv[2], argc > 3 ? argv[3] : "*");
+		return true;
+	}
 	if (argc == 2 && strcmp(argv[1], "doctor") == 0) {
 		c->is_doctor = true;
 		return true;
@@ -491,7 +496,8 @@ void opts_help(struct buf *out, bool peer)
 	buf_adds(out, "       awl doc [NAME]\n"
 		      "       awl doctor\n");
 	if (!peer)
-		buf_adds(out, "       awl "
+		buf_adds(out, "       awl golist PROGRAM [FUNCTION]\n"
+			      "       awl "
 			      "funccount|stackcount|trace|argdist|tplist|funclatency|funcslower "
 			      "[options] …\n"
 			      "       (bcc's commands: awl trace --help)\n");

@@ -263,6 +263,36 @@ static bool find_file(struct request *r, struct str *file)
 	return true;
 }
 
+/* Events of the runtime, and the functions that are called for them. */
+static const struct {
+	const char *name, *func;
+} events[] = {
+	{"@start", "runtime.newproc1"},
+	{"@end", "runtime.goexit1"},
+	{"@block", "runtime.gopark"},
+	{"@unblock", "runtime.ready"},
+	{"@panic", "runtime.gopanic"},
+	{"@gcstart", "runtime.gcStart"},
+	{"@gcend", "runtime.gcMarkTermination"},
+};
+
+static bool find_event(struct request *r)
+{
+	struct diag_msg *m;
+
+	if (!r->func.n || r->func.p[0] != '@')
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		if (str_is(r->func, events[i].name)) {
+			r->func = str_of(events[i].func);
+			return true;
+		}
+	m = sema_report(r->s, E_PROBE_TARGET, r->ap->span, "the Go runtime has no event %.*s",
+			STR_ARG(r->func));
+	diag_help(m, "there are @start, @end, @block, @unblock, @panic, @gcstart and @gcend");
+	return false;
+}
+
 static bool resolve(struct request *r)
 {
 	const struct attach_point *ap = r->ap;
@@ -273,6 +303,8 @@ static bool resolve(struct request *r)
 	if (!implied && !probe_parts(r->s, r->prov, ap, 3, 3))
 		return false;
 	r->func = ap->parts[ap->nparts - 1];
+	if (!find_event(r))
+		return false;
 	nearest_init(&r->near, r->func);
 	if (!find_file(r, &file) || !user_files(r->s, ap, file, add_from_file, r))
 		return false;

@@ -224,7 +224,7 @@ static bool refuse_go(struct request *r, struct elf *f)
 			"a return probe would crash the Go program %s", elf_path(f));
 	diag_note(m, "Go moves goroutine stacks and finds the kernel's trampoline address "
 		     "on them");
-	diag_help(m, "probe the function's entry instead: uprobe:%s:\"%.*s\"", elf_path(f),
+	diag_help(m, "goret probes each instruction that returns: goret:%s:\"%.*s\"", elf_path(f),
 		  STR_ARG(r->func));
 	return false;
 }
