@@ -369,6 +369,7 @@ const struct builtin builtins_stack[] = {
 	},
 	{
 		.name = "ustack",
+		.aliases = (const char *const[]){"gostack", NULL},
 		.proto = "ustack_t ustack [([mode,] [limit])]",
 		.doc = "The user stack of the current thread, found by frame pointers; dw_ustack "
 		       "does without.\n\n"

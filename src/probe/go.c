@@ -614,6 +614,20 @@ static int goret_list(struct kernel *k, int pid, const struct attach_point *patt
 	return list_as(&l, k, pid, pattern, verbose);
 }
 
+static void go_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
+{
+	if (t->c & GO_REPEATED)
+		return;
+	buf_adds(out, t->c & GO_END       ? "ends of goroutines, "
+		      : t->c & GO_TAIL    ? "a jump to another function, "
+		      : t->c & GO_RETURN  ? "a return, "
+		      : t->c & GO_CHECKED ? "calls at the stack check's branch, "
+					  : "calls, ");
+	user_explain(k, t, out);
+}
+
+/* At the entry and at a return the caller's frame is the current one: its return address is on top
+ * of the stack. */
 static bool go_caller(struct gen *g, struct probe *p, ir_val_t *out)
 {
 	return user_caller(g, p, out);
@@ -637,7 +651,7 @@ const struct provider provider_go = {
 	.caller = go_caller,
 	.attach = go_attach,
 	.list = go_list,
-	.explain = user_explain,
+	.explain = go_explain,
 };
 
 const struct provider provider_goret = {
@@ -658,7 +672,8 @@ const struct provider provider_goret = {
 	.elapsed = goret_elapsed,
 	.arg_field = go_arg_field,
 	.no_arg = go_missing,
+	.caller = go_caller,
 	.attach = go_attach,
 	.list = goret_list,
-	.explain = user_explain,
+	.explain = go_explain,
 };

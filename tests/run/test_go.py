@@ -137,6 +137,19 @@ def test_goroutines_have_numbers(awl, subject):
     assert len(found) == 20 and all(n == "10" for _, n in found), r
 
 
+@pytest.mark.parametrize("probe", ["go", "goret"])
+def test_the_stack_has_the_caller(awl, subject, probe):
+    """The frame of the function is not there at either place; the return address is."""
+    r = run(awl, subject, f'{probe}:BIN:"main.panics" {{ @[gostack(3)] = count(); }}', "panic", 30)
+    found = re.findall(r"^\s+(main\.\w+)\+", r.out, re.M)
+    assert found == ["main.panics", "main.through", "main.recovers"], r
+
+
+def test_what_a_goroutine_starts_with(awl, subject):
+    r = run(awl, subject, 'go:BIN:"@start" { @[usym(*arg0)] = count(); }', "panic", 30)
+    assert "@[main.each.func1]: 4\n" in r.out, r
+
+
 def test_events_of_the_runtime(awl, subject):
     r = run(awl, subject, 'go:BIN:"@end" { @end = count(); } go:BIN:"@panic" { @panic = count(); } go:BIN:"@start" { @start = count(); }'
             'go:BIN:"@gcstart" { @gc = count(); }', "panic", 30)
