@@ -8,7 +8,7 @@ const struct builtin *const builtin_families[] = {
 	builtins_ctl,    builtins_proc, builtins_task,  builtins_time,    builtins_string,
 	builtins_match,  builtins_buf,  builtins_stack, builtins_sym,     builtins_net,
 	builtins_errno,  builtins_meta, builtins_reach, builtins_getopt,  builtins_report,
-	builtins_packet, builtins_go, NULL,
+	builtins_packet, builtins_go,   NULL,
 };
 
 const struct view *const value_views[] = {

@@ -14,8 +14,8 @@
  * Behind a vector prefix (VEX, EVEX, XOP) the kernel looks the opcode up as if it stood alone, and
  * does what that opcode would do: `62 e2 7d 28 7a ce`, vpbroadcastb, with which some of libc's
  * string functions begin, is computed as the jump that 7a is by itself, and the broadcast is never
- * done. `49 90`, xchg %rax,%r8, is taken for the nop that 90 is without its prefix. Such instructions
- * are accepted by the kernel and must be refused here. */
+ * done. `49 90`, xchg %rax,%r8, is taken for the nop that 90 is without its prefix. Such
+ * instructions are accepted by the kernel and must be refused here. */
 #include "elf/insn.h"
 
 #include <elf.h>
