@@ -127,7 +127,8 @@ static bool internal_ok(const struct program_map *m)
 	if (m->spec.type == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
 		return m->spec.key_size == 4 && m->spec.value_size == 4;
 	return m->spec.type == BPF_MAP_TYPE_RINGBUF || m->spec.type == BPF_MAP_TYPE_HASH ||
-	       m->spec.type == BPF_MAP_TYPE_ARRAY || m->spec.inner;
+	       m->spec.type == BPF_MAP_TYPE_ARRAY || m->spec.inner ||
+	       (m->own && m->spec.type == BPF_MAP_TYPE_LRU_HASH);
 }
 
 static bool maps_ok(const struct program *p)

@@ -87,6 +87,7 @@ static void put_map(struct writer *w, const struct program_map *m)
 	put_spec(w, &m->spec);
 	put_u32(w->out, m->user);
 	put_u32(w->out, m->mmapable);
+	put_u32(w->out, m->own);
 	put_type(w, m->key);
 	put_u32(w->out, m->nkeys);
 	put_type(w, m->value);

@@ -71,6 +71,7 @@ static void parse_map(struct parser *s, struct program_map *m)
 	parse_spec(s, &m->spec);
 	m->user = get_bool(&s->r);
 	m->mmapable = get_bool(&s->r);
+	m->own = get_bool(&s->r);
 	m->key = get_type(&s->r, &s->types);
 	m->nkeys = get_u32(&s->r);
 	m->value = get_type(&s->r, &s->types);

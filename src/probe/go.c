@@ -390,15 +390,29 @@ static void plan(struct sema *s, struct probe *p)
 	diag_help(m, "go probes without goid work");
 }
 
+/* Places and registers are those of the build at hand. */
+static void refuse_ahead_of_time(struct sema *s, struct probe *p)
+{
+	struct diag_msg *m;
+
+	if (!kernel_recording(sema_kernel(s)))
+		return;
+	m = sema_report(s, E_PROBE_LIMIT, p->ap->span, "%s probes cannot be compiled ahead of time",
+			p->prov->name);
+	diag_help(m, "run the script itself: it is compiled for the Go program that is there");
+}
+
 static void plan_call(struct sema *s, struct probe *p)
 {
 	plan(s, p);
+	refuse_ahead_of_time(s, p);
 	go_probe(s, p);
 }
 
 static void plan_return(struct sema *s, struct probe *p)
 {
 	plan(s, p);
+	refuse_ahead_of_time(s, p);
 	goret_plan(s, p);
 }
 

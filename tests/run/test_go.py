@@ -194,3 +194,9 @@ def test_list(awl, subject):
     assert "returns at 2 places" in r.out, r
     names = awl("-l", f"go:{subject}:main.*").lines
     assert f'go:{subject}:"main.prepareAnswer"' in names and not any("inlined" in n for n in names), names
+
+
+def test_not_ahead_of_time(awl, subject, tmp_path):
+    r = awl("--aot", "-o", str(tmp_path / "go.awlc"), "-e", f'go:{subject}:"main.main" {{ }}')
+    assert r.code == 1 and "go probes cannot be compiled ahead of time" in r.err, r
+    assert not (tmp_path / "go.awlc").exists()

@@ -84,6 +84,7 @@ static inline void fixture_init(struct fixture *f, enum out_format format)
 	f->p.ring = MAP_RING;
 	f->p.globals = MAP_GLOBALS;
 	f->p.scratch = f->p.stacks = NO_MAP;
+	f->p.unwind_procs = f->p.unwind_images = NO_MAP;
 	f->p.lost_off = OFF_LOST;
 	f->p.exit_off = OFF_EXIT;
 	f->p.start_off = OFF_START;
