@@ -82,6 +82,15 @@ struct awl_opts {
 	int helper_warnings; /* a message each time that the kernel fails to read memory, or a map
 				has no such key */
 	enum awl_profile profile; /* the document is one record of type "profile" for `record` */
+	/* Which processes to trace, besides `pid` and `command`; of different kinds any one is
+	 * enough. Of -p and `command` the run ends with the last one. */
+	const int *pids; /* these */
+	size_t npids;
+	int follow;               /* and what they start, now and later */
+	const char *process_name; /* called so, now or later; `*` at the end stands for any rest */
+	const char *const *cgroups, *const *containers, *const *pods; /* paths of cgroups (version
+									 2), ids of containers, uids
+									 of pods; NULL-terminated */
 };
 
 /* A session. NULL options are all defaults. Never NULL; errors come from the functions below. */

@@ -77,8 +77,8 @@ static const char *why_not(const struct loading *l, const struct compile_in *in)
 		return arena_printf(l->a, "awl %s made it", l->file.made_by);
 	if (!same_params(l, in->params))
 		return "other parameters are given";
-	if (in->pid)
-		return "one process is traced";
+	if (in->whom.npids || in->whom.name || in->whom.ncgroups)
+		return "certain processes are traced";
 	if (in->mode != MODE_TRACE)
 		return "its tests are to be run, not its probes";
 	if (in->helper_warnings)

@@ -344,6 +344,7 @@ static void parse_rest(struct parser *s)
 	p->globals = get_u32(&s->r);
 	p->scratch = get_u32(&s->r);
 	p->stacks = get_u32(&s->r);
+	p->followed = p->cgroups = NO_MAP; /* those who are followed compile again */
 	p->unwind_procs = get_u32(&s->r);
 	p->unwind_images = get_u32(&s->r);
 	if (p->unwind_images < p->nmaps)

@@ -55,6 +55,7 @@ void awl_free(struct awl *awl)
 		return;
 	run_free(awl->run);
 	child_release(awl);
+	session_release_targets(awl);
 	out_release(&awl->out);
 	program_free(awl->program);
 	arena_free(awl->failed);
@@ -112,28 +113,6 @@ static size_t count_params(const char *const *v)
 	return n;
 }
 
-static int start_child(struct awl *awl)
-{
-	struct err e = {0};
-
-	if (!awl->opts.command || awl->child)
-		return 0;
-	return child_spawn(awl->opts.command, &awl->child, &awl->child_go, &e) < 0
-		       ? session_fail(awl, &e)
-		       : 0;
-}
-
-static int check_pid(struct awl *awl)
-{
-	struct err e = {0};
-
-	if (awl->opts.pid <= 0 || proc_alive(awl->opts.pid))
-		return 0;
-	err_plain(&e, ESRCH, "there is no process %d", awl->opts.pid);
-	err_hint(&e, "ps or pgrep shows the processes there are");
-	return session_fail(awl, &e);
-}
-
 /* NULL without a filter; *bad with one that is no regular expression. */
 static regex_t *make_filter(struct awl *awl, const char *text, regex_t *re, int *bad)
 {
@@ -159,16 +138,14 @@ struct preparation {
 
 static int prepare(struct awl *awl, struct preparation *p, const struct awl_compile_opts *opts)
 {
-	int r = check_pid(awl);
+	int r = session_targets(awl);
 
 	opts_copy(&p->o, sizeof(p->o), opts, opts ? opts->size : 0);
-	if (r == 0)
-		r = start_child(awl);
 	p->filter = r == 0 ? make_filter(awl, p->o.probe_filter, &p->re, &r) : NULL;
 	p->in = (struct compile_in){
 		.kernel = awl->kernel,
 		.params = {p->o.params, count_params(p->o.params)},
-		.pid = awl->child ? awl->child : awl->opts.pid,
+		.whom = session_whom(awl),
 		.child = awl->child,
 		.unsafe = awl->opts.unsafe,
 		.helper_warnings = awl->opts.helper_warnings,
@@ -339,7 +316,7 @@ int awl_explain(struct awl *awl, void (*line)(void *arg, const char *text), void
 	for (size_t i = 0; i < awl->program->nprogs; i++) {
 		const struct program_prog *p = &awl->program->progs[i];
 
-		for (size_t j = 0; j < p->ntargets; j++)
+		for (size_t j = 0; !p->follows && j < p->ntargets; j++)
 			explain_target(awl, p, &p->targets[j], line, arg);
 	}
 	return 0;
@@ -368,7 +345,12 @@ static struct run_opts run_opts_of(struct awl *awl)
 		.kernel = awl->kernel,
 		.out = &awl->out,
 		.version = AWL_VERSION,
-		.pid = awl->opts.pid,
+		.pids = awl->pids,
+		.npids = awl->npids,
+		.follow = awl->opts.follow,
+		.name = awl->opts.process_name,
+		.cgroups = awl->cgroups.v,
+		.ncgroups = awl->cgroups.n,
 		.child = awl->child,
 		.child_go = awl->child_go,
 		.command = awl->opts.command,

@@ -125,7 +125,8 @@ static int list_provider(const struct listing *l, const struct provider *p,
 			 const struct attach_point *ap, const char *search, struct err *e)
 {
 	struct gathered g = {.arena = arena_new(), .search = search};
-	int r = p->list(l->awl->kernel, l->awl->opts.pid, ap, l->awl->opts.verbose, gather, &g, e);
+	int r = p->list(l->awl->kernel, session_pid(l->awl), ap, l->awl->opts.verbose, gather, &g,
+			e);
 
 	if (r == 0 && g.lines.n)
 		tell_lacks(l, p);
@@ -298,7 +299,7 @@ static void find_detail(struct awl *awl, const struct provider *p, struct arena 
 	if (p->list &&
 	    lang_split_attach_point(a, diag, (struct span){0, (uint32_t)strlen(d->name), 0},
 				    str_of(d->name), &ap))
-		p->list(awl->kernel, awl->opts.pid, &ap, true, keep_detail, d, &e);
+		p->list(awl->kernel, session_pid(awl), &ap, true, keep_detail, d, &e);
 }
 
 static int list_target(struct awl *awl, const struct provider *p, const char *name, awl_list_fn fn,
@@ -325,7 +326,7 @@ int awl_list_script(struct awl *awl, awl_list_fn fn, void *arg)
 	for (size_t i = 0; i < awl->program->nprogs; i++) {
 		const struct program_prog *p = &awl->program->progs[i];
 
-		for (size_t j = 0; j < p->ntargets && r == 0; j++)
+		for (size_t j = 0; !p->follows && j < p->ntargets && r == 0; j++)
 			r = list_target(awl, p->prov, p->targets[j].name, fn, arg);
 	}
 	return r;

@@ -19,11 +19,21 @@ struct awl {
 	struct run *run;
 	int child, child_go; /* -c: pid, and the descriptor that lets it exec; 0 and -1 */
 	bool child_reaped;
+	int *pids; /* of the processes that are there: opts.pid, opts.pids, the child */
+	size_t npids;
+	VEC(int) cgroups; /* descriptors */
 };
 
 /* Starts the words of `command` as a process that waits until a byte is written to *go. */
 int child_spawn(const char *command, int *pid, int *go, struct err *e);
 void child_release(struct awl *awl); /* ends a child that was not let go, closes the descriptor */
+
+/* target.c: which processes are traced, out of the options. -errno after session_fail(). */
+int session_targets(struct awl *awl);
+struct whom session_whom(const struct awl *awl);
+/* The first process of the options, in whose files probes are looked for; 0: none. */
+int session_pid(const struct awl *awl);
+void session_release_targets(struct awl *awl);
 
 int session_fail(struct awl *awl, const struct err *e); /* keeps the message; returns -e->code */
 int session_no_program(struct awl *awl);                /* -EINVAL: nothing was compiled */

@@ -408,8 +408,10 @@ static int dispatch(const struct cli *c, int out_fd)
 {
 	AWL_OPTS(awl_opts, o, .json = c->json, .out_fd = out_fd, .buffering = c->buffering,
 		 .unsafe = c->unsafe, .quiet = c->quiet, .verbose = c->verbose, .handle_signals = 1,
-		 .pid = c->pid, .command = c->command, .message = on_message,
-		 .disabled_features = c->features, .color = wants_color(),
+		 .pids = c->pids, .npids = c->npids, .follow = c->follow,
+		 .process_name = c->process_name, .cgroups = c->cgroups,
+		 .containers = c->containers, .pods = c->pods, .command = c->command,
+		 .message = on_message, .disabled_features = c->features, .color = wants_color(),
 		 .traceable_functions = c->traceable, .json_diagnostics = c->json_diag,
 		 .mode = c->mode, .profile = c->profile, .helper_warnings = c->warnings);
 	struct awl *awl = awl_new(&o);

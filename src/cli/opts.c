@@ -68,14 +68,30 @@ static bool set_buffering(struct cli *c, const char *v)
 	return true;
 }
 
-static bool set_pid(struct cli *c, const char *v)
+/* -p may be given several times, each with several numbers. */
+static bool set_pids(struct cli *c, struct arena *a, const char *v)
 {
-	unsigned long long pid;
+	struct str list = str_of(v);
+	VEC(int) pids = {c->pids, c->npids, c->npids};
 
-	if (!str_to_u64(str_of(v), &pid) || pid < 1 || pid > INT32_MAX)
-		return complain("\"%s\" is not a process id", v);
-	c->pid = (int)pid;
+	do {
+		struct str one = str_cut(&list, ',');
+		unsigned long long pid;
+
+		if (!str_to_u64(one, &pid) || pid < 1 || pid > INT32_MAX)
+			return complain("\"%s\" is not a process id",
+					arena_strndup(a, one.p, one.n));
+		vec_push(a, &pids, (int)pid);
+	} while (list.p);
+	c->pids = pids.v;
+	c->npids = pids.n;
 	return true;
+}
+
+static bool set_name(struct cli *c, const char *v)
+{
+	c->process_name = v;
+	return *v || complain("the name of --name is %s", "empty");
 }
 
 static bool set_debug(struct cli *c, const char *v)
@@ -170,7 +186,21 @@ static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
 		c->command = v;
 		break;
 	case OPT_PID:
-		return set_pid(c, v);
+		return set_pids(c, a, v);
+	case OPT_FOLLOW:
+		c->follow = true;
+		break;
+	case OPT_NAME:
+		return set_name(c, v);
+	case OPT_CGROUP:
+		append(a, &c->cgroups, v);
+		break;
+	case OPT_CONTAINER:
+		append(a, &c->containers, v);
+		break;
+	case OPT_POD:
+		append(a, &c->pods, v);
+		break;
 	case OPT_LIST:
 		c->list = true;
 		break;
@@ -379,7 +409,8 @@ static bool check_aot(const struct cli *c)
 		return true;
 	if (!c->output)
 		return complain("%s needs -o FILE: where to write the compiled program", "--aot");
-	if (c->command || c->pid || c->probe_filter || c->warnings || c->mode)
+	if (c->command || c->npids || c->follow || c->process_name || c->probe_filter ||
+	    c->warnings || c->mode)
 		return complain("%s belong to the run of a compiled program, not to --aot",
 				"-c, -p, -k, --probe-filter, --test and --bench");
 	return true;
@@ -387,7 +418,9 @@ static bool check_aot(const struct cli *c)
 
 static bool check(const struct cli *c)
 {
-	if (c->command && c->pid)
+	if (c->follow && !c->command && !c->npids && !c->process_name)
+		return complain("%s follows what -p, -c or --name names: give one of them", "-F");
+	if (c->command && c->npids)
 		return complain("%s exclude one another: give one of the two", "-c and -p");
 	if (c->warnings && c->no_warnings)
 		return complain("%s exclude one another: give one of the two",

@@ -19,7 +19,11 @@ struct cli {
 	const char *expr; /* -e */
 	const char *file; /* script, "-" is standard input */
 	const char *command;
-	int pid;
+	int *pids;
+	size_t npids;
+	bool follow;
+	const char *process_name;
+	const char **cgroups, **containers, **pods; /* NULL-terminated, or NULL */
 	bool list;
 	const char *pattern; /* of -l, "" */
 	bool peer;           /* called as bpftrace: names and forms are those of it */

@@ -2,8 +2,8 @@
  *
  * Maps of a program, in the order of their indices:
  *
- *   user maps (plan order) | ring | globals | scratch | stacks | packets | unwind | own maps of
- *   providers
+ *   user maps (plan order) | ring | globals | scratch | stacks | packets | unwind | followed |
+ *   cgroups | own maps of providers
  *
  * Internal ones are there only when needed.
  *
@@ -163,7 +163,7 @@ static void add_maps(struct assembly *a)
 	struct plan *plan = a->plan;
 
 	a->p->maps = arena_array_of(a->arena, struct program_map,
-				    plan->nmaps + plan->own_maps.n + 7);
+				    plan->nmaps + plan->own_maps.n + 9);
 	for (size_t i = 0; i < plan->nmaps; i++)
 		add_user_map(a, plan->maps[i]);
 	a->gen.maps.ring = plan->nevents || plan->config->helper_warnings
@@ -179,6 +179,12 @@ static void add_maps(struct assembly *a)
 	a->gen.maps.unwind_procs = a->gen.maps.unwind_images = NO_MAP;
 	if (plan->needs_unwind)
 		add_unwind_maps(a);
+	a->gen.maps.followed = whom_has_map(&a->in->whom)
+				       ? add_internal(a, ".followed", BPF_MAP_TYPE_ARRAY)
+				       : NO_MAP;
+	a->gen.maps.cgroups = a->in->whom.ncgroups
+				      ? add_internal(a, ".cgroups", BPF_MAP_TYPE_CGROUP_ARRAY)
+				      : NO_MAP;
 	a->gen.maps.own = (uint32_t)a->p->nmaps;
 	for (size_t i = 0; i < plan->own_maps.n; i++)
 		add_own(a, plan->own_maps.v[i]);
@@ -195,6 +201,24 @@ static void choose_clearing(struct assembly *a)
 
 		a->p->maps[i].subtract = m->value && m->value->kind == TYPE_AGG &&
 					 m->value->agg.agg->additive && !m->looked_at && !lru;
+	}
+}
+
+static void size_filter_maps(struct assembly *a)
+{
+	if (a->gen.maps.followed != NO_MAP) {
+		struct program_map *m = &a->p->maps[a->gen.maps.followed];
+
+		m->spec.key_size = 4;
+		m->spec.value_size = FOLLOWED_SIZE;
+		m->spec.flags = BPF_F_MMAPABLE;
+		m->mmapable = true;
+	}
+	if (a->gen.maps.cgroups != NO_MAP) {
+		struct map_spec *m = &a->p->maps[a->gen.maps.cgroups].spec;
+
+		m->key_size = m->value_size = 4;
+		m->max_entries = a->in->whom.ncgroups;
 	}
 }
 
@@ -225,6 +249,7 @@ static void size_internal_maps(struct assembly *a)
 		stacks->value_size = 8 + 8 * a->plan->stack_limit;
 		stacks->max_entries = STACK_ENTRIES;
 	}
+	size_filter_maps(a);
 }
 
 /* ---- programs ---- */
@@ -342,11 +367,80 @@ static bool assemble_probe(struct assembly *a, struct probe *probe)
 	return need == 0;
 }
 
+/* ---- following ---- */
+
+static const struct {
+	const char *event, *field;
+} follow_events[FOLLOW_EVENTS] = {
+	[FOLLOW_FORK] = {"sched_process_fork", "child_pid"},
+	[FOLLOW_EXEC] = {"sched_process_exec", "pid"},
+	[FOLLOW_FREE] = {"sched_process_free", "pid"},
+};
+
+/* Where the tracepoint's record has the number of the process. */
+static bool follow_offset(struct assembly *a, enum follow_event ev, uint32_t *off)
+{
+	struct tp_format f = {0};
+	struct err e = {0};
+	struct diag_msg *m;
+
+	if (kernel_tp_format(a->in->kernel, a->arena, "sched", follow_events[ev].event, &f, &e) < 0)
+		f.nfields = 0;
+	for (size_t i = 0; i < f.nfields; i++) {
+		*off = f.fields[i].offset;
+		if (strcmp(f.fields[i].name, follow_events[ev].field) == 0 && f.fields[i].size == 4)
+			return true;
+	}
+	m = diag_report(a->diag, E_PROBE_TARGET, NO_SPAN,
+			"processes cannot be followed by tracepoint:sched:%s: %s",
+			follow_events[ev].event, e.what[0] ? e.what : "it has no such field");
+	diag_help(m, "trace one process with -p PID, without -F, or all of them");
+	return false;
+}
+
+static bool assemble_follower(struct assembly *a, enum follow_event ev)
+{
+	struct program_prog *out = &a->p->progs[a->p->nprogs];
+	const char *event = follow_events[ev].event;
+	struct attach_target *t = arena_new_of(a->arena, struct attach_target);
+	uint32_t off = 0;
+
+	if (!follow_offset(a, ev, &off))
+		return false;
+	*t = (struct attach_target){.name = arena_printf(a->arena, "tracepoint:sched:%s", event),
+				    .module = "sched",
+				    .symbol = event};
+	*out = (struct program_prog){
+		.name = arena_printf(a->arena, "follow_%d", (int)ev),
+		.title = t->name,
+		.prov = provider_of_follow,
+		.targets = t,
+		.ntargets = 1,
+		.type = BPF_PROG_TYPE_TRACEPOINT,
+		.follows = true,
+	};
+	if (ir_compile(gen_follow(&a->gen, ev, off), &a->isa, &out->code, NULL))
+		BUG("a program that follows processes needs more stack than there is");
+	a->p->nprogs++;
+	return true;
+}
+
+static bool assemble_follow(struct assembly *a)
+{
+	bool ok = true;
+
+	a->p->progs = arena_array_of(a->arena, struct program_prog,
+				     a->plan->nprobes + FOLLOW_EVENTS);
+	for (int ev = 0; ev < FOLLOW_EVENTS && a->plan->nprobes; ev++)
+		if (gen_follow_needs(&a->in->whom, (enum follow_event)ev))
+			ok &= assemble_follower(a, (enum follow_event)ev);
+	return ok;
+}
+
 static bool assemble_probes(struct assembly *a)
 {
 	bool ok = true;
 
-	a->p->progs = arena_array_of(a->arena, struct program_prog, a->plan->nprobes);
 	for (size_t i = 0; i < a->plan->nprobes; i++)
 		ok &= assemble_probe(a, a->plan->probes[i]);
 	return ok;
@@ -403,12 +497,13 @@ struct program *assemble(const struct compile_in *in, struct arena *a, struct di
 		.plan = plan,
 		.kernel = in->kernel,
 		.types = ts,
+		.whom = &in->whom,
 		.ncpus = (uint32_t)kernel_host(in->kernel, FACT_CPUS_POWER, ""),
 	};
 	copy_plan(as.p, plan);
 	as.gen.ring_size = ring_size(in->kernel, plan->config, as.p->only_once);
 	add_maps(&as);
-	if (!assemble_probes(&as) || diag_errors(d))
+	if (!assemble_follow(&as) || !assemble_probes(&as) || diag_errors(d))
 		return NULL;
 	as.p->events = plan->events; /* code may have brought some */
 	as.p->nevents = plan->nevents;
@@ -421,5 +516,7 @@ struct program *assemble(const struct compile_in *in, struct arena *a, struct di
 	as.p->stacks = as.gen.maps.stacks;
 	as.p->unwind_procs = as.gen.maps.unwind_procs;
 	as.p->unwind_images = as.gen.maps.unwind_images;
+	as.p->followed = as.gen.maps.followed;
+	as.p->cgroups = as.gen.maps.cgroups;
 	return as.p;
 }

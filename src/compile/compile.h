@@ -18,7 +18,8 @@ struct compile_in {
 	struct params params;
 	const char *const *include_dirs,
 		*const *includes; /* -I, --include: NULL-terminated, or NULL */
-	int pid, child;
+	struct whom whom;
+	int child;
 	bool unsafe, helper_warnings;
 	enum run_mode mode;
 	unsigned dump; /* enum dump_stage */

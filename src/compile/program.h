@@ -39,6 +39,7 @@ struct program_prog {
 	uint32_t attach_type, attach_btf_id;
 	const char *attach_module; /* as in struct probe */
 	uint32_t attach_prog;
+	bool follows; /* none of the script's: keeps `followed`, attached before all others */
 	struct ir_code code; /* n is 0: part of another program (compile/session.c) */
 };
 
@@ -53,6 +54,7 @@ struct program {
 	size_t nmaps;
 	uint32_t ring, globals, scratch, stacks; /* indices into maps, or NO_MAP */
 	uint32_t unwind_procs, unwind_images;    /* the same, both or none; see sema/unwind.h */
+	uint32_t followed, cgroups;              /* the same; see gen/follow.c */
 	struct program_prog *progs;
 	size_t nprogs;
 	struct event_def **events;

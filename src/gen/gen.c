@@ -142,16 +142,6 @@ static void check_exit(struct gen *g, struct ir_block *early)
 	ir_at(b, next);
 }
 
-static void check_pid(struct gen *g, struct ir_block *early)
-{
-	struct ir *b = &g->b;
-	struct ir_block *next = ir_block_new(b, NULL);
-	ir_val tgid = ir_bini(b, IR_LSHR, IR_CALL0(b, BPF_FUNC_get_current_pid_tgid), 32);
-
-	ir_br(b, ir_bini(b, IR_EQ, tgid, g->p->pid_filter), next, early, IR_LIKELY_EVEN);
-	ir_at(b, next);
-}
-
 static void enter(struct gen *g, struct ir_block *early)
 {
 	g->leave = early;
@@ -159,8 +149,7 @@ static void enter(struct gen *g, struct ir_block *early)
 		g->p->prov->enter(g, g->p);
 	if (g->in->plan->uses_exit && (!g->p->prov->once || g->p->prov->gated))
 		check_exit(g, early);
-	if (g->p->pid_filter)
-		check_pid(g, early);
+	follow_check(g, early);
 }
 
 /* Keeps the current block open for a claim and goes on in a new one, which is returned. */

@@ -49,6 +49,7 @@ struct gen;
 struct gen_maps {
 	uint32_t ring, globals, scratch, stacks, packets;
 	uint32_t unwind_procs, unwind_images;
+	uint32_t followed, cgroups; /* see follow.c */
 	uint32_t own; /* the first of plan.own_maps */
 };
 
@@ -59,6 +60,7 @@ struct gen_in {
 	struct kernel *kernel;
 	struct types *types;
 	struct gen_maps maps;
+	const struct whom *whom;
 	uint32_t ncpus;        /* possible CPUs, rounded up to a power of two */
 	uint32_t scratch_slot; /* bytes of the largest scratch slot in use (0: none); see
 				  gen_scratch_bytes */
@@ -75,6 +77,24 @@ uint32_t gen_scratch_bytes(const struct gen_in *in);
 
 /* One program to a module. NULL after a reported error (E_STORAGE …). */
 struct ir_module *gen_probe(struct gen_in *in, struct probe *p);
+
+/* ---- which processes (follow.c)
+ * -------------------------------------------------------------------- */
+
+/* One byte for each number that a process can have: not 0 when it is traced. */
+enum { FOLLOWED_SIZE = 4 << 20 };
+
+/* What keeps the bytes right, each a program on a tracepoint. */
+enum follow_event {
+	FOLLOW_FORK, /* sched_process_fork: a child is what its parent is */
+	FOLLOW_EXEC, /* sched_process_exec: a process has another name */
+	FOLLOW_FREE, /* sched_process_free: the number may be used again */
+	FOLLOW_EVENTS
+};
+
+bool gen_follow_needs(const struct whom *w, enum follow_event ev);
+/* `pid_off`: of the field with the process's number in the tracepoint's record. */
+struct ir_module *gen_follow(struct gen_in *in, enum follow_event ev, uint32_t pid_off);
 
 /* ---- for builtins and providers
  * ---------------------------------------------------------------------- */

@@ -218,6 +218,9 @@ struct val agg_read(struct gen *g, const struct map_sym *m, struct val key,
 		    const struct type *want);
 void agg_zero_all(struct gen *g, const struct map_sym *m, struct val key);
 
+/* follow.c: leaves to `early` when the current process is not traced */
+void follow_check(struct gen *g, struct ir_block *early);
+
 /* fn.c */
 void fns_emit(struct gen *g);
 uint32_t fn_frame_vars(const struct gen *g);

@@ -186,3 +186,40 @@ int cgroup_id(const char *path, uint64_t *id, struct err *e)
 	close(fd);
 	return r;
 }
+
+int cgroup_open(struct kernel *k, const char *path, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), mount;
+	int why = errno;
+
+	/* As /proc/PID/cgroup has it: below the mount. */
+	if (fd < 0 && (mount = get_mount(k)) >= 0) {
+		const char *below = path + strspn(path, "/");
+
+		fd = openat(mount, *below ? below : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd < 0) {
+		err_set(e, why, "open cgroup %s", path);
+		err_hint(e, "give the path of a cgroup v2 directory, usually below /sys/fs/cgroup");
+		return -e->code;
+	}
+	if (is_cgroup2(fd))
+		return fd;
+	close(fd);
+	err_plain(e, EINVAL, "%s is no cgroup v2 directory", path);
+	err_hint(e, "look below the mount of type cgroup2: mount -t cgroup2 shows it");
+	return -EINVAL;
+}
+
+int cgroup_find(struct kernel *k, const char *id, bool pod, struct err *e)
+{
+	int mount = get_mount(k);
+	int root = mount < 0 ? -1 : openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0) {
+		err_plain(e, ENOENT, "containers cannot be found: no cgroup v2 is mounted");
+		err_hint(e, "mount -t cgroup2 none /sys/fs/cgroup, or trace processes by -p");
+		return -ENOENT;
+	}
+	return cgroup_find_under(root, id, pod, e);
+}

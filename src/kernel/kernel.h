@@ -321,6 +321,12 @@ bool user_name(uint32_t uid, char *buf, size_t size); /* /etc/passwd, cached */
 /* Path of a cgroup v2 below its mount by id, "" for the root; false when unknown. */
 bool cgroup_path(struct kernel *k, uint64_t id, char *buf, size_t size);
 int cgroup_id(const char *path, uint64_t *id, struct err *e);
+/* Descriptors of cgroup v2 directories, or -errno: of a path, which may be relative to the mount;
+ * of a container or pod by (the beginning of) its id. */
+int cgroup_open(struct kernel *k, const char *path, struct err *e);
+int cgroup_find(struct kernel *k, const char *id, bool pod, struct err *e);
+/* The search of cgroup_find, below any directory; takes `root` over. */
+int cgroup_find_under(int root, const char *id, bool pod, struct err *e);
 
 /* Names the capabilities of `need` (CAP_BPF …) that this process lacks, comma separated in
  * `missing`; true when none is. CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON. */

@@ -90,6 +90,7 @@ static bool hardware_resolve(struct sema *s, const struct attach_point *ap,
 static void counter_plan(struct sema *s, struct probe *p)
 {
 	p->prog_type = BPF_PROG_TYPE_PERF_EVENT;
+	p->pid_filter = sema_only_pid(s);
 }
 
 static int counter_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
@@ -98,7 +99,7 @@ static int counter_attach(struct attach_env *env, const struct attach_prog *p, s
 		const struct attach_target *t = &p->targets[i];
 		struct perf_event_attr attr = {
 			.type = t->a, .config = t->b, .sample_period = t->addr};
-		int r = probe_attach_perf(env, p, &attr, env->pid, true, t->id, false, e);
+		int r = probe_attach_perf(env, p, &attr, 0, true, t->id, false, e);
 
 		if (r == -ENOENT || r == -EOPNOTSUPP)
 			err_hint(e,

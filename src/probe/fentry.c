@@ -216,7 +216,7 @@ static void fentry_plan(struct sema *s, struct probe *p)
 		return;
 	}
 	p->prog_type = BPF_PROG_TYPE_KPROBE;
-	p->pid_filter = sema_input(s)->pid;
+	p->pid_filter = sema_only_pid(s);
 }
 
 /* ---- names ---- */

@@ -196,7 +196,7 @@ static void kprobe_plan(struct sema *s, struct probe *p)
 		return;
 	}
 	p->prog_type = BPF_PROG_TYPE_KPROBE;
-	p->pid_filter = sema_input(s)->pid;
+	p->pid_filter = sema_only_pid(s);
 	if (kernel_has(k, FEATURE_KPROBE_MULTI) && !p->targets[0].addr &&
 	    (p->ntargets > 1 || !kernel_has(k, FEATURE_KPROBE)))
 		p->attach_type = TRACE_KPROBE_MULTI;

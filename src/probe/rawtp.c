@@ -66,7 +66,7 @@ static bool rawtp_share(struct kernel *k, unsigned uses, const struct attach_tar
 
 static void rawtp_plan(struct sema *s, struct probe *p)
 {
-	p->pid_filter = sema_input(s)->pid;
+	p->pid_filter = sema_only_pid(s);
 	p->prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT;
 	if (!(p->uses & USES_ARGS))
 		return;

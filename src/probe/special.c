@@ -142,6 +142,7 @@ const struct provider provider_self = {
 	       "    tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }\n"
 	       "    self:signal:SIGUSR1 { print(@); }",
 	.timer = true,
+	.anywhere = true,
 	.resolve = self_resolve,
 	.plan = special_plan,
 	.attach = self_attach,

@@ -26,3 +26,5 @@ const struct provider *const providers[] = {
 	&provider_fexit,
 	NULL,
 };
+
+const struct provider *const provider_of_follow = &provider_tracepoint;

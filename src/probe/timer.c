@@ -84,6 +84,8 @@ static bool interval_resolve(struct sema *s, const struct attach_point *ap,
 static void timer_plan(struct sema *s, struct probe *p)
 {
 	p->prog_type = BPF_PROG_TYPE_PERF_EVENT;
+	if (!p->prov->anywhere)
+		p->pid_filter = sema_only_pid(s);
 }
 
 static struct perf_event_attr timer_attr(const struct attach_target *t)
@@ -101,12 +103,12 @@ static struct perf_event_attr timer_attr(const struct attach_target *t)
 	return attr;
 }
 
-static int timer_attach(struct attach_env *env, const struct attach_prog *p, bool all_cpus, int pid,
+static int timer_attach(struct attach_env *env, const struct attach_prog *p, bool all_cpus,
 			struct err *e)
 {
 	for (size_t i = 0; i < p->ntargets; i++) {
 		struct perf_event_attr attr = timer_attr(&p->targets[i]);
-		int r = probe_attach_perf(env, p, &attr, pid, all_cpus, p->targets[i].id, false, e);
+		int r = probe_attach_perf(env, p, &attr, 0, all_cpus, p->targets[i].id, false, e);
 
 		if (r < 0)
 			return err_wrap(e, "cannot attach %s", p->targets[i].name);
@@ -116,12 +118,12 @@ static int timer_attach(struct attach_env *env, const struct attach_prog *p, boo
 
 static int profile_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
 {
-	return timer_attach(env, p, true, env->pid, e);
+	return timer_attach(env, p, true, e);
 }
 
 static int interval_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
 {
-	return timer_attach(env, p, false, 0, e);
+	return timer_attach(env, p, false, e);
 }
 
 static int timer_list(const char *name, const struct attach_point *pattern, list_fn fn, void *arg)
@@ -192,6 +194,7 @@ const struct provider provider_interval = {
 	       "    tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }\n"
 	       "    interval:s:1 { print(@); clear(@); }",
 	.timer = true,
+	.anywhere = true,
 	.resolve = interval_resolve,
 	.share = probe_share_perf,
 	.plan = timer_plan,

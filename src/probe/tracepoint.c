@@ -199,7 +199,7 @@ static void tracepoint_plan(struct sema *s, struct probe *p)
 {
 	bool perf = false;
 
-	p->pid_filter = sema_input(s)->pid;
+	p->pid_filter = sema_only_pid(s);
 	for (size_t i = 0; i < p->ntargets; i++) {
 		plan_target(s, p, &p->targets[i]);
 		perf |= p->targets[i].a == TP_PERF;

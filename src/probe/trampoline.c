@@ -26,7 +26,7 @@ void probe_trampoline_plan(struct sema *s, struct probe *p, bool is_return)
 
 	p->prog_type = BPF_PROG_TYPE_TRACING;
 	p->attach_type = is_return ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY;
-	p->pid_filter = sema_input(s)->pid;
+	p->pid_filter = sema_only_pid(s);
 	if (t->a) {
 		p->attach_prog = t->a;
 		p->attach_btf_id = t->b;

@@ -1,6 +1,7 @@
 /* Attaching to places in user-space files. See user.h. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "probe/user.h"
 
@@ -101,6 +102,68 @@ static int open_one(void *arg, const char *path)
 	return 0;
 }
 
+struct file_id {
+	dev_t dev;
+	ino_t ino;
+};
+
+typedef VEC(struct file_id) file_ids;
+
+/* What several processes name alike, each file once. */
+struct shared_walk {
+	struct file_walk *w;
+	file_ids seen;
+	size_t named; /* by the process at hand */
+};
+
+static bool is_new_file(struct shared_walk *sw, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return true; /* opening it says why */
+	for (size_t i = 0; i < sw->seen.n; i++)
+		if (sw->seen.v[i].dev == st.st_dev && sw->seen.v[i].ino == st.st_ino)
+			return false;
+	vec_push(sema_arena(sw->w->s), &sw->seen, (struct file_id){st.st_dev, st.st_ino});
+	return true;
+}
+
+static int open_new(void *arg, const char *path)
+{
+	struct shared_walk *sw = arg;
+
+	sw->named++;
+	return is_new_file(sw, path) ? open_one(sw->w, path) : 0;
+}
+
+static void files_of(struct shared_walk *sw, struct str file, int pid)
+{
+	struct err e = {0};
+	char path[4096];
+
+	sw->named = 0;
+	if (file.n)
+		elf_mapped(pid, file, open_new, sw);
+	if (sw->named)
+		return;
+	if (elf_resolve(file, pid, path, sizeof(path), &e) < 0)
+		report_file(sw->w, NULL, &e);
+	else
+		open_new(sw, path);
+}
+
+/* Each process may mean another file by the name, as in containers. */
+static bool files_of_processes(struct file_walk *w, struct str file)
+{
+	const struct whom *whom = &sema_input(w->s)->whom;
+	struct shared_walk sw = {.w = w};
+
+	for (size_t i = 0; i < whom->npids && w->ok; i++)
+		files_of(&sw, file, whom->pids[i]);
+	return w->ok;
+}
+
 bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 		bool (*fn)(void *arg, struct elf *f), void *arg)
 {
@@ -112,6 +175,8 @@ bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 		elf_glob(file, open_one, &w);
 		return w.n ? w.ok : probe_none(s, ap, NULL, "no file matches the pattern");
 	}
+	if (sema_input(s)->whom.npids > 1)
+		return files_of_processes(&w, file);
 	if (file.n && sema_input(s)->pid > 0) {
 		elf_mapped(sema_input(s)->pid, file, open_one, &w);
 		if (w.n || !w.ok)
@@ -137,7 +202,7 @@ struct places {
 	const char *path;
 	const struct attach_target **targets;
 	uint64_t *offsets, *ref_ctrs, *cookies;
-	bool has_ref_ctr;
+	bool has_ref_ctr, is_return;
 	size_t n, attached;
 };
 
@@ -188,7 +253,7 @@ static bool is_about_a_place(int r)
 }
 
 static int attach_multi(struct attach_env *env, const struct attach_prog *p, struct places *pl,
-			size_t from, size_t n, bool is_return, struct err *e)
+			size_t from, size_t n, int pid, struct err *e)
 {
 	struct uprobe_multi u = {
 		.path = pl->path,
@@ -196,8 +261,8 @@ static int attach_multi(struct attach_env *env, const struct attach_prog *p, str
 		.ref_ctr_offsets = pl->has_ref_ctr ? pl->ref_ctrs + from : NULL,
 		.cookies = pl->cookies + from,
 		.count = (uint32_t)n,
-		.is_return = is_return,
-		.pid = env->pid,
+		.is_return = pl->is_return,
+		.pid = pid,
 	};
 	int fd = bpf_uprobe_multi_open(p->fd, &u, e);
 
@@ -214,12 +279,13 @@ static int attach_multi(struct attach_env *env, const struct attach_prog *p, str
 		return 0;
 	}
 	err_clear(e);
-	fd = attach_multi(env, p, pl, from, n / 2, is_return, e);
-	return fd < 0 ? fd : attach_multi(env, p, pl, from + n / 2, n - n / 2, is_return, e);
+	fd = attach_multi(env, p, pl, from, n / 2, pid, e);
+	return fd < 0 ? fd : attach_multi(env, p, pl, from + n / 2, n - n / 2, pid, e);
 }
 
 static int attach_perf_one(struct attach_env *env, const struct attach_prog *p,
-			   const struct attach_target *t, int pmu, bool is_return, struct err *e)
+			   const struct attach_target *t, int pmu, bool is_return, int pid,
+			   struct err *e)
 {
 	struct perf_event_attr attr = {
 		.type = (uint32_t)pmu,
@@ -230,11 +296,11 @@ static int attach_perf_one(struct attach_env *env, const struct attach_prog *p,
 	};
 
 	/* One event on one CPU fires on all of them. */
-	return probe_attach_perf(env, p, &attr, env->pid, false, user_cookie(t), true, e);
+	return probe_attach_perf(env, p, &attr, pid, false, user_cookie(t), true, e);
 }
 
 static int attach_perf(struct attach_env *env, const struct attach_prog *p, struct places *pl,
-		       bool is_return, struct err *e)
+		       int pid, struct err *e)
 {
 	int pmu = perf_pmu_type("uprobe", e);
 	int r = 0;
@@ -242,7 +308,7 @@ static int attach_perf(struct attach_env *env, const struct attach_prog *p, stru
 	if (pmu < 0)
 		return pmu;
 	for (size_t i = 0; i < pl->n && r >= 0; i++) {
-		r = attach_perf_one(env, p, pl->targets[i], pmu, is_return, e);
+		r = attach_perf_one(env, p, pl->targets[i], pmu, pl->is_return, pid, e);
 		if (is_about_a_place(r)) {
 			env->skipped(env, pl->targets[i], e->what);
 			err_clear(e);
@@ -260,12 +326,36 @@ static bool is_gone(const struct places *pl, int r)
 	return (r == -ENOENT || r == -ESRCH) && pl->targets[0]->b & USER_OF_MANY;
 }
 
-static int attach_file(struct attach_env *env, const struct attach_prog *p, struct places *pl,
-		       bool is_return, struct err *e)
+/* For one process, or all (0). */
+static int attach_for(struct attach_env *env, const struct attach_prog *p, struct places *pl,
+		      int pid, struct err *e)
 {
-	bool multi = p->attach_type == TRACE_UPROBE_MULTI;
-	int r = multi ? attach_multi(env, p, pl, 0, pl->n, is_return, e)
-		      : attach_perf(env, p, pl, is_return, e);
+	return p->attach_type == TRACE_UPROBE_MULTI ? attach_multi(env, p, pl, 0, pl->n, pid, e)
+						    : attach_perf(env, p, pl, pid, e);
+}
+
+/* Processes that are known are named to the kernel, so that no other one pays. One that has ended
+ * meanwhile does not keep the others from being traced. */
+static int attach_processes(struct attach_env *env, const struct attach_prog *p, struct places *pl,
+			    struct err *e)
+{
+	int r = env->npids ? 0 : attach_for(env, p, pl, 0, e);
+	size_t gone = 0;
+
+	for (size_t i = 0; i < env->npids && r >= 0; i++) {
+		r = attach_for(env, p, pl, env->pids[i], e);
+		if (r != -ESRCH || ++gone == env->npids)
+			continue;
+		err_clear(e);
+		r = 0;
+	}
+	return r;
+}
+
+static int attach_file(struct attach_env *env, const struct attach_prog *p, struct places *pl,
+		       struct err *e)
+{
+	int r = attach_processes(env, p, pl, e);
 
 	if (is_gone(pl, r)) {
 		for (size_t i = pl->attached; i < pl->n; i++)
@@ -295,7 +385,8 @@ int user_attach(struct attach_env *env, const struct attach_prog *p, bool is_ret
 		if (taken[i])
 			continue;
 		pl = places_of(p, i, taken);
-		r = attach_file(env, p, &pl, is_return, e);
+		pl.is_return = is_return;
+		r = attach_file(env, p, &pl, e);
 		places_release(&pl);
 	}
 	free(taken);

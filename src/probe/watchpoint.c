@@ -70,17 +70,17 @@ static void watchpoint_plan(struct sema *s, struct probe *p)
 }
 
 static int attach_threads(struct attach_env *env, const struct attach_prog *p,
-			  struct perf_event_attr *attr, uint64_t cookie, struct err *e)
+			  struct perf_event_attr *attr, int pid, uint64_t cookie, struct err *e)
 {
 	char path[64];
 	struct dirent *d;
 	int r = 0, threads = 0;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", env->pid);
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	dir = opendir(path);
 	if (!dir)
-		return err_set(e, errno, "cannot list the threads of process %d", env->pid);
+		return err_set(e, errno, "cannot list the threads of process %d", pid);
 	while (r >= 0 && (d = readdir(dir))) {
 		int tid = atoi(d->d_name);
 
@@ -95,8 +95,7 @@ static int attach_threads(struct attach_env *env, const struct attach_prog *p,
 	}
 	closedir(dir);
 	if (r >= 0 && threads > 1)
-		env->warn(env, "threads that process %d makes from now on are not watched",
-			  env->pid);
+		env->warn(env, "threads that process %d makes from now on are not watched", pid);
 	return r;
 }
 
@@ -111,8 +110,10 @@ static int watchpoint_attach(struct attach_env *env, const struct attach_prog *p
 			.bp_len = t->b == HW_BREAKPOINT_X ? sizeof(long) : t->a,
 			.sample_period = 1,
 		};
-		int r = env->pid > 0 ? attach_threads(env, p, &attr, t->id, e)
-				     : probe_attach_perf(env, p, &attr, 0, true, t->id, false, e);
+		int r = env->npids ? 0 : probe_attach_perf(env, p, &attr, 0, true, t->id, false, e);
+
+		for (size_t k = 0; k < env->npids && r >= 0; k++)
+			r = attach_threads(env, p, &attr, env->pids[k], t->id, e);
 
 		if (r == -ENOSPC)
 			err_hint(e, "the processor has only four watchpoints, and other tools may "

@@ -1,5 +1,6 @@
 /* Attaching: the services that providers are given, and the order of things.
  *
+ *   0  programs that follow processes; the processes that are there are marked
  *   1  programs that run once (begin, end, iterators) register themselves
  *   2  the begin programs run; when they call exit(), nothing else is attached
  *   3  the gate is closed, everything is attached, the gate opens
@@ -126,7 +127,8 @@ void attach_env_init(struct run *r)
 {
 	r->env = (struct attach_env){
 		.kernel = r->o.kernel,
-		.pid = r->o.child ? r->o.child : r->o.pid,
+		.pids = r->o.pids,
+		.npids = r->o.follow || r->o.name ? 0 : r->o.npids,
 		.verbose = r->o.verbose,
 		.run = r,
 		.own_fd = env_own_fd,
@@ -173,7 +175,7 @@ static int attach_program(struct run *r, uint32_t i, struct err *e)
 	int ret;
 
 	r->cur_prog = i;
-	r->nprobes += p->ntargets;
+	r->nprobes += p->follows ? 0 : p->ntargets;
 	if (!p->code.n)
 		return 0; /* attached with the program that it is part of */
 	ret = p->prov->attach(&r->env, &ap, e);
@@ -181,7 +183,7 @@ static int attach_program(struct run *r, uint32_t i, struct err *e)
 		return 0;
 	err_wrap(e, "attach %s", p->title);
 	if (r->p->config.missing_probes == MISSING_ERROR ||
-	    r->p->config.missing_probes == MISSING_ANY)
+	    r->p->config.missing_probes == MISSING_ANY || p->follows)
 		return ret;
 	r->nskipped += p->ntargets;
 	if (r->p->config.missing_probes == MISSING_WARN)
@@ -190,12 +192,19 @@ static int attach_program(struct run *r, uint32_t i, struct err *e)
 	return 0;
 }
 
-static int attach_programs(struct run *r, bool once, struct err *e)
+enum group { FOLLOWERS, ONCE, OTHERS };
+
+static enum group group_of(const struct program_prog *p)
+{
+	return p->follows ? FOLLOWERS : p->prov->once ? ONCE : OTHERS;
+}
+
+static int attach_programs(struct run *r, enum group which, struct err *e)
 {
 	for (uint32_t i = 0; i < r->p->nprogs && !r->stop; i++) {
 		int ret;
 
-		if (r->p->progs[i].prov->once != once)
+		if (group_of(&r->p->progs[i]) != which)
 			continue;
 		ret = attach_program(r, i, e);
 		if (ret < 0)
@@ -270,7 +279,7 @@ static int attach_gated(struct run *r, struct err *e)
 	int ret;
 
 	run_gate(r, true);
-	ret = attach_programs(r, false, e);
+	ret = attach_programs(r, OTHERS, e);
 	if (ret == 0)
 		ret = signal_install_probes(r, e);
 	run_gate(r, false);
@@ -316,22 +325,6 @@ static int release_child(struct run *r, struct err *e)
 	return 0;
 }
 
-static int watch_target(struct run *r, struct err *e)
-{
-	int pid = r->o.child ? r->o.child : r->o.pid;
-
-	if (pid == 0)
-		return 0;
-	symbolizer_remember(r->host.render.syms, pid);
-	r->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (r->pid_fd >= 0 || errno == ENOSYS)
-		return 0;
-	err_set(e, errno, "watch process %d", pid);
-	if (errno == ESRCH)
-		err_hint(e, "there is no such process: it may have ended");
-	return -e->code;
-}
-
 static int attach_all(struct run *r, struct err *e)
 {
 	uint64_t *start = run_global(r, r->p->start_off);
@@ -339,14 +332,18 @@ static int attach_all(struct run *r, struct err *e)
 
 	remember_start(r);
 	r->nplaces = count_places(r->p);
-	ret = watch_target(r, e);
+	ret = follow_watch(r, e);
 	r->state = RUN_ATTACHED;
 	if (start && r->p->start_off != r->p->lost_off)
 		*start = boot_ns();
 	if (ret == 0)
 		ret = signal_install(r, e);
 	if (ret == 0)
-		ret = attach_programs(r, true, e);
+		ret = attach_programs(r, FOLLOWERS, e);
+	if (ret == 0)
+		ret = follow_start(r, e);
+	if (ret == 0)
+		ret = attach_programs(r, ONCE, e);
 	if (ret == 0 && !r->o.dry_run)
 		ret = run_begins(r, e);
 	if (ret == 0 && !r->o.dry_run)

@@ -38,6 +38,7 @@ static bool is_used(const struct program *p, uint32_t i)
 {
 	return p->maps[i].user || p->maps[i].own || i == p->ring || i == p->globals ||
 	       i == p->scratch || i == p->stacks || i == p->unwind_procs || i == p->unwind_images ||
+	       i == p->followed || i == p->cgroups ||
 	       p->maps[i].spec.type == BPF_MAP_TYPE_PERF_EVENT_ARRAY;
 }
 

@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -88,24 +89,36 @@ static void ppoll_ns(struct pollfd *fds, nfds_t n, uint64_t ns)
 			fds[i].revents = 0;
 }
 
+static struct pollfd *poll_array(struct run *r, size_t n)
+{
+	if (!r->poll)
+		r->poll = calloc(n, sizeof(*r->poll));
+	if (!r->poll)
+		abort();
+	return r->poll;
+}
+
 /* Sleeps up to `ns`; `listen`: an event wakes too. */
 static void sleep_turn(struct run *r, uint64_t ns, bool listen)
 {
-	struct pollfd fds[4] = {
-		{.fd = r->wake_fd, .events = POLLIN},
-		{.fd = r->pid_fd, .events = POLLIN},
-		{.fd = listen && r->ring.size ? r->map_fds[r->p->ring] : -1, .events = POLLIN},
-		{.fd = remember_fd(r), .events = POLLIN},
-	};
+	enum { WAKE, RING, REMEMBER, PIDS };
+	struct pollfd *fds = poll_array(r, PIDS + r->o.npids);
 
-	ppoll_ns(fds, 4, ns);
-	if (fds[0].revents) {
+	fds[WAKE] = (struct pollfd){.fd = r->wake_fd, .events = POLLIN};
+	fds[RING] = (struct pollfd){.fd = listen && r->ring.size ? r->map_fds[r->p->ring] : -1,
+				    .events = POLLIN};
+	fds[REMEMBER] = (struct pollfd){.fd = remember_fd(r), .events = POLLIN};
+	for (size_t i = 0; i < r->npid_fds; i++)
+		fds[PIDS + i] = (struct pollfd){.fd = r->pid_fds[i], .events = POLLIN};
+	ppoll_ns(fds, PIDS + r->npid_fds, ns);
+	if (fds[WAKE].revents) {
 		empty_wake(r);
 		signal_dispatch(r);
 	}
-	if (fds[1].revents)
-		r->done = true;
-	if (r->stop)
+	for (size_t i = r->npid_fds; i-- > 0;)
+		if (fds[PIDS + i].revents)
+			follow_ended(r, i);
+	if (r->stop || follow_over(r))
 		r->done = true;
 }
 

@@ -144,7 +144,14 @@ struct run {
 	size_t nplaces, nprobes, nskipped;
 	struct progress progress;
 
-	int wake_fd, pid_fd;
+	int wake_fd;
+	int *pid_fds; /* of the processes of the start that have not ended */
+	size_t npid_fds;
+	struct pollfd *poll; /* of sleep_turn, with room for pid_fds */
+	bool roots_ended;    /* there were some, all have */
+	uint8_t *followed;   /* mmapped; NULL: none */
+	size_t nfollowed;
+	uint64_t look_at; /* when follow_over() looks again */
 	pthread_t iter_thread;
 	bool iter_running;
 	_Atomic bool iters_done;
@@ -283,6 +290,13 @@ void remember_start(struct run *r); /* before anything is attached */
 void remember_processes(struct run *r);
 int remember_fd(const struct run *r); /* readable: remember_processes() has work; -1 */
 uint64_t remember_lost(const struct run *r);
+
+/* follow.c */
+int follow_start(struct run *r, struct err *e); /* marks the processes that are there */
+int follow_watch(struct run *r, struct err *e); /* opens pid_fds */
+void follow_ended(struct run *r, size_t i);     /* pid_fds[i] says so */
+bool follow_over(struct run *r);                /* all that was to be traced has ended */
+void follow_release(struct run *r);
 
 /* mapdump.c */
 void map_print(struct run *r, uint32_t map,

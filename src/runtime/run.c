@@ -112,7 +112,6 @@ struct run *run_new(struct program *p, const struct run_opts *o)
 	for (size_t i = 0; i < p->nevents; i++)
 		if (p->events[i]->kind->clears && p->events[i]->map < p->nmaps)
 			r->cleared[p->events[i]->map] = true;
-	r->pid_fd = -1;
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->idle_ns = 1000000;
 	r->remember = remember_new(p);
@@ -161,9 +160,9 @@ static void end_child(struct run *r)
 {
 	if (r->o.child == 0)
 		return;
-	if (r->pid_fd >= 0)
-		syscall(SYS_pidfd_send_signal, r->pid_fd, SIGTERM, NULL, 0);
-	else
+	if (r->npid_fds)
+		syscall(SYS_pidfd_send_signal, r->pid_fds[0], SIGTERM, NULL, 0);
+	else if (!r->roots_ended)
 		kill(r->o.child, SIGTERM);
 }
 
@@ -255,7 +254,8 @@ void run_free(struct run *r)
 		munmap(r->globals, ALIGN_UP(r->globals_size, (size_t)sysconf(_SC_PAGESIZE)));
 	close_all(r->prog_fds, r->p->nprogs);
 	close_all(r->map_fds, r->p->nmaps);
-	close_all(&r->pid_fd, 1);
+	follow_release(r);
+	free(r->poll);
 	close_all(&r->wake_fd, 1);
 	hvec_release(&r->begins);
 	hvec_release(&r->ends);

@@ -28,7 +28,12 @@ struct run_opts {
 	struct kernel *kernel;
 	struct out *out;     /* script output */
 	const char *version; /* of awl, for headers of the output */
-	int pid;             /* -p: leave when it ends; 0 */
+	const int *pids;     /* -p, or the child of -c: leave when all have ended */
+	size_t npids;
+	bool follow;        /* what they start is traced, too, and waited for */
+	const char *name;   /* processes called so are traced; NULL */
+	const int *cgroups; /* descriptors: processes in them are traced */
+	size_t ncgroups;
 	int child;           /* of -c: resumed once attached, SIGTERM at the end; 0 */
 	int child_go;        /* descriptor: writing a byte lets the child exec; -1 */
 	bool quiet;          /* -q: no "Attached N probes" */

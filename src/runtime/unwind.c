@@ -300,11 +300,12 @@ void unwind_start(struct run *r)
 	symbolizer_watch(r->host.render.syms, on_change, u);
 	add_probed(u);
 	add_command(u);
-	if (r->o.pid)
-		symbolizer_remember(r->host.render.syms, r->o.pid);
+	for (size_t i = 0; i < r->o.npids; i++)
+		if (r->o.pids[i] != r->o.child)
+			symbolizer_remember(r->host.render.syms, r->o.pids[i]);
 	put_dirty(u);
 	make_images(u, UINT64_MAX);
-	if (!r->o.pid && !r->o.child)
+	if (!r->o.npids && !r->o.child)
 		add_running(u);
 	put_dirty(u);
 }

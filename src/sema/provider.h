@@ -92,7 +92,10 @@ struct probe {
 /* Where a provider's attach puts what it opened. The runtime owns the descriptors afterwards. */
 struct attach_env {
 	struct kernel *kernel;
-	int pid; /* -p or the child of -c; 0: none */
+	/* The processes that the kernel is asked to look at alone, where it can: all of them are
+	 * known. None: all, and programs look for themselves. */
+	const int *pids;
+	size_t npids;
 	bool verbose;
 	void *run;
 	void (*own_fd)(struct attach_env *env, int fd,
@@ -145,6 +148,7 @@ struct provider {
 	bool listed;                /* part of `-l` without a pattern */
 	bool timer;    /* fires by itself, ends nothing: begin/end are not (auto-exit) */
 	bool args_btf; /* args come from the kernel's BTF and nowhere else */
+	bool anywhere; /* fires in no process of its own: not filtered by process */
 	bool once;     /* begin, end, iter: when only such probes exist, awl leaves after them */
 	bool gated;    /* once, and yet many times: leaves at its start when exit() has run */
 
@@ -204,5 +208,7 @@ struct provider {
 
 /* All of them, NULL-terminated, in the order of -l: src/probe/table.c. */
 extern const struct provider *const providers[];
+/* Attaches the programs that follow processes: tracepoint, by its records. */
+extern const struct provider *const provider_of_follow;
 
 #endif

@@ -44,6 +44,13 @@ const struct sema_in *sema_input(struct sema *s)
 	return s->in;
 }
 
+int sema_only_pid(struct sema *s)
+{
+	const struct whom *w = &s->in->whom;
+
+	return w->npids == 1 && !whom_has_map(w) ? w->pids[0] : 0;
+}
+
 struct probe *sema_probe(struct sema *s)
 {
 	return s->probe;

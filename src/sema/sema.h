@@ -94,6 +94,23 @@ struct params { /* after the script on the command line */
 	size_t n;
 };
 
+/* Which processes are traced; all zero: all of them. Constant after the command line, so that one
+ * process is one compare; with more, or those that are yet to come, programs look at maps that
+ * gen/follow.c and runtime/follow.c keep. */
+struct whom {
+	const int *pids; /* known at the start: of -p, or the child of -c */
+	size_t npids;
+	bool follow;       /* what they fork, too */
+	const char *name;  /* processes that are called so, now or later (`*` at the end); NULL */
+	uint32_t ncgroups; /* processes in one of these, or below */
+};
+
+/* Does it take a map to say whether a process is one of them? */
+static inline bool whom_has_map(const struct whom *w)
+{
+	return w->npids > 1 || w->name || (w->follow && w->npids);
+}
+
 struct sema_in {
 	struct arena *arena;
 	struct diag *diag;
@@ -107,8 +124,9 @@ struct sema_in {
 	const char *const *include_dirs; /* -I: NULL-terminated, or NULL */
 	const char *const *includes;     /* --include: headers in front of the script; or NULL */
 	struct files *files;             /* where headers come from (base/files.h); NULL: disk */
-	int pid;                         /* -p or the child of -c: filter; 0: none */
-	int child;                       /* pid of -c's child, 0: none (cpid) */
+	struct whom whom;
+	int pid;   /* the first of whom.pids, for finding files; 0: none */
+	int child; /* pid of -c's child, 0: none (cpid) */
 	bool unsafe;
 	enum run_mode mode;
 	const regex_t *filter; /* full names of probes to keep; NULL: all. begin and end stay */
@@ -182,6 +200,8 @@ struct types *sema_types(struct sema *s);
 struct kernel *sema_kernel(struct sema *s);
 struct config *sema_config(struct sema *s);
 const struct sema_in *sema_input(struct sema *s);
+/* The one process that is traced, when a constant says it; otherwise 0. */
+int sema_only_pid(struct sema *s);
 struct probe *sema_probe(struct sema *s); /* the one whose body is being checked; NULL outside */
 bool sema_has_target(struct sema *s, struct str name); /* a declaration before has it */
 /* May the probe whose body is being checked call the kernel's function of that name? */

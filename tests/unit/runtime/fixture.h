@@ -83,7 +83,7 @@ static inline void fixture_init(struct fixture *f, enum out_format format)
 	f->p.events = f->events;
 	f->p.ring = MAP_RING;
 	f->p.globals = MAP_GLOBALS;
-	f->p.scratch = f->p.stacks = NO_MAP;
+	f->p.scratch = f->p.stacks = f->p.followed = f->p.cgroups = NO_MAP;
 	f->p.unwind_procs = f->p.unwind_images = NO_MAP;
 	f->p.lost_off = OFF_LOST;
 	f->p.exit_off = OFF_EXIT;

@@ -560,7 +560,8 @@ static void the_end_of_the_target_ends_the_run(void **state)
 		_exit(0);
 	}
 	fixture_init(&f, OUT_TEXT);
-	f.opts.pid = pid;
+	f.opts.pids = &pid;
+	f.opts.npids = 1;
 	add_prog(&f, &sys_enter, insns, raise_insns(insns, OFF_COUNT));
 	fixture_start(&f);
 	assert_int_equal(whole_run(&f), 0);
