@@ -6,9 +6,11 @@
  *
  *   refs   "\x40\x1f…" (address) → 3          dies   [ … , {redisObject}, … ]
  *
- * A debug file that only root can write is mapped; others are read, so that cutting one short while
- * it is looked at is an error and not a SIGBUS. */
+ * A file that only root can write is mapped and read here. The library is never run on others in
+ * this process: a reader does it (dwarf_remote.c). */
 #include "elf/dwarf_priv.h"
+#include "elf/dwarf_remote.h"
+#include "elf/image.h"
 
 #include <dwarf.h>
 #include <errno.h>
@@ -24,48 +26,43 @@ enum { MAX_PEEL = 64, MAX_MEMBERS = 20000, MAX_PARAMS = 256, MAX_OPS = 256, MAX_
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static Elf *open_elf(int fd)
+/* The system's own files are mapped; of others this runs in the reader, which reads them. */
+static Elf *open_elf(const struct dwarf *d, int fd)
 {
-	struct stat st;
-	bool trusted = fstat(fd, &st) == 0 && st.st_uid == 0 && !(st.st_mode & 022);
-
 	elf_version(EV_CURRENT);
-	return elf_begin(fd, trusted ? ELF_C_READ_MMAP : ELF_C_READ, NULL);
+	return fd < 0 ? NULL : elf_begin(fd, d->trusted ? ELF_C_READ_MMAP : ELF_C_READ, NULL);
 }
 
-static bool has_info(Elf *elf)
+/* What the headers say, without the library. */
+static bool look(const char *path, int fd, bool *trusted, bool *has_info)
 {
-	Elf_Scn *s = NULL;
-	size_t names;
-	GElf_Shdr h;
-	const char *name;
+	struct image *m = image_open_fd(dup(fd), path, NULL);
+	const struct image_sect *s;
 
-	if (!elf || elf_getshdrstrndx(elf, &names) < 0)
-		return false;
-	while ((s = elf_nextscn(elf, s)) != NULL) {
-		if (!gelf_getshdr(s, &h) || h.sh_type == SHT_NOBITS)
-			continue;
-		name = elf_strptr(elf, names, h.sh_name);
-		if (name && (!strcmp(name, ".debug_info") || !strcmp(name, ".zdebug_info")))
-			return true;
-	}
-	return false;
+	*trusted = m && m->map;
+	s = m ? image_section(m, ".debug_info") : NULL;
+	if (m && !s)
+		s = image_section(m, ".zdebug_info");
+	*has_info = s && s->type != SHT_NOBITS;
+	image_free(m);
+	return *has_info;
 }
 
 /* The separate debug file becomes the one that is read. */
-static void take_debug_file(struct dwarf *d)
+static bool take_debug_file(struct dwarf *d)
 {
+	bool trusted, has_info = false;
 	char path[4096];
 
 	d->main_fd = d->fd;
-	d->main_elf = d->elf;
 	d->fd = -1;
-	d->elf = NULL;
 	if (!elf_debug_file(d->path, path, sizeof(path)))
-		return;
-	d->fd = open(path, O_RDONLY | O_CLOEXEC);
+		return false;
+	d->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (d->fd >= 0)
-		d->elf = open_elf(d->fd);
+		look(path, d->fd, &trusted, &has_info);
+	d->trusted &= has_info && trusted;
+	return has_info;
 }
 
 static int no_info(struct dwarf *d, struct err *e)
@@ -76,21 +73,36 @@ static int no_info(struct dwarf *d, struct err *e)
 	return -ENOENT;
 }
 
-static int open_info(struct dwarf *d, struct err *e)
+int dwarf_begin_local(struct dwarf *d, struct err *e)
 {
-	d->fd = open(d->path, O_RDONLY | O_CLOEXEC);
-	if (d->fd < 0)
-		return err_set(e, errno, "cannot open %s", d->path);
-	d->elf = open_elf(d->fd);
-	if (!has_info(d->elf))
-		take_debug_file(d);
-	if (!has_info(d->elf))
-		return no_info(d, e);
-	d->dw = dwarf_begin_elf(d->elf, DWARF_C_READ, NULL);
+	d->reader = NULL; /* in the reader: a copy of what the parent has */
+	d->elf = open_elf(d, d->fd);
+	d->main_elf = open_elf(d, d->main_fd);
+	d->dw = d->elf ? dwarf_begin_elf(d->elf, DWARF_C_READ, NULL) : NULL;
 	if (!d->dw)
 		return err_plain(e, EINVAL, "cannot read the debug information of %s: %s", d->path,
 				 dwarf_errmsg(-1));
 	return 0;
+}
+
+static int open_info(struct dwarf *d, struct err *e)
+{
+	bool has_info;
+	int fds[2];
+	size_t n = 0;
+
+	d->fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (d->fd < 0)
+		return err_set(e, errno, "cannot open %s", d->path);
+	if (!look(d->path, d->fd, &d->trusted, &has_info) && !take_debug_file(d))
+		return no_info(d, e);
+	if (d->trusted)
+		return dwarf_begin_local(d, e);
+	fds[n++] = d->fd;
+	if (d->main_fd >= 0)
+		fds[n++] = d->main_fd;
+	d->reader = dwarf_remote_open(d, d->path, fds, n, e);
+	return d->reader ? 0 : -EINVAL;
 }
 
 struct dwarf *dwarf_open(const char *path, struct err *e)
@@ -112,6 +124,7 @@ void dwarf_close(struct dwarf *d)
 {
 	if (!d)
 		return;
+	reader_stop(d->reader);
 	if (d->dw)
 		dwarf_end(d->dw);
 	elf_end(d->elf);
@@ -335,6 +348,8 @@ bool dwarf_type_get(struct dwarf *d, dwarf_ref ref, struct dwarf_type *out)
 	Dwarf_Die die;
 	const char *alias = NULL, *own;
 
+	if (d->reader)
+		return dwarf_remote_type(d->reader, d->arena, ref, out);
 	*out = (struct dwarf_type){.kind = DWARF_VOID};
 	if (!ref)
 		return true;
@@ -414,6 +429,8 @@ size_t dwarf_members(struct dwarf *d, dwarf_ref ref, struct arena *a,
 	Dwarf_Die die, c;
 	const char *alias = NULL, *name;
 
+	if (d->reader)
+		return dwarf_remote_members(d->reader, ref, a, out);
 	*out = NULL;
 	if (!die_get(d, ref, &die) || !peel(&die, &alias) || dwarf_child(&die, &c) != 0)
 		return 0;
@@ -441,6 +458,8 @@ size_t dwarf_values(struct dwarf *d, dwarf_ref ref, struct arena *a, const struc
 	Dwarf_Sword n;
 	const char *alias = NULL, *name;
 
+	if (d->reader)
+		return dwarf_remote_values(d->reader, ref, a, out);
 	*out = NULL;
 	if (!die_get(d, ref, &die) || !peel(&die, &alias) || dwarf_child(&die, &c) != 0)
 		return 0;
@@ -735,6 +754,8 @@ int dwarf_func_at(struct dwarf *d, uint64_t addr, struct arena *a, struct dwarf_
 	Dwarf_Addr entry;
 	bool always;
 
+	if (d->reader)
+		return dwarf_remote_func(d->reader, addr, a, out, e);
 	*out = (struct dwarf_func){0};
 	if (!dwarf_instance_at(d, addr, &fn, &outer))
 		return err_plain(e, ENOENT,

@@ -12,6 +12,7 @@
  * One line has several runs of rows. Of those in one function, or in one inlined copy, the first is
  * taken: where the line begins to be executed. Debuggers do the same. */
 #include "elf/dwarf_priv.h"
+#include "elf/dwarf_remote.h"
 
 #include <dwarf.h>
 #include <errno.h>
@@ -184,6 +185,8 @@ int dwarf_line_find(struct dwarf *d, struct str file, unsigned line, unsigned co
 	struct search s = {
 		.d = d, .a = a, .file = file, .line = line, .column = column, .out = out};
 
+	if (d->reader)
+		return dwarf_remote_lines(d->reader, file, line, column, a, out, e);
 	*out = (struct dwarf_lines){0};
 	if (!file.n || !line)
 		return err_plain(e, EINVAL, "lines are counted from 1");
@@ -219,5 +222,7 @@ int dwarf_file_each(struct dwarf *d, int (*fn)(void *arg, const char *file), voi
 {
 	struct file_walk w = {fn, arg};
 
+	if (d->reader)
+		return dwarf_remote_files(d->reader, fn, arg);
 	return each_unit(d, tell_files, &w);
 }

@@ -10,7 +10,9 @@ struct dwarf {
 	struct arena *arena;
 	char *path;
 	int fd, main_fd;
-	Elf *elf, *main_elf; /* main_elf: the program, for the frame information it alone has */
+	bool trusted;          /* nobody else can write the files */
+	struct reader *reader; /* answers for us when they can; NULL */
+	Elf *elf, *main_elf;   /* main_elf: the program, for the frame information it alone has */
 	Dwarf *dw;
 	struct strmap refs;
 	VEC(Dwarf_Die) dies;

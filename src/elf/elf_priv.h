@@ -50,6 +50,9 @@ struct elf {
 	bool sites_known;
 	unsigned usdt_symbols; /* symbols looked up for USDT arguments, limited */
 	int8_t go;             /* 0: not looked yet, 1: yes, -1: no */
+	struct reader *reader; /* parses the file for us; NULL: not needed, or not yet */
+	bool is_reader;        /* this process is it */
+	struct err bad;        /* why symbols cannot be read */
 };
 
 struct elf *elf_of_image(struct image *m);
@@ -59,6 +62,8 @@ struct image *debug_find(struct image *m);
 struct image *debug_mini(struct image *m);
 
 void symtabs_load(struct elf *f);
+/* The best symbol of a name, as versions and binding have it: a function, or any. */
+bool symtab_scan(struct elf *f, struct str name, bool func, struct symtab_entry *out);
 bool symtab_get(const struct symtab *t, size_t i, struct symtab_entry *out);
 
 #endif

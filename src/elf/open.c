@@ -3,6 +3,7 @@
  * The image itself is in image.c; symbols, probes and placements are worked out by other files when
  * first asked for and kept in struct elf until elf_close(). A struct elf is used by one thread. */
 #include "elf/elf_priv.h"
+#include "elf/reader.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ void elf_close(struct elf *f)
 {
 	if (!f)
 		return;
+	reader_stop(f->reader);
 	image_free(f->mini);
 	image_free(f->debug);
 	image_free(f->img);

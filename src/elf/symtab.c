@@ -11,7 +11,7 @@
  * Names point into the string tables. Versions: `memcpy@@V` in .symtab and the default version in
  * .dynsym are plain `memcpy`; an older version is found as `memcpy@V`, or by the bare name when
  * there is no default one. */
-#include "elf/elf_priv.h"
+#include "elf/remote.h"
 #include "elf/sort.h"
 
 #include <errno.h>
@@ -60,7 +60,8 @@ void symtabs_load(struct elf *f)
 	own = image_section_type(f->img, SHT_SYMTAB);
 	symtab_add(f, f->img, own);
 	if (!f->ntabs) {
-		f->debug = debug_find(f->img);
+		if (!f->debug)
+			f->debug = debug_find(f->img);
 		if (f->debug)
 			symtab_add(f, f->debug, image_section_type(f->debug, SHT_SYMTAB));
 	}
@@ -242,6 +243,13 @@ static bool accept_any(struct elf *f, const struct symtab_entry *s, unsigned *ra
 	       is_func(s);
 }
 
+bool symtab_scan(struct elf *f, struct str name, bool func, struct symtab_entry *out)
+{
+	if (remote_wanted(f))
+		return remote_find(f, name, func, out);
+	return scan_for(f, name, func ? accept_func : accept_any, out);
+}
+
 /* The first function of that name in the sorted array: the preferred one. */
 static const struct elf_func *sorted_find(struct elf *f, struct str name)
 {
@@ -276,14 +284,14 @@ bool elf_func_find(struct elf *f, struct str name, struct elf_func *out)
 			return true;
 		}
 	}
-	return scan_for(f, name, accept_func, &s) && func_of(f, &s, out);
+	return symtab_scan(f, name, true, &s) && func_of(f, &s, out);
 }
 
 bool elf_sym_find(struct elf *f, struct str name, uint64_t *addr, uint64_t *size)
 {
 	struct symtab_entry s;
 
-	if (!name.n || !scan_for(f, name, accept_any, &s))
+	if (!name.n || !symtab_scan(f, name, false, &s))
 		return false;
 	*addr = s.value;
 	*size = s.size;
@@ -396,6 +404,11 @@ static void funcs_load(struct elf *f)
 {
 	struct collection c;
 
+	if (remote_wanted(f)) {
+		remote_funcs(f);
+		f->funcs_known = true; /* the reader is forked before, and does not know them */
+		return;
+	}
 	f->funcs_known = true;
 	symtabs_load(f);
 	collection_init(&c, f);
@@ -419,6 +432,11 @@ int elf_funcs(struct elf *f, const struct elf_func **funcs, size_t *n, struct er
 {
 	if (!f->funcs_known)
 		funcs_load(f);
+	if (f->bad.code) {
+		if (e)
+			*e = f->bad;
+		return -f->bad.code;
+	}
 	if (f->too_many)
 		return err_plain(e, E2BIG, "read the symbols of %s: more than %u functions",
 				 elf_path(f), MAX_FUNCS);

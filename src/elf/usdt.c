@@ -9,7 +9,7 @@
  * not touch notes; therefore the note has the address that .stapsdt.base had, and the difference to
  * where that section is now corrects both. Notes of code that the linker discarded lead nowhere:
  * left out. */
-#include "elf/elf_priv.h"
+#include "elf/remote.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -117,7 +117,7 @@ static int sites_load(struct elf *f, struct err *e)
 int elf_usdt(struct elf *f, const struct usdt_site **sites, size_t *n, struct err *e)
 {
 	if (!f->sites_known) {
-		int r = sites_load(f, e);
+		int r = remote_wanted(f) ? remote_sites(f, e) : sites_load(f, e);
 
 		if (r < 0)
 			return r;
