@@ -106,9 +106,16 @@ static size_t decode(struct str s, size_t i, uint32_t *c)
 	return n;
 }
 
+/* Marks that show text in another order than it has: a name could pretend to be another one. */
+static bool is_reordering(uint32_t c)
+{
+	return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069);
+}
+
 static bool is_control(uint32_t c)
 {
-	return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0);
+	return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) || is_reordering(c);
 }
 
 static void add_hex(struct buf *b, const char *p, size_t n)

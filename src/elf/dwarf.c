@@ -96,7 +96,7 @@ static int open_info(struct dwarf *d, struct err *e)
 		return err_set(e, errno, "cannot open %s", d->path);
 	if (!look(d->path, d->fd, &d->trusted, &has_info) && !take_debug_file(d))
 		return no_info(d, e);
-	if (d->trusted)
+	if (d->trusted || reader_never)
 		return dwarf_begin_local(d, e);
 	fds[n++] = d->fd;
 	if (d->main_fd >= 0)

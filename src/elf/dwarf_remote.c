@@ -290,7 +290,7 @@ static struct dwarf_expr take_expr(struct wire *w, struct arena *a)
 
 static void take_params(struct wire *w, struct arena *a, struct dwarf_func *out)
 {
-	out->nparams = wire_take_count(w, 25);
+	out->nparams = wire_take_count(w, 26);
 	out->params = arena_array_of(a, struct dwarf_param, out->nparams + 1);
 	for (size_t i = 0; i < out->nparams && !w->bad; i++) {
 		struct dwarf_param *p = &out->params[i];

@@ -29,6 +29,8 @@ struct elf;
 struct elf *elf_open(const char *path, struct err *e);
 /* Takes `fd` over, also on failure; `path` is for messages. */
 struct elf *elf_open_fd(int fd, const char *path, struct err *e);
+/* For fuzzers: files that others can write are parsed in this process, not by a reader. */
+void elf_without_readers(void);
 /* An image in memory, which must outlive the result. */
 struct elf *elf_open_memory(const void *p, size_t n, const char *path, struct err *e);
 void elf_close(struct elf *f);

@@ -14,6 +14,7 @@
  * 32-bit and 64-bit little-endian files become the same structs here, so that nothing above has to
  * know the difference. A file without section headers is fine; a section whose bytes lie outside of
  * the file is kept, but has no data. */
+#include "elf/fetch.h"
 #include "elf/image.h"
 
 #include <errno.h>
@@ -281,6 +282,20 @@ static struct image *image_new(const char *path, int fd)
 	return m;
 }
 
+/* Goes on with a copy in memory. */
+static bool take_copy(struct image *m, struct err *e)
+{
+	int fd = fetch_file(m->fd, m->size, m->path, e);
+	struct stat st;
+
+	if (fd < 0)
+		return false;
+	close(m->fd);
+	m->fd = fd;
+	m->size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+	return true;
+}
+
 struct image *image_open_fd(int fd, const char *path, struct err *e)
 {
 	struct image *m = image_new(path, fd);
@@ -298,7 +313,11 @@ struct image *image_open_fd(int fd, const char *path, struct err *e)
 		return NULL;
 	}
 	m->size = (uint64_t)st.st_size;
-	if (m->size && file_is_trusted(path, &st)) {
+	if (fetch_wanted(fd) && !take_copy(m, e)) {
+		image_free(m);
+		return NULL;
+	}
+	if (m->fd == fd && m->size && file_is_trusted(path, &st)) {
 		/* Shared: into private mappings the kernel puts the breakpoints of uprobes, also
 		 * those of other tracers. */
 		p = mmap(NULL, m->size, PROT_READ, MAP_SHARED, fd, 0);

@@ -20,8 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_FILE    (128ll << 20)
-#define MAX_ENTRIES (2u << 20)
+#define MAX_FILE    (32ll << 20)
+#define MAX_ENTRIES (512u << 10)
 #define MAX_BACK    64 /* overlapping ranges looked at */
 
 struct perfmap_entry {

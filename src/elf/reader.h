@@ -11,6 +11,8 @@
 
 struct reader;
 
+extern bool reader_never; /* elf_without_readers() */
+
 /* Runs in the child; appends its answer. */
 typedef void reader_fn(void *arg, struct wire *request, struct buf *reply);
 

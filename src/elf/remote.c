@@ -17,7 +17,7 @@ enum { CPU_MS = 2000 };
 
 bool remote_wanted(const struct elf *f)
 {
-	return !f->is_reader && f->img->fd >= 0 && !f->img->map;
+	return !reader_never && !f->is_reader && f->img->fd >= 0 && !f->img->map;
 }
 
 /* ---- in the reader ---------------------------------------------------------------------------

@@ -1,0 +1,242 @@
+/* Bytes of real programs flipped at random: whatever a damaged file says, reading it ends.
+ *
+ *   flip COUNT SEED FILE…
+ *
+ * Each of COUNT rounds takes a file, changes 1 to 16 of its bytes (half of the rounds in the first
+ * 4 KiB or in the last 8 KiB, where headers are), and asks for everything that awl asks: functions,
+ * by name and address, USDT probes, places of probes, build id, debug information of some functions
+ * with their types. It does so in this process, without the reader that stands between such files
+ * and awl, so that a crash is one. A round that takes longer than two seconds of processor time or
+ * more than 256 MB fails. Prints "rounds N, opened N, slowest N ms, memory N MB" at the end. Files
+ * of more than 4 MiB are refused: a round copies the whole file.
+ *
+ * A failure names file, seed and round; `flip 1 SEED+ROUND FILE` repeats it. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "elf/dwarf.h"
+
+enum { MAX_BYTES = 4 << 20, MAX_MS = 2000, MAX_MB = 256, ASKED = 40 };
+
+static struct {
+	const char *path;
+	uint64_t seed;
+} now;
+
+static uint64_t rng;
+
+static uint64_t next(uint64_t below)
+{
+	uint64_t z = rng += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return (z ^ (z >> 31)) % below;
+}
+
+static _Noreturn void fail(const char *why)
+{
+	fprintf(stderr, "flip: %s; repeat: flip 1 %llu %s\n", why, (unsigned long long)now.seed,
+		now.path);
+	_exit(1);
+}
+
+static void on_signal(int s)
+{
+	char text[512];
+	int n = snprintf(text, sizeof(text), "flip: signal %d; repeat: flip 1 %llu %s\n", s,
+			 (unsigned long long)now.seed, now.path);
+
+	if (write(STDERR_FILENO, text, (size_t)n) < 0)
+		_exit(3);
+	_exit(2);
+}
+
+static uint64_t cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void ask_types(struct dwarf *d, struct arena *a, dwarf_ref ref, int depth)
+{
+	const struct dwarf_member *m;
+	const struct dwarf_value *v;
+	struct dwarf_type t;
+	size_t n;
+
+	if (depth > 6 || !dwarf_type_get(d, ref, &t))
+		return;
+	n = dwarf_members(d, ref, a, &m);
+	for (size_t i = 0; i < n && i < 8; i++)
+		ask_types(d, a, m[i].type, depth + 1);
+	dwarf_values(d, ref, a, &v);
+	if (t.to)
+		ask_types(d, a, t.to, depth + 1);
+}
+
+static void ask_dwarf(struct dwarf *d, uint16_t machine, uint64_t addr)
+{
+	struct arena *a = arena_new();
+	struct abi_place places[256];
+	struct dwarf_func f;
+
+	if (dwarf_func_at(d, addr, a, &f, NULL) == 0) {
+		ask_types(d, a, f.ret, 0);
+		for (size_t i = 0; i < f.nparams && i < 8; i++)
+			ask_types(d, a, f.params[i].type, 0);
+		if (f.nparams <= ARRAY_SIZE(places))
+			abi_params(d, machine, &f, places);
+	}
+	arena_free(a);
+}
+
+static void ask_elf(struct elf *f, struct dwarf *d)
+{
+	struct arena *a = arena_new();
+	const struct elf_func *funcs;
+	const struct usdt_site *sites;
+	struct placement place;
+	struct elf_func fn;
+	uint64_t addr, size;
+	uint8_t id[64];
+	size_t n;
+
+	elf_func_find(f, STR("main"), &fn);
+	elf_sym_find(f, STR("environ"), &addr, &size);
+	elf_is_go(f);
+	elf_build_id(f, id, sizeof(id));
+	elf_usdt(f, &sites, &n, NULL);
+	if (elf_funcs(f, &funcs, &n, NULL) == 0) {
+		for (size_t i = 0; i < n && i < ASKED; i++) {
+			const struct elf_func *one = &funcs[next(n)];
+
+			elf_place(f, one->offset, one->size, false, &place);
+			elf_func_at(f, one->offset + 1, &fn);
+			elf_demangle(a, one->name);
+			if (d && i < 4)
+				ask_dwarf(d, elf_machine(f), one->addr);
+		}
+	}
+	arena_free(a);
+}
+
+static uint64_t place_of(uint64_t size)
+{
+	switch (next(4)) {
+	case 0:
+		return next(MIN(size, 4096));
+	case 1:
+		return size - 1 - next(MIN(size, 8192));
+	default:
+		return next(size);
+	}
+}
+
+static bool one_round(const char *path, const uint8_t *whole, size_t size, int fd)
+{
+	uint64_t flips = 1 + next(16), began = cpu_ms();
+	char name[64];
+	struct dwarf *d;
+	struct elf *f;
+
+	if (ftruncate(fd, (off_t)size) < 0 || pwrite(fd, whole, size, 0) != (ssize_t)size)
+		fail("the copy cannot be written");
+	for (uint64_t i = 0; i < flips; i++) {
+		uint64_t at = place_of(size);
+		uint8_t byte = next(3) ? (uint8_t)(whole[at] ^ (1u << next(8)))
+				       : (uint8_t)next(256);
+
+		if (pwrite(fd, &byte, 1, (off_t)at) != 1)
+			fail("the copy cannot be written");
+	}
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	f = elf_open(name, NULL);
+	d = dwarf_open(name, NULL);
+	if (f)
+		ask_elf(f, d);
+	dwarf_close(d);
+	elf_close(f);
+	if (cpu_ms() - began > MAX_MS)
+		fail("it takes more than two seconds");
+	return f != NULL;
+}
+
+static uint8_t *read_whole(const char *path, size_t *size)
+{
+	int fd = open(path, O_RDONLY);
+	struct stat st;
+	uint8_t *p;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 64 ||
+	    st.st_size > MAX_BYTES) {
+		fprintf(stderr, "flip: %s is no file of 64 bytes to 4 MiB\n", path);
+		exit(1);
+	}
+	*size = (size_t)st.st_size;
+	p = malloc(*size);
+	if (!p || read(fd, p, *size) != (ssize_t)*size)
+		exit(1);
+	close(fd);
+	return p;
+}
+
+static long memory_mb(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return u.ru_maxrss >> 10;
+}
+
+static void catch_signals(void)
+{
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		signal(signals[i], on_signal);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t count = argc > 3 ? strtoull(argv[1], NULL, 10) : 0, opened = 0, slowest = 0;
+	uint64_t seed = argc > 3 ? strtoull(argv[2], NULL, 10) : 0;
+	size_t nfiles = argc > 3 ? (size_t)argc - 3 : 0;
+	uint8_t **files = calloc(nfiles + 1, sizeof(*files));
+	size_t *sizes = calloc(nfiles + 1, sizeof(*sizes));
+	int fd = memfd_create("flip", 0);
+
+	if (!count || !files || !sizes || fd < 0) {
+		fprintf(stderr, "usage: flip COUNT SEED FILE…\n");
+		return 1;
+	}
+	for (size_t i = 0; i < nfiles; i++)
+		files[i] = read_whole(argv[3 + i], &sizes[i]);
+	long base = memory_mb();
+	catch_signals();
+	elf_without_readers();
+	for (uint64_t i = 0; i < count; i++) {
+		size_t k = (seed + i) % nfiles;
+		uint64_t began = cpu_ms();
+
+		now.path = argv[3 + k];
+		now.seed = rng = seed + i;
+		opened += one_round(now.path, files[k], sizes[k], fd);
+		slowest = MAX(slowest, cpu_ms() - began);
+		if (memory_mb() - base > MAX_MB)
+			fail("it takes more than 256 MB");
+	}
+	printf("rounds %llu, opened %llu, slowest %llu ms, memory %ld MB\n",
+	       (unsigned long long)count, (unsigned long long)opened, (unsigned long long)slowest,
+	       memory_mb() - base);
+	return 0;
+}
