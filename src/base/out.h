@@ -1,7 +1,8 @@
 /* The writer behind everything that awl prints: text or JSON, one buffer, flushed by policy.
  * What comes from traced programs is escaped once, here: out_text() replaces control bytes other
- * than newline and tab, marks that reorder text, and invalid UTF-8, by \xNN unless `raw`. A failed write (closed pipe, full
- * disk) is remembered in `error` and later output is dropped: the caller looks at it and stops. */
+ * than newline and tab, marks that reorder text, and invalid UTF-8, by \xNN unless `raw`. A failed
+ * write (closed pipe, full disk) is remembered in `error` and later output is dropped: the caller
+ * looks at it and stops. */
 #ifndef AWL_BASE_OUT_H
 #define AWL_BASE_OUT_H
 
