@@ -357,6 +357,7 @@ static bool is_plain_helper(int helper)
 		BPF_FUNC_ringbuf_submit,
 		BPF_FUNC_skb_output,
 		BPF_FUNC_strncmp,
+		BPF_FUNC_task_pt_regs,
 		BPF_FUNC_trace_printk,
 	};
 

@@ -50,7 +50,7 @@ struct gen_maps {
 	uint32_t ring, globals, scratch, stacks, packets;
 	uint32_t unwind_procs, unwind_images;
 	uint32_t followed, cgroups; /* see follow.c */
-	uint32_t own; /* the first of plan.own_maps */
+	uint32_t own;               /* the first of plan.own_maps */
 };
 
 struct gen_in {

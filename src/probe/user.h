@@ -7,8 +7,8 @@
 
 /* attach_target.b of user probes: what a hit costs (enum probe_cost), whether an endbr64 was
  * skipped, whether it is not a function's entry but a place inside, and whether its file is one of
- * those that a pattern matches. attach_target.c: what the program is told of the place, in the upper
- * half of its cookie. */
+ * those that a pattern matches. attach_target.c: what the program is told of the place, in the
+ * upper half of its cookie. */
 enum { USER_MOVED = 256, USER_INSIDE = 512, USER_OF_MANY = 1024 };
 
 /* elf_place's flags for this kernel. */

@@ -38,7 +38,7 @@ def skip_what_is_not_here(program):
     for kind in re.findall(r"^\W*(\w+):", program, re.M):
         if kind in NEEDS and NEEDS[kind] not in features():
             pytest.skip(f"this kernel has no {NEEDS[kind]}")
-    for path in re.findall(r"(?:uprobe|uretprobe|usdt):(/[^:\s]+):", program):
+    for path in re.findall(r"(?:uprobe|uretprobe|usdt|go|goret):(\.?/[^:\s]+):", program):
         if "*" not in path and subprocess.run(["test", "-e", path]).returncode:
             pytest.skip(f"there is no {path}")
 
