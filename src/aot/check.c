@@ -367,16 +367,16 @@ static bool is_plain_helper(int helper)
 	return false;
 }
 
-/* Functions of the kernel (kfuncs) are called by scripts without asking, too. */
-static bool is_plain(const struct bpf_insn *in)
+static bool is_plain(struct kernel *k, const struct bpf_insn *in)
 {
-	if (in->code != (BPF_JMP | BPF_CALL))
+	if (in->code != (BPF_JMP | BPF_CALL) || in->src_reg == BPF_PSEUDO_CALL)
 		return true;
-	return in->src_reg ? in->src_reg == BPF_PSEUDO_CALL || in->src_reg == BPF_PSEUDO_KFUNC_CALL
-			   : is_plain_helper(in->imm);
+	if (in->src_reg == BPF_PSEUDO_KFUNC_CALL)
+		return !in->off && kernel_kfunc_is_plain(kernel_kfunc_name(k, (uint32_t)in->imm));
+	return !in->src_reg && is_plain_helper(in->imm);
 }
 
-const char *image_unsafe(const struct program *p)
+const char *image_unsafe(const struct program *p, struct kernel *k)
 {
 	for (size_t i = 0; i < p->nevents; i++)
 		if (p->events[i]->kind->needs & EVENT_UNSAFE)
@@ -385,7 +385,7 @@ const char *image_unsafe(const struct program *p)
 		const struct ir_code *c = &p->progs[i].code;
 
 		for (size_t n = 0; n < c->n; n++) {
-			if (!is_plain(&c->insns[n]))
+			if (!is_plain(k, &c->insns[n]))
 				return "a call that changes the system";
 			n += c->insns[n].code == (BPF_LD | BPF_IMM | BPF_DW);
 		}

@@ -169,7 +169,7 @@ static struct program *use_image(struct loading *l, struct err *e)
 		program_free(p);
 		return NULL;
 	}
-	unsafe = l->in.unsafe ? NULL : image_unsafe(p);
+	unsafe = l->in.unsafe ? NULL : image_unsafe(p, l->in.kernel);
 	if (unsafe)
 		l->why = "it needs --unsafe";
 	if (!unsafe && targets_resolve(&ap, &l->in, &l->why) == TARGETS_OK) {

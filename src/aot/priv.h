@@ -154,7 +154,7 @@ struct aot_program {
 bool image_parse(struct str bytes, struct arena *a, struct kernel *k, struct aot_program *out);
 bool image_check(const struct program *p);
 /* Does it do what needs --unsafe, or what no compiler made? NULL: no. */
-const char *image_unsafe(const struct program *p);
+const char *image_unsafe(const struct program *p, struct kernel *k);
 
 enum targets_result { TARGETS_OK, TARGETS_DIFFER, TARGETS_FAILED };
 /* Resolves all attach points and puts the places that they have here into the program. */

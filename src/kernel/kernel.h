@@ -218,6 +218,11 @@ struct kfunc_caller {
 	const char *to; /* the kernel's function or btf_trace_NAME that it is for; NULL: none */
 };
 bool kernel_kfunc_allowed(struct kernel *k, const struct kfunc_caller *c, const char *name);
+/* Does it only look at the system, or handle what such functions gave out? The others may change
+ * something (bpf_send_signal_task), and so may one that is not known here. */
+bool kernel_kfunc_is_plain(const char *name);
+/* "" when the number is no type of the kernel. */
+const char *kernel_kfunc_name(struct kernel *k, uint32_t id);
 int sys_bpf(int cmd, union bpf_attr *attr, unsigned size); /* fd or -errno */
 
 struct map_spec {

@@ -6,6 +6,7 @@
  *
  *   26 24 vfs_read bpf_task_from_pid       tracing, fentry, of vfs_read
  *   17 0 - bpf_task_from_pid               raw tracepoint */
+#include <bpf/btf.h>
 #include <linux/btf.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,4 +65,45 @@ bool kernel_kfunc_allowed(struct kernel *k, const struct kfunc_caller *c, const 
 		yes = id && ask_kfunc(c->type, c->attach_type, caller_id(k, c), id);
 	}
 	return kernel_fact(k, FACT_KFUNC, key, "", yes) != 0;
+}
+
+bool kernel_kfunc_is_plain(const char *name)
+{
+	static const char *const plain[] = {
+		"bpf_cast_to_kern_ctx",
+		"bpf_cgroup_*",
+		"bpf_copy_from_user*",
+		"bpf_cpumask_*",
+		"bpf_dynptr_*",
+		"bpf_get_*",
+		"bpf_iter_*",
+		"bpf_list_*",
+		"bpf_map_sum_elem_count",
+		"bpf_obj_*",
+		"bpf_path_d_path",
+		"bpf_percpu_obj_*",
+		"bpf_preempt_*",
+		"bpf_probe_read*",
+		"bpf_put_*",
+		"bpf_rbtree_*",
+		"bpf_rcu_read_*",
+		"bpf_rdonly_cast",
+		"bpf_refcount_*",
+		"bpf_str*",
+		"bpf_task_*",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+		if (str_glob(str_of(plain[i]), str_of(name)))
+			return true;
+	return false;
+}
+
+const char *kernel_kfunc_name(struct kernel *k, uint32_t id)
+{
+	const struct btf *btf = kernel_btf(k, NULL);
+	const struct btf_type *t = btf ? btf__type_by_id(btf, id) : NULL;
+	const char *name = t ? btf__name_by_offset(btf, t->name_off) : NULL;
+
+	return name ? name : "";
 }

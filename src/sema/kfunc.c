@@ -107,6 +107,11 @@ bool sema_call_kfunc(struct sema *s, struct expr *e)
 			  name);
 		return true;
 	}
+	if (!s->in->unsafe && !kernel_kfunc_is_plain(name)) {
+		m = sema_report(s, E_UNSAFE, e->span, "%s() may change the system", name);
+		diag_help(m, "run awl with --unsafe to allow it");
+		return true;
+	}
 	check_args(s, e, f->args);
 	e->type = result_type(s, f->result);
 	return true;

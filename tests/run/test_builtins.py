@@ -297,6 +297,13 @@ def test_kernel_functions_by_name(awl):
     assert r.code == 0 and r.lines[0] == "true 1", r
 
 
+@pytest.mark.skipif(not kfunc("bpf_send_signal_task"), reason="no such kernel function")
+def test_kernel_functions_that_change_the_system(awl):
+    send = "interval:ms:10 { $t = bpf_task_from_pid(1); if ($t) { bpf_send_signal_task($t, 0, 0, 0); bpf_task_release($t); } }"
+    refused(awl, send, "bpf_send_signal_task() may change the system", "--unsafe")
+    assert awl("--unsafe", "-d", "bpf", "-e", send).code == 0
+
+
 def test_kernel_functions_are_checked(awl):
     probe = "interval:ms:10 { "
     if kfunc("bpf_task_from_pid"):
