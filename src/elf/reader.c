@@ -116,6 +116,11 @@ static void limit(int what, uint64_t most)
 	setrlimit(what, &l);
 }
 
+#ifdef __SANITIZE_ADDRESS__ /* which reserves the whole address space */
+static void limit_memory(void)
+{
+}
+#else
 /* Bytes of address space in use: the first number of statm, in pages. */
 static uint64_t memory_now(void)
 {
@@ -128,14 +133,18 @@ static uint64_t memory_now(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static void set_limits(void)
+static void limit_memory(void)
 {
-#ifndef __SANITIZE_ADDRESS__ /* which reserves the whole address space */
 	uint64_t now = memory_now();
 
 	if (now)
 		limit(RLIMIT_AS, now + MAX_MEMORY);
+}
 #endif
+
+static void set_limits(void)
+{
+	limit_memory();
 	limit(RLIMIT_CPU, MAX_CPU_S);
 	limit(RLIMIT_FSIZE, 0);
 	limit(RLIMIT_CORE, 0);

@@ -149,7 +149,7 @@ static int make_funcs(struct kernel *k, struct err *e)
 	r = read_list(k, &l->text);
 	if (r == 0 && l->text.n)
 		add_lines(l, l->text.p);
-	r = l->funcs.n ? 0 : ksyms_each_text(k, add_func, l, e);
+	r = l->funcs.n ? 0 : ksyms_each_text(k, false, add_func, l, e);
 	if (r == 0 && l->funcs.n)
 		sort_funcs(l);
 	if (r == 0)
@@ -219,7 +219,7 @@ void kernel_func_fate(struct kernel *k, struct str name, struct func_fate *out)
 	struct fate_scan s = {name, out};
 
 	*out = (struct func_fate){0};
-	ksyms_each_text(k, look_at, &s, NULL);
+	ksyms_each_text(k, true, look_at, &s, NULL);
 	out->blacklisted = !k->paths.kallsyms && is_blacklisted(name);
 }
 

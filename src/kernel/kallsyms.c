@@ -287,8 +287,9 @@ static bool is_refused(const struct ksym *sym, const struct range *r)
 	return false;
 }
 
-int ksyms_each_text(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name),
-		    void *arg, struct err *e)
+int ksyms_each_text(struct kernel *k, bool all,
+		    int (*fn)(void *arg, const char *module, const char *name), void *arg,
+		    struct err *e)
 {
 	struct range ranges[ARRAY_SIZE(refused)] = {0};
 	struct ksyms *s = get_ksyms(k);
@@ -301,7 +302,7 @@ int ksyms_each_text(struct kernel *k, int (*fn)(void *arg, const char *module, c
 	for (size_t i = 0; i < s->syms.n && !r; i++) {
 		const struct ksym *sym = &s->syms.v[i];
 
-		if (is_text(sym->kind) && !is_refused(sym, ranges))
+		if (is_text(sym->kind) && (all || !is_refused(sym, ranges)))
 			r = fn(arg, sym->module ? module_of(s, sym) : NULL, name_of(s, sym));
 	}
 	return r;

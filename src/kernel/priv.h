@@ -82,8 +82,10 @@ void names_sort(struct name_list *l); /* and removes duplicates */
 void btf_index_free(struct btf_index *ix);
 void ksyms_free(struct ksyms *s);
 void funcs_free(struct func_list *l);
-/* Calls fn for each text symbol in the order of the file. */
-int ksyms_each_text(struct kernel *k, int (*fn)(void *arg, const char *module, const char *name),
-		    void *arg, struct err *e);
+/* Calls fn for each text symbol in the order of the file; those of sections that kprobes refuse
+ * only when `all`. */
+int ksyms_each_text(struct kernel *k, bool all,
+		    int (*fn)(void *arg, const char *module, const char *name), void *arg,
+		    struct err *e);
 
 #endif

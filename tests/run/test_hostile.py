@@ -531,7 +531,8 @@ class Blocking:
         if libc.mount(b"awl", self.where.encode(), b"fuse", 0, options.encode()) != 0:
             raise OSError(ctypes.get_errno(), "mount")
         self.blocked = threading.Event()
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.server = threading.Thread(target=self.serve, daemon=True)
+        self.server.start()
 
     def attr(self, node):
         mode = 0o40755 if node == 1 else 0o100755
@@ -554,7 +555,7 @@ class Blocking:
                 request = os.read(self.fd, 1 << 20)
             except OSError:
                 return
-            size, op, unique, node = struct.unpack("<IIQQ", request[:24])
+            _, op, unique, node = struct.unpack("<IIQQ", request[:24])
             if op == FUSE_READ:
                 self.blocked.set()
                 continue
@@ -565,8 +566,12 @@ class Blocking:
                 pass
 
     def close(self):
-        os.close(self.fd)
+        """Breaks the connection first, which ends the thread's read: the number of the descriptor may be another's soon."""
+        subprocess.run(["umount", "-f", self.where], capture_output=True)
         subprocess.run(["umount", "-l", self.where], capture_output=True)
+        self.server.join(20)
+        assert not self.server.is_alive()
+        os.close(self.fd)
 
 
 def test_a_file_whose_reading_never_ends(tmp_path):

@@ -22,6 +22,7 @@ static void spin(void)
 		sink++;
 }
 
+/* Address space counts: pages that are touched take their time on a busy machine. */
 static void take_memory(void)
 {
 	for (size_t n = 0;; n++) {
@@ -29,7 +30,7 @@ static void take_memory(void)
 
 		if (!p)
 			abort();
-		memset(p, 1, 16 << 20);
+		*(volatile char *)p = 1;
 	}
 }
 
@@ -131,8 +132,8 @@ static void fails(const char *request, const char *why, bool shared)
 	r = start(fds, 2, shared ? &fds[0] : NULL);
 	assert_int_equal(ask(r, "eok", &w, &e), 0);
 	assert_int_equal(ask(r, request, &w, &e), -EBADMSG);
-	assert_non_null(strstr(e.what, "/some/file"));
-	assert_non_null(strstr(e.what, why));
+	if (!strstr(e.what, "/some/file") || !strstr(e.what, why))
+		fail_msg("no %s in: %s", why, e.what);
 	/* And so does every later request, at once. */
 	memset(&e, 0, sizeof(e));
 	assert_int_equal(ask(r, "eok", &w, &e), -EBADMSG);
