@@ -321,13 +321,15 @@ def test_the_reader_has_no_rights(tmp_path):
     """What the kernel says of the process that holds the file, while it waits at a file system that does not answer."""
     path = foreign(tmp_path, CALLS)
     trace = tmp_path / "trace"
-    subprocess.run(["strace", "-f", "-o", str(trace), AWL, "-l", f"uprobe:{path}:*"], stdout=subprocess.DEVNULL, check=True)
+    env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}  # which cannot be looked for in a process that is traced
+    subprocess.run(["strace", "-f", "-o", str(trace), AWL, "-l", f"uprobe:{path}:*"], stdout=subprocess.DEVNULL, check=True, env=env)
     text = trace.read_text()
     assert "PR_SET_NO_NEW_PRIVS, 1" in text and "SECCOMP_MODE_FILTER" in text
     assert "capset" in text and "effective=0, permitted=0, inheritable=0" in text
     pid = next(line.split()[0] for line in text.splitlines() if "SECCOMP_MODE_FILTER" in line)
     after = text.split("SECCOMP_MODE_FILTER", 1)[1].splitlines()
     calls = {line.split(None, 1)[1].split("(")[0] for line in after if line.startswith(pid + " ") and "(" in line}
+    calls -= {"sigaltstack"} if ASAN else set()  # which AddressSanitizer asks for at its end, and is refused
     assert calls <= {"read", "write", "pread64", "lseek", "fstat", "newfstatat", "mmap", "munmap", "mremap", "mprotect", "madvise", "brk",
                      "exit_group", "exit", "close"}, calls
 
@@ -354,6 +356,8 @@ BINARIES = {
 @pytest.mark.parametrize("case", sorted(BINARIES))
 @pytest.mark.parametrize("probe", ["uprobe", "usdt"])
 def test_binaries(tmp_path, case, probe):
+    if ASAN and case.startswith("ten_million"):
+        pytest.skip("a reader's memory has no limit under AddressSanitizer, which reserves the whole address space")
     path = foreign(tmp_path, BINARIES[case]())
     r = run_bounded("-l", f"{probe}:{path}:*" if probe == "uprobe" else f"usdt:{path}:*:*", memory=READER_KB)
     assert r.code in (0, 1), r
