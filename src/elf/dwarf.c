@@ -164,13 +164,6 @@ static bool attr_die(Dwarf_Die *die, unsigned name, Dwarf_Die *out)
 	return dwarf_attr_integrate(die, name, &a) && dwarf_formref_die(&a, out);
 }
 
-static const char *name_of(Dwarf_Die *die)
-{
-	Dwarf_Attribute a;
-
-	return dwarf_attr_integrate(die, DW_AT_name, &a) ? dwarf_formstring(&a) : NULL;
-}
-
 /* ---- types --------------------------------------------------------------------------------- */
 
 static dwarf_ref ref_of(struct dwarf *d, const Dwarf_Die *die)
@@ -212,13 +205,13 @@ static bool is_transparent(int tag)
 }
 
 /* What typedefs and qualifiers stand for; false: void. The last typedef's name goes to `name`. */
-static bool peel(Dwarf_Die *die, const char **name)
+static bool peel(struct dwarf *d, Dwarf_Die *die, const char **name)
 {
 	for (unsigned i = 0; i < MAX_PEEL && is_transparent(dwarf_tag(die)); i++) {
 		Dwarf_Die next;
 
 		if (dwarf_tag(die) == DW_TAG_typedef && !*name)
-			*name = name_of(die);
+			*name = dwarf_text(d, die, DW_AT_name);
 		if (!attr_die(die, DW_AT_type, &next))
 			return false;
 		*die = next;
@@ -330,7 +323,7 @@ static uint64_t element_size(struct dwarf *d, dwarf_ref ref)
 	uint64_t size = 0;
 	Dwarf_Die die;
 
-	if (die_get(d, ref, &die) && peel(&die, &alias) &&
+	if (die_get(d, ref, &die) && peel(d, &die, &alias) &&
 	    !attr_u64(&die, DW_AT_byte_size, &size) && dwarf_tag(&die) == DW_TAG_pointer_type)
 		size = 8;
 	return MIN(size, UINT32_MAX);
@@ -355,10 +348,10 @@ bool dwarf_type_get(struct dwarf *d, dwarf_ref ref, struct dwarf_type *out)
 		return true;
 	if (!die_get(d, ref, &die))
 		return false;
-	if (!peel(&die, &alias))
+	if (!peel(d, &die, &alias))
 		return true;
 	out->self = ref_of(d, &die);
-	own = name_of(&die);
+	own = dwarf_text(d, &die, DW_AT_name);
 	out->name = own ? own : alias;
 	attr_u64(&die, DW_AT_byte_size, &out->size);
 	out->go_kind = go_kind(&die);
@@ -432,7 +425,7 @@ size_t dwarf_members(struct dwarf *d, dwarf_ref ref, struct arena *a,
 	if (d->reader)
 		return dwarf_remote_members(d->reader, ref, a, out);
 	*out = NULL;
-	if (!die_get(d, ref, &die) || !peel(&die, &alias) || dwarf_child(&die, &c) != 0)
+	if (!die_get(d, ref, &die) || !peel(d, &die, &alias) || dwarf_child(&die, &c) != 0)
 		return 0;
 	do {
 		struct dwarf_member m = {.name = ""};
@@ -440,7 +433,7 @@ size_t dwarf_members(struct dwarf *d, dwarf_ref ref, struct arena *a,
 		if (!is_member(&c))
 			continue;
 		m.type = type_of(d, &c);
-		name = dwarf_tag(&c) == DW_TAG_member ? name_of(&c) : NULL;
+		name = dwarf_tag(&c) == DW_TAG_member ? dwarf_text(d, &c, DW_AT_name) : NULL;
 		if (name)
 			m.name = arena_strdup(a, name);
 		if (member_bits(&c, d, &m))
@@ -461,10 +454,10 @@ size_t dwarf_values(struct dwarf *d, dwarf_ref ref, struct arena *a, const struc
 	if (d->reader)
 		return dwarf_remote_values(d->reader, ref, a, out);
 	*out = NULL;
-	if (!die_get(d, ref, &die) || !peel(&die, &alias) || dwarf_child(&die, &c) != 0)
+	if (!die_get(d, ref, &die) || !peel(d, &die, &alias) || dwarf_child(&die, &c) != 0)
 		return 0;
 	do {
-		name = dwarf_tag(&c) == DW_TAG_enumerator ? name_of(&c) : NULL;
+		name = dwarf_tag(&c) == DW_TAG_enumerator ? dwarf_text(d, &c, DW_AT_name) : NULL;
 		if (name && dwarf_attr(&c, DW_AT_const_value, &at) && dwarf_formsdata(&at, &n) == 0)
 			vec_push(a, &v, (struct dwarf_value){arena_strdup(a, name), n});
 	} while (v.n < MAX_MEMBERS && dwarf_siblingof(&c, &c) == 0);
@@ -627,7 +620,7 @@ static bool is_by_address(struct dwarf *d, const struct dwarf_param *p)
 static void add_param(struct dwarf *d, Dwarf_Die *die, uint64_t addr, struct arena *a,
 		      struct dwarf_param *p)
 {
-	const char *name = name_of(die);
+	const char *name = dwarf_text(d, die, DW_AT_name);
 	Dwarf_Attribute at;
 	Dwarf_Sword n;
 
@@ -709,17 +702,6 @@ static void read_params(struct dwarf *d, Dwarf_Die *func, uint64_t addr, struct 
 	out->nparams = ps.v.n;
 }
 
-static const char *linkage_name(Dwarf_Die *die)
-{
-	Dwarf_Attribute a;
-	const char *name = NULL;
-
-	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &a) ||
-	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &a))
-		name = dwarf_formstring(&a);
-	return name ? name : name_of(die);
-}
-
 /* Down through blocks and inlined copies. */
 static void innermost(Dwarf_Die *scope, uint64_t addr, Dwarf_Die *instance)
 {
@@ -761,7 +743,7 @@ int dwarf_func_at(struct dwarf *d, uint64_t addr, struct arena *a, struct dwarf_
 		return err_plain(e, ENOENT,
 				 "the debug information of %s tells of no function at 0x%" PRIx64,
 				 d->path, addr);
-	name = linkage_name(&fn);
+	name = dwarf_symbol(d, &fn);
 	out->name = name ? arena_strdup(a, name) : NULL;
 	out->ret = type_of(d, &fn);
 	out->external = attr_flag(&fn, DW_AT_external);

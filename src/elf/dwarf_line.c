@@ -44,17 +44,6 @@ static bool is_file(const char *path, struct str wanted)
 	return n == wanted.n || path[n - wanted.n - 1] == '/' || wanted.p[0] == '/';
 }
 
-static const char *instance_name(Dwarf_Die *die)
-{
-	Dwarf_Attribute at;
-	const char *name = NULL;
-
-	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &at) ||
-	    dwarf_attr_integrate(die, DW_AT_name, &at))
-		name = dwarf_formstring(&at);
-	return name;
-}
-
 static void add_place(struct search *s, uint64_t addr, const char *file)
 {
 	struct candidate c = {.line = {.addr = addr, .file = arena_strdup(s->a, file)}};
@@ -63,7 +52,7 @@ static void add_place(struct search *s, uint64_t addr, const char *file)
 	const char *name;
 
 	if (dwarf_instance_at(s->d, addr, &die, &outer)) {
-		name = instance_name(&die);
+		name = dwarf_symbol(s->d, &die);
 		c.line.func = name ? arena_strdup(s->a, name) : NULL;
 		c.line.inlined = die.addr != outer.addr;
 		c.instance = die.addr;

@@ -1,4 +1,4 @@
-/* Private to the files that read debug information: dwarf.c, dwarf_line.c. */
+/* Private to the files that read debug information: dwarf.c, dwarf_line.c, dwarf_text.c. */
 #ifndef AWL_ELF_DWARF_PRIV_H
 #define AWL_ELF_DWARF_PRIV_H
 
@@ -16,10 +16,19 @@ struct dwarf {
 	Dwarf *dw;
 	struct strmap refs;
 	VEC(Dwarf_Die) dies;
+	const char *texts; /* the section that the last text was in */
+	size_t texts_size;
 };
 
 /* The function that an instruction belongs to: the innermost inlined copy, or the function itself.
  * `outer` is the function whose frame it runs in. False: none is known. */
 bool dwarf_instance_at(struct dwarf *d, uint64_t addr, Dwarf_Die *instance, Dwarf_Die *outer);
+
+/* The text of an attribute (DW_AT_name…), of the entry or of what it completes or is a copy of. It
+ * lives as long as the file is open. NULL: there is none, or it runs out of its section. */
+const char *dwarf_text(struct dwarf *d, Dwarf_Die *die, unsigned name);
+
+/* What a function is called in a symbol table, or in its source when that is not told. */
+const char *dwarf_symbol(struct dwarf *d, Dwarf_Die *die);
 
 #endif
