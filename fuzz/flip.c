@@ -207,8 +207,16 @@ static void catch_signals(void)
 }
 
 #ifdef __SANITIZE_ADDRESS__
-/* libelf forgets texts of sections that are damaged twice over. */
+const char *__asan_default_options(void);
 const char *__lsan_default_suppressions(void);
+
+/* Less memory that was freed is kept back: what a file takes is measured. */
+const char *__asan_default_options(void)
+{
+	return "quarantine_size_mb=16";
+}
+
+/* libelf forgets texts of sections that are damaged twice over. */
 const char *__lsan_default_suppressions(void)
 {
 	return "leak:libelf.so\n";
