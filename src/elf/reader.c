@@ -208,7 +208,8 @@ static bool give_up_rights(const int *fds, size_t nfds, int sock)
 {
 	int keep[MAX_KEPT + 1];
 
-	memcpy(keep, fds, nfds * sizeof(*fds));
+	for (size_t i = 0; i < nfds; i++)
+		keep[i] = fds[i];
 	keep[nfds] = sock;
 	default_signals();
 	set_limits();
