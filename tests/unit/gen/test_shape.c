@@ -62,6 +62,8 @@ static void test_shared_keys(void **state)
 /* comm fills its sixteen bytes: a key needs no zeroes under it. */
 static void test_key_not_zeroed(void **state)
 {
+	if (!script_can_load())
+		skip(); /* a map that a kernel without ring buffers has is another one */
 	assert_calls("begin { @[comm] = 1; }", "store8", 1);
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <linux/capability.h>
 
 #include "runtime/mapread.h"
 
@@ -128,15 +129,6 @@ static inline struct program_map *fixture_map(struct fixture *f, const char *nam
 	return m;
 }
 
-static inline void fixture_start(struct fixture *f)
-{
-	struct err e = {0};
-
-	f->run = run_new(&f->p, &f->opts);
-	if (run_load(f->run, &e) < 0)
-		fail_msg("load: %s\n%s", e.what, buf_cstr(&f->messages));
-}
-
 static inline void fixture_release(struct fixture *f)
 {
 	run_free(f->run);
@@ -146,6 +138,30 @@ static inline void fixture_release(struct fixture *f)
 	arena_free(f->p.arena);
 	close(f->pipe[0]);
 	close(f->pipe[1]);
+}
+
+/* Skips the test where programs cannot be loaded. */
+static inline void fixture_need_bpf(struct fixture *f)
+{
+	static const int caps[] = {CAP_BPF, CAP_PERFMON};
+	char missing[64];
+
+	if (caps_check(caps, ARRAY_SIZE(caps), missing, sizeof(missing)))
+		return;
+	fixture_release(f);
+	print_message("# skipped: no %s\n", missing);
+	skip();
+}
+
+static inline void fixture_start(struct fixture *f)
+{
+	struct err e = {0};
+
+	fixture_need_bpf(f);
+
+	f->run = run_new(&f->p, &f->opts);
+	if (run_load(f->run, &e) < 0)
+		fail_msg("load: %s\n%s", e.what, buf_cstr(&f->messages));
 }
 
 /* What was written so far (and not flushed to the pipe). */

@@ -67,6 +67,7 @@ static void the_kernel_refuses(void **state)
 	fixture_init(&f, OUT_TEXT);
 	diag_add_source(f.p.diag, "x.bt", STR(source));
 	f.progs[f.p.nprogs++] = prog_with(insns, spans, ARRAY_SIZE(insns));
+	fixture_need_bpf(&f);
 	f.run = run_new(&f.p, &f.opts);
 	assert_true(run_load(f.run, &e) < 0);
 	assert_non_null(strstr(e.what, "x.bt:3:7"));
