@@ -23,15 +23,25 @@ def features():
     return {row[0] for row in rows if len(row) > 1 and row[1] == "yes"}
 
 
+CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}  # root in a container may lack them
+
+
+def capabilities_missing():
+    status = open("/proc/self/status").read()
+    effective = int(status.split("CapEff:")[1].split()[0], 16)
+    return [name for name, bit in CAPABILITIES.items() if not effective >> bit & 1]
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "unprivileged: runs without root, too")
     config.addinivalue_line("markers", "needs(*features): skipped, with the reason, where the kernel lacks one")
 
 
 def pytest_collection_modifyitems(config, items):
+    missing = capabilities_missing()
     for item in items:
-        if os.geteuid() != 0 and "unprivileged" not in item.keywords:
-            item.add_marker(pytest.mark.skip(reason="needs root"))
+        if missing and "unprivileged" not in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="needs " + ", ".join(missing)))
         for mark in item.iter_markers("needs"):
             lacking = [f for f in mark.args if f not in features()]
             if lacking:
