@@ -83,32 +83,37 @@ static uint64_t get(struct reader *r, unsigned n)
 	return v;
 }
 
+/* Seven bits a byte, low ones first; `last` is the byte that ends it, `shift` the bits it filled.
+ */
+static uint64_t get_leb(struct reader *r, uint64_t *last, unsigned *shift)
+{
+	uint64_t v = 0;
+
+	*shift = 0;
+	do {
+		*last = get(r, 1);
+		if (*shift < 64)
+			v |= (*last & 127) << *shift;
+		*shift += 7;
+	} while (*last & 128 && !r->bad);
+	return v;
+}
+
 static uint64_t get_uleb(struct reader *r)
 {
-	uint64_t v = 0, b;
-	unsigned shift = 0;
+	uint64_t last;
+	unsigned shift;
 
-	do {
-		b = get(r, 1);
-		if (shift < 64)
-			v |= (b & 127) << shift;
-		shift += 7;
-	} while (b & 128 && !r->bad);
-	return v;
+	return get_leb(r, &last, &shift);
 }
 
 static int64_t get_sleb(struct reader *r)
 {
-	uint64_t v = 0, b;
-	unsigned shift = 0;
+	uint64_t last;
+	unsigned shift;
+	uint64_t v = get_leb(r, &last, &shift);
 
-	do {
-		b = get(r, 1);
-		if (shift < 64)
-			v |= (b & 127) << shift;
-		shift += 7;
-	} while (b & 128 && !r->bad);
-	if (shift < 64 && b & 64)
+	if (shift < 64 && last & 64)
 		v |= ~0ull << shift;
 	return (int64_t)v;
 }

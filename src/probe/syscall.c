@@ -12,6 +12,7 @@
  * check of the code segment here (on kernels that run 32-bit programs at all). */
 #include <stdlib.h>
 #include <unistd.h>
+#include "probe/location.h"
 #include "probe/tracepoint.h"
 
 enum { CTX_REGS = 0, CTX_SECOND = 8 };
@@ -118,30 +119,17 @@ static void arg_range(int *from, int *to)
 	}
 }
 
-/* A register's 8 bytes as a value of the field's type: an int argument is its low half. What is an
- * address points into the process that makes the call. */
-static struct val narrowed(struct gen *g, const struct type *t, ir_val v)
-{
-	struct val r;
-
-	if (t->size < 8 && type_is_scalar(t))
-		v = type_is_signed(t) ? ir_sext(gen_ir(g), v, t->size)
-				      : ir_zext(gen_ir(g), v, t->size);
-	r = val_scalar(t, v);
-	r.space = SPACE_USER;
-	return r;
-}
-
 struct val syscall_field(struct gen *g, struct probe *p, const struct member *m)
 {
 	unsigned n = (m->offset - REC_FIRST) / ARG_SIZE;
 
 	if (m->offset == REC_NR)
-		return narrowed(g, m->type, call_number(g, p));
+		return location_narrowed(g, m->type, call_number(g, p));
 	if (p->targets[0].a == TP_SYS_EXIT)
-		return narrowed(g, m->type,
-				ir_load(gen_ir(g), 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT));
-	return narrowed(g, m->type, reg_copied(g, copy_of(p), regs_syscall_arg(n)));
+		return location_narrowed(
+			g, m->type,
+			ir_load(gen_ir(g), 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT));
+	return location_narrowed(g, m->type, reg_copied(g, copy_of(p), regs_syscall_arg(n)));
 }
 
 /* raw_syscalls: sys_enter { long id; unsigned long args[6]; }  sys_exit { long id; long ret; } */
@@ -158,13 +146,13 @@ struct val raw_sys_field(struct gen *g, struct probe *p, const struct member *m)
 	int from, to;
 
 	if (m->offset != REC_NR && !is_raw_enter(p))
-		return narrowed(g, m->type,
-				ir_load(b, 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT));
+		return location_narrowed(g, m->type,
+					 ir_load(b, 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT));
 	if (m->offset == REC_NR && is_raw_enter(p))
-		return narrowed(g, m->type,
-				ir_load(b, 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT));
+		return location_narrowed(g, m->type,
+					 ir_load(b, 8, gen_ctx(g), CTX_SECOND, IR_MEM_INVARIANT));
 	if (m->offset == REC_NR)
-		return narrowed(g, m->type, reg_load(g, REGS_NR));
+		return location_narrowed(g, m->type, reg_load(g, REGS_NR));
 	arg_range(&from, &to);
 	copy_regs(g, &c, from, to);
 	array = gen_temp(g, m->type, false);
@@ -178,7 +166,8 @@ struct val raw_sys_elem(struct gen *g, struct probe *p, const struct member *m, 
 {
 	if (!is_raw_enter(p) || m->offset == REC_NR || index >= m->type->array.count)
 		return VAL_VOID;
-	return narrowed(g, m->type->array.of, reg_load(g, regs_syscall_arg((unsigned)index)));
+	return location_narrowed(g, m->type->array.of,
+				 reg_load(g, regs_syscall_arg((unsigned)index)));
 }
 
 /* ---- which call is it ---- */
