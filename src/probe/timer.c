@@ -1,15 +1,20 @@
-/* profile and interval: cpu-clock perf events, on every CPU or on one.
+/* profile and interval: what fires by the clock.
  *
  *   profile:hz:99          99 times a second on each CPU     attr.freq, sample_freq
- *   interval:ms:100        every 100 ms on one CPU           sample_period in ns
+ *   interval:us:100        every 100 us on one CPU           sample_period in ns
+ *   interval:ms:100        every 100 ms                      a timer of awl's own
  *   profile:1s, profile:N  a duration, or nanoseconds
  *
- * With -p, profile samples the process's own time: the event follows the task instead of the CPUs.
+ * The first two are cpu-clock perf events. With -p, profile samples the process's own time: the
+ * event follows the task instead of the CPUs. The kernel leaves an event's program out when it
+ * interrupts another one; a sample may be missing, but nobody wants to miss a line that is printed
+ * each second. So an interval of a millisecond or more whose program does not look at what it
+ * interrupts is a raw tracepoint program that a thread of the runtime runs.
  */
 #include <errno.h>
 #include "probe/probe.h"
 
-enum { MIN_PERIOD_NS = 1000, MAX_HZ = 1000000 };
+enum { MIN_PERIOD_NS = 1000, MIN_TICK_NS = 1000000, MAX_HZ = 1000000 };
 
 struct unit {
 	const char *name;
@@ -81,11 +86,40 @@ static bool interval_resolve(struct sema *s, const struct attach_point *ap,
 	return timer_resolve(s, &provider_interval, ap, out);
 }
 
-static void timer_plan(struct sema *s, struct probe *p)
+static void profile_plan(struct sema *s, struct probe *p)
 {
 	p->prog_type = BPF_PROG_TYPE_PERF_EVENT;
-	if (!p->prov->anywhere)
-		p->pid_filter = sema_only_pid(s);
+	p->pid_filter = sema_only_pid(s);
+}
+
+/* Nanoseconds. */
+static uint64_t period_of(const struct attach_target *t)
+{
+	return t->a ? 1000000000u / t->addr : t->addr;
+}
+
+static bool ticks(struct kernel *k, const struct probe *p)
+{
+	const unsigned context = USES_CTX | USES_REGS | USES_KSTACK | USES_USTACK | USES_KFUNC;
+
+	for (size_t i = 0; i < p->ntargets; i++)
+		if (period_of(&p->targets[i]) < MIN_TICK_NS)
+			return false;
+	return !(p->uses & context) && kernel_has(k, FEATURE_TEST_RUN_RAW_TP);
+}
+
+static void interval_plan(struct sema *s, struct probe *p)
+{
+	p->prog_type = ticks(sema_kernel(s), p) ? BPF_PROG_TYPE_RAW_TRACEPOINT
+						: BPF_PROG_TYPE_PERF_EVENT;
+}
+
+/* The program of several targets does not know which of them it runs for. */
+static bool interval_share(struct kernel *k, unsigned uses, const struct attach_target *a,
+			   const struct attach_target *b)
+{
+	return !(uses & (USES_PROBE | USES_FUNC)) &&
+	       (period_of(a) < MIN_TICK_NS) == (period_of(b) < MIN_TICK_NS);
 }
 
 static struct perf_event_attr timer_attr(const struct attach_target *t)
@@ -123,7 +157,11 @@ static int profile_attach(struct attach_env *env, const struct attach_prog *p, s
 
 static int interval_attach(struct attach_env *env, const struct attach_prog *p, struct err *e)
 {
-	return timer_attach(env, p, false, e);
+	if (p->prog_type == BPF_PROG_TYPE_PERF_EVENT)
+		return timer_attach(env, p, false, e);
+	for (size_t i = 0; i < p->ntargets; i++)
+		env->on_timer(env, period_of(&p->targets[i]), p->fd);
+	return 0;
 }
 
 static int timer_list(const char *name, const struct attach_point *pattern, list_fn fn, void *arg)
@@ -162,7 +200,8 @@ static void profile_explain(struct kernel *k, const struct attach_target *t, str
 
 static void interval_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
-	buf_printf(out, "a timer on one CPU, %s %" PRIu64 "\n", t->a ? "Hz" : "period in ns",
+	buf_printf(out, "a timer%s, %s %" PRIu64 "\n",
+		   period_of(t) < MIN_TICK_NS ? " on one CPU" : "", t->a ? "Hz" : "period in ns",
 		   t->addr);
 }
 
@@ -178,7 +217,7 @@ const struct provider provider_profile = {
 	.timer = true,
 	.resolve = profile_resolve,
 	.share = probe_share_perf,
-	.plan = timer_plan,
+	.plan = profile_plan,
 	.name_type = probe_perf_name_type,
 	.name_load = probe_perf_name_load,
 	.attach = profile_attach,
@@ -190,14 +229,15 @@ const struct provider provider_interval = {
 	.name = "interval",
 	.aliases = interval_aliases,
 	.form = "interval:s:1 or interval:{hz,ms,us}:N",
-	.doc = "Fires on one CPU, once in each period: for printing and clearing.\n\n"
+	.doc = "Fires once in each period: for printing and clearing. None is left out, however "
+	       "busy the machine is, when the period is a millisecond or more.\n\n"
 	       "    tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }\n"
 	       "    interval:s:1 { print(@); clear(@); }",
 	.timer = true,
 	.anywhere = true,
 	.resolve = interval_resolve,
-	.share = probe_share_perf,
-	.plan = timer_plan,
+	.share = interval_share,
+	.plan = interval_plan,
 	.name_type = probe_perf_name_type,
 	.name_load = probe_perf_name_load,
 	.attach = interval_attach,

@@ -71,6 +71,11 @@ static void env_on_signal(struct attach_env *env, int signo, int fd)
 	hvec_push(&r->signals, (struct signal_prog){.signo = signo, .fd = fd});
 }
 
+static void env_on_timer(struct attach_env *env, uint64_t period_ns, int fd)
+{
+	ticker_add(env->run, period_ns, fd);
+}
+
 static void env_on_trial(struct attach_env *env, const char *name, int fd)
 {
 	struct run *r = env->run;
@@ -135,6 +140,7 @@ void attach_env_init(struct run *r)
 		.at_begin = env_at_begin,
 		.at_end = env_at_end,
 		.on_signal = env_on_signal,
+		.on_timer = env_on_timer,
 		.on_trial = env_on_trial,
 		.iterate = env_iterate,
 		.pin_link = env_pin_link,
@@ -356,7 +362,9 @@ static int attach_all(struct run *r, struct err *e)
 		return err_plain(e, ENOENT, "none of the %zu probes could be attached", r->nprobes);
 	if (!r->stop)
 		say_attached(r);
-	return release_child(r, e);
+	if (!r->o.dry_run && !run_exited(r))
+		ret = ticker_start(r, e);
+	return ret < 0 ? ret : release_child(r, e);
 }
 
 int run_attach(struct run *r, struct err *e)

@@ -25,7 +25,7 @@ uint64_t run_lost(struct run *r, enum lost cause)
 	uint64_t n = 0;
 
 	if (cause == LOST_MISSED)
-		return links_missed(r);
+		return links_missed(r) + ticker_missed(r);
 	if (cause != LOST_MAP)
 		return counter(r, r->p->lost_off + 8u * (uint32_t)cause);
 	for (size_t i = 0; i < r->p->nmaps; i++)

@@ -130,6 +130,8 @@ struct run {
 	bool *cleared;              /* by map: clear() or zero() is called on it somewhere */
 	bool *zeroed;               /* by map: zero() was the last of the two */
 
+	struct ticker *ticker; /* NULL: no intervals */
+
 	VEC(struct owned) links;
 	VEC(int) begins;
 	VEC(int) ends;
@@ -178,6 +180,13 @@ void run_gate(struct run *r, bool closed);
 bool run_exited(struct run *r);     /* exit() has run in a program */
 bool run_json(const struct run *r); /* one of the two JSON formats */
 bool run_ndjson(const struct run *r);
+
+/* ticker.c: programs of intervals, raw tracepoint programs that a thread runs. _add before _start,
+ * which starts all timers together; _stop may come again. */
+void ticker_add(struct run *r, uint64_t period_ns, int prog_fd);
+int ticker_start(struct run *r, struct err *e);
+void ticker_stop(struct run *r);
+uint64_t ticker_missed(const struct run *r); /* ticks whose program could not be run */
 
 /* load.c */
 int load_maps(struct run *r, struct err *e);

@@ -210,6 +210,7 @@ int run_finish(struct run *r, struct err *e)
 	r->done = true;
 	run_gate(r, true);
 	end_child(r);
+	ticker_stop(r);
 	stop_iterators(r);
 	if (!r->p->config.detach_last)
 		links_close(r);
@@ -244,6 +245,7 @@ void run_free(struct run *r)
 	run_gate(r, true);
 	if (r->state != RUN_FINISHED)
 		end_child(r);
+	ticker_stop(r);
 	stop_iterators(r);
 	links_close(r);
 	signal_restore(r);

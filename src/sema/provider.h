@@ -107,6 +107,8 @@ struct attach_env {
 	void (*on_trial)(struct attach_env *env, const char *name, int prog_fd);
 	void (*on_signal)(struct attach_env *env, int signo,
 			  int prog_fd); /* test-run when awl gets it */
+	void (*on_timer)(struct attach_env *env, uint64_t period_ns,
+			 int prog_fd); /* test-run once in each period, after all are attached */
 	void (*iterate)(struct attach_env *env,
 			int link_fd); /* read the iterator to its end, then leave */
 	void (*pin_link)(struct attach_env *env, int link_fd, const char *path);
