@@ -184,7 +184,7 @@ DEBIAN = {
     "bitesize": ("dd if=/dev/zero of=bite bs=64k count=4 oflag=direct conv=fsync", r"^@\[dd\]", []),
     "execsnoop": ("/bin/true exec_mark a b", r"exec_mark a b", [(r"^\d+ +", "")]),
     "gethostlatency": ("getent ahosts localhost", r"getent", [(r"^\S+ +", ""), (r" +\d+ +localhost", " localhost")]),
-    "killsnoop": ("bash -c 'exec -a killsnoop_mark bash -c \"kill -0 $$\"'", r"^\S+ +\d+ +bash +0 ", [(r"^\S+ +", "")]),
+    "killsnoop": ("bash -c 'printf kill_mark >/proc/$$/comm; kill -0 $$'", r"kill_mark +0 ", [(r"^\S+ +", "")]),
     "naptime": ("/usr/bin/python3 -c 'import ctypes, struct; "
                 "ctypes.CDLL(None).syscall(35, struct.pack(\"qq\", 0, 250000000), None)'",
                 r" 0\.250$", [(r"^\S+ +", "")]),
