@@ -30,9 +30,10 @@
 struct ring {
 	uint64_t *cons_pos; /* mmapped for writing */
 	const uint64_t *prod_pos;
-	const uint8_t *data; /* mapped twice in a row: records never wrap */
-	uint64_t size;       /* of the data, a power of two */
+	const uint8_t *data;
+	uint64_t size; /* of the data, a power of two */
 	size_t page;
+	struct buf whole; /* the record that goes around the end */
 };
 
 typedef void (*ring_fn)(void *arg, const void *rec, size_t len);
