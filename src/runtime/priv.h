@@ -174,10 +174,12 @@ void run_message(struct run *r, enum run_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The u64 at `off` of the globals; NULL when there are none. */
 uint64_t *run_global(struct run *r, uint32_t off);
-/* Closes the gate (exit_off not 0: programs leave at their start) or opens it. */
+/* Closes the gate (exit_off not 0: programs leave at their start) or opens it. What a begin program
+ * that runs behind it leaves there is exit()'s. */
 void run_gate(struct run *r, bool closed);
-bool run_exited(struct run *r);     /* exit() has run in a program */
-bool run_json(const struct run *r); /* one of the two JSON formats */
+void run_gate_unless_exited(struct run *r); /* opens it */
+bool run_exited(struct run *r);             /* exit() has run in a program */
+bool run_json(const struct run *r);         /* one of the two JSON formats */
 bool run_ndjson(const struct run *r);
 
 /* load.c */
