@@ -56,6 +56,7 @@ static void put_config(struct writer *w, const struct config *c)
 	put_text(w->out, c->stack_frame);
 	put_u32(w->out, c->stack_root_first);
 	put_u32(w->out, c->detach_last);
+	put_u32(w->out, c->begin_attached);
 	put_text(w->out, c->str_trunc_trailer);
 	put_text(w->out, c->license);
 }

@@ -36,6 +36,7 @@ static void parse_config(struct parser *s)
 	c->stack_frame = get_text_or_none(&s->r);
 	c->stack_root_first = get_bool(&s->r);
 	c->detach_last = get_bool(&s->r);
+	c->begin_attached = get_bool(&s->r);
 	c->str_trunc_trailer = get_text_or_none(&s->r);
 	c->license = get_text_or_none(&s->r);
 	c->script_applied = true;

@@ -56,10 +56,15 @@ static bool wrong(struct bcc *b, const struct dist *d, const char *why)
 
 /* ---- parsing ---- */
 
+/* Behind '#', or as in older tutorials behind ';', which no expression has. */
 static struct str cut_label(struct bcc *b, struct dist *d)
 {
 	struct str s = str_of(d->text), head = cexpr_cut(&s, '#');
 
+	if (!s.p) {
+		s = head;
+		head = cexpr_cut(&s, ';');
+	}
 	if (s.p)
 		d->label = arena_strndup(b->a, s.p, s.n);
 	return head;

@@ -9,9 +9,10 @@
  *   $pid $tgid                tid pid              bcc's $pid is the thread
  *   $uid $gid $cpu $task      uid gid cpu curtask
  *   STRCMP("odd", arg2)       (str(arg1, 80) == "odd")
- *   s == "odd"                str(s, 80) == "odd"
+ *   s == "odd"  "odd" == s    str(s, 80) == "odd"
  *   args->f                   args.f
- *   arg1@user                 uptr(arg0)
+ *   arg1@user                 uptr(arg0)           and of a parameter `char __user *s`
+ *   ctx->dx                   reg("dx")
  *   p->x                      args.p->x            named in debug information or BTF
  *   $entry(n)  $latency       what the entry probe kept
  *   (unsigned long)x  'a'     (uint64)x  97
@@ -138,7 +139,8 @@ static void type_word(struct type_words *t, struct str w)
 		t->longs++;
 	else if (str_is(w, "int"))
 		t->is_int = true;
-	else if (!str_is(w, "const") && !str_is(w, "volatile") && !str_is(w, "signed")) {
+	else if (!str_is(w, "const") && !str_is(w, "volatile") && !str_is(w, "signed") &&
+		 !str_is(w, "__user")) {
 		buf_adds(&t->rest, t->other ? " " : "");
 		buf_addstr(&t->rest, w);
 		t->other = true;
@@ -176,6 +178,25 @@ const char *cexpr_type(struct arena *a, struct str s)
 	buf_release(&out);
 	buf_release(&t.rest);
 	return text;
+}
+
+/* A type in an expression. Structures that programs and tutorials have, and that the kernel's types
+ * have under another name with the same layout, unless a header says what they are. */
+static const char *expr_type(const struct cexpr *c, struct str s)
+{
+	static const char *const names[][2] = {
+		{"struct timespec", "struct __kernel_timespec"},
+		{"struct timeval", "struct __kernel_old_timeval"},
+	};
+	const char *type = cexpr_type(c->b->a, s);
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !c->b->o.headers.n; i++) {
+		n = strlen(names[i][0]);
+		if (strncmp(type, names[i][0], n) == 0 && strchr(" *", type[n]))
+			return arena_printf(c->b->a, "%s%s", names[i][1], type + n);
+	}
+	return type;
 }
 
 /* ---- signatures ---- */
@@ -275,6 +296,12 @@ static const char *found_value(struct cexpr *c, struct str name)
 		return arena_printf(a, "((%.*s)arg%zu)", STR_ARG(c->found.v[i].type), i);
 	}
 	return NULL;
+}
+
+/* `const char __user *filename`: an address of the process, in a kernel function. */
+static bool is_user(const struct cexpr *c, struct str type)
+{
+	return c->probe->kind == PROBE_KERNEL && type.n && memmem(type.p, type.n, "__user", 6);
 }
 
 static int find_param(const struct cexpr *c, struct str name)
@@ -415,20 +442,6 @@ static bool add_strcmp(struct walk *w)
 	return true;
 }
 
-/* Structures that the kernel's types have under another name than programs and tutorials. */
-static const char *kernel_type(const char *type)
-{
-	static const char *const names[][2] = {
-		{"struct timespec *", "struct __kernel_timespec *"},
-		{"struct timeval *", "struct __kernel_old_timeval *"},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (strcmp(type, names[i][0]) == 0)
-			return names[i][1];
-	return type;
-}
-
 /* Argument `i` of a system call: the field of its event, with the type of a signature. What it
  * points to is the process's. */
 static const char *syscall_value(struct cexpr *c, size_t i, const char *type)
@@ -442,7 +455,6 @@ static const char *syscall_value(struct cexpr *c, size_t i, const char *type)
 	field = arena_printf(a, "args.%.*s", STR_ARG(c->found.v[i].name));
 	if (!type)
 		return field;
-	type = kernel_type(type);
 	return arena_printf(a, strchr(type, '*') ? "uptr((%s)%s)" : "((%s)%s)", type, field);
 }
 
@@ -476,7 +488,8 @@ static bool kept_param(struct cexpr *c, struct str name, struct kept *k)
 	if (i >= 0 || arg) {
 		k->value = numbered_value(c, i >= 0 ? (size_t)i : arg - 1, NULL);
 		k->value = k->value ? arena_printf(a, "(uint64)%s", k->value) : NULL;
-		k->type = i >= 0 ? cexpr_type(a, c->params.v[i].type) : NULL;
+		k->type = i >= 0 ? expr_type(c, c->params.v[i].type) : NULL;
+		k->user = i >= 0 && is_user(c, c->params.v[i].type);
 	} else {
 		k->value = found_value(c, name);
 	}
@@ -500,7 +513,8 @@ static bool add_entry(struct walk *w)
 					    "has such a parameter",
 					    STR_ARG(name)));
 	if (k.type)
-		buf_printf(&w->out, "((%s)$e.%zu)", k.type, keep(c, k) + 1);
+		buf_printf(&w->out, k.user ? "uptr((%s)$e.%zu)" : "((%s)$e.%zu)", k.type,
+			   keep(c, k) + 1);
 	else
 		buf_printf(&w->out, "$e.%zu", keep(c, k) + 1);
 	return true;
@@ -515,11 +529,11 @@ static bool add_latency(struct walk *w)
 	return true;
 }
 
-static bool add_arg(struct walk *w, unsigned number, const char *type)
+static bool add_arg(struct walk *w, unsigned number, const struct param *p)
 {
 	struct cexpr *c = w->c;
-	bool user = followed_by(w, "@user");
-	const char *value;
+	bool user = followed_by(w, "@user") || (p && is_user(c, p->type));
+	const char *type = p ? expr_type(c, p->type) : NULL, *value;
 
 	if (c->probe->kind == PROBE_TRACEPOINT && !c->probe->syscall)
 		return fail(c, "tracepoints have fields: args->name; tplist -v lists them");
@@ -532,6 +546,28 @@ static bool add_arg(struct walk *w, unsigned number, const char *type)
 			c, arena_printf(c->b->a, "the system call has no argument %u", number + 1));
 	buf_printf(&w->out, user && !c->probe->syscall ? "uptr(%s)" : "%s", value);
 	return true;
+}
+
+/* ctx->dx, ctx->regs[3]: what bcc's programs have in `struct pt_regs *ctx`. */
+static bool add_register(struct walk *w)
+{
+	size_t from;
+	struct str name, number;
+
+	skip_blanks(w);
+	for (from = w->at; w->at < w->in.n && is_word(w->in.p[w->at]);)
+		w->at++;
+	name = (struct str){w->in.p + from, w->at - from};
+	if (str_is(name, "regs") && w->at < w->in.n && w->in.p[w->at] == '[') {
+		size_t end = cexpr_close(w->in, w->at);
+
+		number = str_trim((struct str){w->in.p + w->at + 1, end - w->at - 1});
+		w->at = MIN(end + 1, w->in.n);
+		buf_printf(&w->out, "reg(\"r%.*s\")", STR_ARG(number));
+		return true;
+	}
+	buf_printf(&w->out, "reg(\"%.*s\")", STR_ARG(name));
+	return name.n || fail(w->c, "behind ctx-> the name of a register is missing");
 }
 
 /* A word that is neither bcc's nor a parameter of the signature. */
@@ -550,6 +586,11 @@ static bool add_other(struct walk *w, struct str word)
 	return true;
 }
 
+static bool has_registers(const struct probe *p)
+{
+	return p->kind == PROBE_USER || p->kind == PROBE_KERNEL || p->kind == PROBE_USDT;
+}
+
 static bool add_name(struct walk *w, struct str word)
 {
 	const char *to = simple_word(word);
@@ -563,10 +604,11 @@ static bool add_name(struct walk *w, struct str word)
 	if (str_is(word, "$latency"))
 		return add_latency(w);
 	if (param >= 0)
-		return add_arg(w, (unsigned)param,
-			       cexpr_type(w->c->b->a, w->c->params.v[param].type));
+		return add_arg(w, (unsigned)param, &w->c->params.v[param]);
 	if (arg)
 		return add_arg(w, arg - 1, NULL);
+	if (str_is(word, "ctx") && has_registers(w->c->probe) && followed_by(w, "->"))
+		return add_register(w);
 	if (str_is(word, "args") && followed_by(w, "->")) {
 		buf_adds(&w->out, "args.");
 		w->after_member = true;
@@ -606,7 +648,7 @@ static bool add_cast(struct walk *w)
 	if (!is_type_word((struct str){first.p, i}) &&
 	    !(first.n && first.p[first.n - 1] == '*' && i))
 		return false;
-	buf_printf(&w->out, "(%s)", cexpr_type(w->c->b->a, inside));
+	buf_printf(&w->out, "(%s)", expr_type(w->c, inside));
 	w->at = end + 1;
 	return true;
 }
@@ -633,8 +675,8 @@ static bool add_char(struct walk *w)
 	return fail(w->c, "unknown escape in a character; \\n \\t \\r \\0 \\\\ are known");
 }
 
-/* s == "text": the operand in front is an address. */
-static void compare_text(struct walk *w, size_t text)
+/* s == "text": the operand in front is an address. False where nothing is compared in front. */
+static bool compare_text(struct walk *w, size_t text)
 {
 	const char *out = buf_cstr(&w->out);
 	size_t op = text, from = w->operand;
@@ -644,7 +686,7 @@ static void compare_text(struct walk *w, size_t text)
 	while (op > 0 && out[op - 1] == ' ')
 		op--;
 	if (op < 2 || out[op - 1] != '=' || (out[op - 2] != '=' && out[op - 2] != '!'))
-		return;
+		return false;
 	op -= 2;
 	buf_add(&tail, out + op, w->out.n - op);
 	while (op > from && out[op - 1] == ' ')
@@ -654,6 +696,57 @@ static void compare_text(struct walk *w, size_t text)
 	buf_printf(&w->out, "%s ", cexpr_text(w->c, operand));
 	buf_addstr(&w->out, (struct str){tail.p, tail.n});
 	buf_release(&tail);
+	return true;
+}
+
+/* "text" == s: the operand behind is an address; up to what binds less than ==. */
+static bool compare_with(struct walk *w, struct str text)
+{
+	struct str rest, operand;
+	const char *value;
+	bool equal = followed_by(w, "==");
+	size_t i = 0;
+
+	if (!equal && !followed_by(w, "!="))
+		return true;
+	rest = (struct str){w->in.p + w->at, w->in.n - w->at};
+	while (i < rest.n && !strchr("&|?:,", rest.p[i]))
+		i = strchr("([{", rest.p[i])   ? MIN(cexpr_close(rest, i) + 1, rest.n)
+		    : strchr("\"'", rest.p[i]) ? past_quote(rest, i)
+					       : i + 1;
+	operand = str_trim((struct str){rest.p, i});
+	if (!operand.n)
+		return fail(w->c, arena_printf(w->c->b->a, "behind %.*s %s a value is missing",
+					       STR_ARG(text), equal ? "==" : "!="));
+	value = cexpr_translate(w->c, operand);
+	if (value)
+		buf_printf(&w->out, " %s %s", equal ? "==" : "!=", cexpr_text(w->c, value));
+	w->at += i;
+	return value != NULL;
+}
+
+/* Members that the kernel's headers have as macros: in its type information they are what the macro
+ * stands for. */
+static bool is_common_of_socks(struct str name)
+{
+	static const char *const common[] = {
+		"sk_num",      "sk_dport",        "sk_addrpair", "sk_daddr",        "sk_rcv_saddr",
+		"sk_family",   "sk_state",        "sk_reuse",    "sk_net",          "sk_prot",
+		"sk_v6_daddr", "sk_v6_rcv_saddr", "sk_cookie",   "sk_bound_dev_if",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(common); i++)
+		if (str_is(name, common[i]))
+			return true;
+	return false;
+}
+
+static void add_member(struct walk *w, struct str name)
+{
+	if (is_common_of_socks(name))
+		buf_printf(&w->out, "__sk_common.skc_%.*s", (int)name.n - 3, name.p + 3);
+	else
+		buf_addstr(&w->out, name);
 }
 
 static bool step_word(struct walk *w)
@@ -670,7 +763,7 @@ static bool step_word(struct walk *w)
 	w->in_operand = true;
 	w->after_member = false;
 	if (member) {
-		buf_addstr(&w->out, word);
+		add_member(w, word);
 		return true;
 	}
 	return add_name(w, word);
@@ -718,20 +811,28 @@ static bool step_operator(struct walk *w)
 	return true;
 }
 
+static bool step_text(struct walk *w)
+{
+	size_t end = past_quote(w->in, w->at), from = w->out.n;
+	struct str text = {w->in.p + w->at, end - w->at};
+
+	if (text.n < 2 || text.p[text.n - 1] != '"')
+		return fail(w->c, "the text has no closing \"");
+	buf_addstr(&w->out, text);
+	w->at = end;
+	if (compare_text(w, from))
+		return true;
+	w->operand = from;
+	w->in_operand = true;
+	return compare_with(w, text);
+}
+
 static bool step(struct walk *w)
 {
 	char c = w->in.p[w->at];
-	size_t end, from = w->out.n;
 
-	if (c == '"') {
-		end = past_quote(w->in, w->at);
-		if (end - w->at < 2 || w->in.p[end - 1] != '"')
-			return fail(w->c, "the text has no closing \"");
-		buf_add(&w->out, w->in.p + w->at, end - w->at);
-		w->at = end;
-		compare_text(w, from);
-		return true;
-	}
+	if (c == '"')
+		return step_text(w);
 	if (c == '\'')
 		return add_char(w);
 	if (is_word(c))

@@ -83,8 +83,8 @@ static void add_columns(struct bcc *b, const char *func, struct buf *fmt, struct
 		buf_adds(values, ", seconds(elapsed)");
 	}
 	buf_adds(fmt, "%-14.14s %-6d %4d.%02d %16x ");
-	buf_printf(values, ", comm, pid, $r / %d, $r / %d %% 100, (uint64)retval",
-		   us ? 1000 : 1000000, us ? 10 : 10000);
+	buf_printf(values, ", comm, pid, $r / %d, $r / %d %% 100, " RETVAL_REG, us ? 1000 : 1000000,
+		   us ? 10 : 10000);
 	script_text(fmt, func, true);
 	for (int64_t k = 0; k < b->o.nargs; k++) {
 		buf_adds(fmt, " 0x%x");

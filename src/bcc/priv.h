@@ -133,11 +133,14 @@ void script_entry(struct bcc *b, const struct cexpr *c);
  */
 void script_entry_found(struct bcc *b, const struct cexpr *c);
 
-/* The stack pointer at a function's entry as its return has it. */
+/* The stack pointer at a function's entry as its return has it; what a function returns, as the
+ * register has it: `retval` has the function's type, for which debug information is read. */
 #if defined(__x86_64__)
 #define SP_AT_ENTRY "(reg(\"sp\") + 8)" /* the return address is still on the stack */
+#define RETVAL_REG  "reg(\"ax\")"
 #else
 #define SP_AT_ENTRY "reg(\"sp\")"
+#define RETVAL_REG  "reg(\"r0\")"
 #endif
 
 /* ---- probe.c: the shared probe grammar ---- */
@@ -174,6 +177,7 @@ struct param {
 struct kept {
 	const char *name, *value;
 	const char *type; /* of the signature; NULL: as it is kept */
+	bool user;        /* an address of the process, kept by a kernel function */
 };
 
 struct cexpr {

@@ -141,12 +141,12 @@ struct matching {
 static int add_match(void *arg, const char *probe, const char *detail)
 {
 	struct matching *m = arg;
-	struct str name = str_of(probe);
-	struct str rest = name;
+	struct str rest = str_of(probe);
+	regmatch_t at;
 
 	for (size_t i = 0; i < m->skip; i++)
 		str_cut(&rest, ':');
-	if (!rest.p || regexec(&m->re, rest.p, 0, NULL, 0))
+	if (!rest.p || regexec(&m->re, rest.p, 1, &at, 0) || at.rm_so != 0)
 		return 0;
 	buf_adds(m->out, m->n++ ? "," : "");
 	buf_add(m->out, probe, (size_t)(rest.p - probe));
@@ -154,14 +154,15 @@ static int add_match(void *arg, const char *probe, const char *detail)
 	return 0;
 }
 
-/* The probes of a list whose name a regular expression matches; `skip`: parts in front of it. */
+/* The probes of a list whose name a regular expression matches from its beginning on, as Python's
+ * re.match() does; `skip`: parts in front of it. */
 static bool add_regex(struct reading *r, const char *list, size_t skip, const char *re,
 		      struct buf *out)
 {
 	struct matching m = {.b = r->b, .out = out, .skip = skip};
 	struct awl *awl;
 	char why[128];
-	int ret = regcomp(&m.re, re, REG_EXTENDED | REG_NOSUB);
+	int ret = regcomp(&m.re, re, REG_EXTENDED);
 
 	if (ret) {
 		regerror(ret, &m.re, why, sizeof(why));

@@ -31,12 +31,40 @@ void script_includes(struct bcc *b)
 	}
 }
 
-/* Tables need no large ring: their lines are made when it is read. */
+/* bcc has a ring of 64 pages, or of what -b says, for each CPU. Here it is one that all share:
+ * never less than all of bcc's together, and enough for what a single CPU sends while others are
+ * quiet. Tables need no large one: their lines are made when it is read. */
+enum {
+	RING_TABLE = 64,
+	RING_EACH = 64,
+	RING_LEAST = 512,
+	RING_USUAL_MOST = 4096,
+	RING_MOST = 1 << 20
+};
+
+static uint64_t ring_pages(const struct bcc *b)
+{
+	uint64_t cpus = (uint64_t)MAX(sysconf(_SC_NPROCESSORS_CONF), 1L), wanted, pages = 1;
+
+	if (b->o.pages > 0)
+		wanted = MIN((uint64_t)b->o.pages * cpus, (uint64_t)RING_MOST);
+	else if (b->cmd->table)
+		wanted = RING_TABLE;
+	else
+		wanted = MAX(MIN(RING_EACH * cpus, (uint64_t)RING_USUAL_MOST),
+			     (uint64_t)RING_LEAST);
+	while (pages < wanted)
+		pages *= 2;
+	return pages;
+}
+
 void script_config(struct bcc *b, const char *more)
 {
 	buf_printf(&b->script,
-		   "config = { print_maps_on_exit = false; %smax_map_keys = %llu; %s}\n",
-		   b->cmd->table ? "detach_last = true; perf_rb_pages = 64; " : "",
+		   "config = { print_maps_on_exit = false; begin_attached = true; %sperf_rb_pages "
+		   "= %llu; "
+		   "max_map_keys = %llu; %s}\n",
+		   b->cmd->table ? "detach_last = true; " : "", (unsigned long long)ring_pages(b),
 		   (unsigned long long)b->max_keys, more);
 }
 

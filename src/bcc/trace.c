@@ -19,7 +19,8 @@
 static const struct opt options[] = {
 	O('h', "--help", NULL, OPT_FLAG, help, "show this help message and exit"),
 	O('b', "--buffer-pages", "BUFFER_PAGES", OPT_NUMBER, pages,
-	  "number of pages of the ring buffer (a power of two)"),
+	  "number of pages of the ring buffer for each CPU, a power of two "
+	  "(default: 64)"),
 	O('p', "--pid", "PID", OPT_NUMBER, pid, "id of the process to trace (optional)"),
 	O('L', "--tid", "TID", OPT_NUMBER, tid, "id of the thread to trace (optional)"),
 	O(0, "--uid", "UID", OPT_NUMBER, uid, "id of the user to trace (optional)"),
@@ -52,6 +53,8 @@ static const struct opt options[] = {
 	  "aggregate amount of each trace; requires -M"),
 	O(0, "--ebpf", NULL, OPT_FLAG, show, "print the awl script and exit"),
 	OPT_COMMON};
+
+enum { PAGES_MOST = 1 << 18 }; /* 1 GiB for each CPU */
 
 /* ---- one probe of the command line ---- */
 
@@ -468,8 +471,6 @@ static void add_config(struct bcc *b)
 		script_text(&more, b->o.filter, false);
 		buf_printf(&more, "\"; printf_limit = %lld; ", (long long)MAX(b->o.max, 0));
 	}
-	if (b->o.pages > 0)
-		buf_printf(&more, "perf_rb_pages = %lld; ", (long long)b->o.pages);
 	script_config(b, buf_cstr(&more));
 	buf_release(&more);
 }
@@ -504,6 +505,8 @@ static int check_options(struct bcc *b)
 	if (pages == 0 || (pages > 0 && (pages & (pages - 1))))
 		return bcc_fail(b, "argument -b/--buffer-pages: %lld is not a power of two",
 				(long long)pages);
+	if (pages > PAGES_MOST)
+		return bcc_fail(b, "argument -b/--buffer-pages: at most %d pages", PAGES_MOST);
 	if (b->o.unix_time && !b->o.timestamp)
 		return bcc_fail(b, "-u/--unix-timestamp requires -t/--timestamp");
 	if (b->o.aggregate && b->o.filter)

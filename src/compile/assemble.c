@@ -33,8 +33,7 @@ struct assembly {
 	struct ir_isa isa;
 };
 
-/* 4 MiB, less on machines with little memory; a power of two of pages. All of it is mapped, twice.
- */
+/* 4 MiB, less on machines with little memory; a power of two of pages. All of it is mapped. */
 static uint32_t ring_size(struct kernel *k, const struct config *c, bool once)
 {
 	uint64_t usual = once ? RING_ONCE : RING_DEFAULT;

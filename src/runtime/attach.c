@@ -6,6 +6,10 @@
  *   3  the gate is closed, everything is attached, the gate opens
  *   4  "Attached N probes"; the child of -c may go
  *
+ * With the setting begin_attached 2 comes in 3, behind the closed gate: what `begin` prints is
+ * there when everything is attached, and before anything else. Every program looks at the gate
+ * then.
+ *
  * The gate is the flag that exit() sets, which the programs of a script that calls exit() look at
  * first: such a script does not run half attached. Others do without the look, and may see the
  * return of a call whose entry came before its probe, as any tracer's users know. While a long list
@@ -268,9 +272,10 @@ int attach_run_once(struct run *r, int prog_fd, struct err *e)
 	return ret;
 }
 
-static int run_begins(struct run *r, struct err *e)
+/* Behind the closed gate what exit() has set cannot be told from the gate: all of them run. */
+static int run_begins(struct run *r, bool gated, struct err *e)
 {
-	for (size_t i = 0; i < r->begins.n && !run_exited(r); i++) {
+	for (size_t i = 0; i < r->begins.n && !(gated ? (bool)r->stop : run_exited(r)); i++) {
 		int ret = attach_run_once(r, r->begins.v[i], e);
 
 		if (ret < 0)
@@ -282,13 +287,16 @@ static int run_begins(struct run *r, struct err *e)
 
 static int attach_gated(struct run *r, struct err *e)
 {
+	bool begins = r->p->config.begin_attached && !r->o.dry_run;
 	int ret;
 
 	run_gate(r, true);
 	ret = attach_programs(r, OTHERS, e);
 	if (ret == 0)
 		ret = signal_install_probes(r, e);
-	run_gate(r, false);
+	if (ret == 0 && begins)
+		ret = run_begins(r, true, e);
+	run_gate_unless_exited(r);
 	return ret;
 }
 
@@ -350,8 +358,8 @@ static int attach_all(struct run *r, struct err *e)
 		ret = follow_start(r, e);
 	if (ret == 0)
 		ret = attach_programs(r, ONCE, e);
-	if (ret == 0 && !r->o.dry_run)
-		ret = run_begins(r, e);
+	if (ret == 0 && !r->o.dry_run && !r->p->config.begin_attached)
+		ret = run_begins(r, false, e);
 	if (ret == 0 && !r->o.dry_run)
 		ret = trials_run(r, e);
 	if (ret == 0 && !run_exited(r))

@@ -30,9 +30,10 @@
 struct ring {
 	uint64_t *cons_pos; /* mmapped for writing */
 	const uint64_t *prod_pos;
-	const uint8_t *data; /* mapped twice in a row: records never wrap */
-	uint64_t size;       /* of the data, a power of two */
+	const uint8_t *data;
+	uint64_t size; /* of the data, a power of two */
 	size_t page;
+	struct buf whole; /* the record that goes around the end */
 };
 
 typedef void (*ring_fn)(void *arg, const void *rec, size_t len);
@@ -175,10 +176,12 @@ void run_message(struct run *r, enum run_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The u64 at `off` of the globals; NULL when there are none. */
 uint64_t *run_global(struct run *r, uint32_t off);
-/* Closes the gate (exit_off not 0: programs leave at their start) or opens it. */
+/* Closes the gate (exit_off not 0: programs leave at their start) or opens it. What a begin program
+ * that runs behind it leaves there is exit()'s. */
 void run_gate(struct run *r, bool closed);
-bool run_exited(struct run *r);     /* exit() has run in a program */
-bool run_json(const struct run *r); /* one of the two JSON formats */
+void run_gate_unless_exited(struct run *r); /* opens it */
+bool run_exited(struct run *r);             /* exit() has run in a program */
+bool run_json(const struct run *r);         /* one of the two JSON formats */
 bool run_ndjson(const struct run *r);
 
 /* ticker.c: programs of intervals, raw tracepoint programs that a thread runs. _add before _start,

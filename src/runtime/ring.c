@@ -1,11 +1,16 @@
 /* The consumer of the BPF ring buffer.
  *
  * The kernel gives three mappings of the map's descriptor: the consumer's page (written by us), the
- * producer's page, and the data twice in a row, so that a record is always contiguous:
+ * producer's page, and the data:
  *
- *   cons_pos page │ prod_pos page │ data │ data again
+ *   cons_pos page │ prod_pos page │ data │ (data again)
  *                                   ▲cons      ▲prod
  *   a record:  u32 len | BUSY | DISCARD, u32 page offset, len bytes, padding to 8
+ *
+ * The kernel would map the data twice in a row, so that each record is in one piece. Every page of
+ * a mapping counts as memory of the process, so the second one would double what the ring costs.
+ * One record in each turn of the ring goes around its end: that one is put together in a buffer.
+ * Heads are aligned to their size and never divided.
  *
  * libbpf's consumer is not used. It stores the consumer position after each record, and that cache
  * line is the one that producers on other CPUs read at each reserve; stored once for many records
@@ -34,7 +39,7 @@ int ring_open(struct ring *r, int fd, uint64_t size, struct err *e)
 	c = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (c == MAP_FAILED)
 		return err_set(e, errno, "map the ring buffer's consumer page");
-	p = mmap(NULL, page + 2 * size, PROT_READ, MAP_SHARED, fd, (off_t)page);
+	p = mmap(NULL, page + size, PROT_READ, MAP_SHARED, fd, (off_t)page);
 	if (p == MAP_FAILED) {
 		int code = errno;
 
@@ -52,8 +57,9 @@ void ring_close(struct ring *r)
 {
 	if (!r->size)
 		return;
-	munmap((void *)r->prod_pos, r->page + 2 * r->size);
+	munmap((void *)r->prod_pos, r->page + r->size);
 	munmap(r->cons_pos, r->page);
+	buf_release(&r->whole);
 	*r = (struct ring){0};
 }
 
@@ -65,9 +71,23 @@ uint64_t ring_used(const struct ring *r)
 	       __atomic_load_n(r->cons_pos, __ATOMIC_RELAXED);
 }
 
+/* `len` bytes of the ring from `at` on, in one piece. */
+static const void *in_one_piece(struct ring *r, uint64_t at, uint32_t len)
+{
+	size_t off = at & (r->size - 1), first = MIN((size_t)len, r->size - off);
+
+	if (first == len)
+		return r->data + off;
+	buf_reset(&r->whole);
+	buf_add(&r->whole, r->data + off, first);
+	buf_add(&r->whole, r->data, len - first);
+	return r->whole.p;
+}
+
 /* Takes one finished record at *cons; false when there is none. */
 static bool take(struct ring *r, uint64_t *cons, ring_fn fn, void *arg, size_t *n)
 {
+	uint64_t at = *cons + BPF_RINGBUF_HDR_SZ;
 	const uint8_t *h = r->data + (*cons & (r->size - 1));
 	uint32_t head = __atomic_load_n((const uint32_t *)h, __ATOMIC_ACQUIRE);
 	uint32_t len = head & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
@@ -76,7 +96,7 @@ static bool take(struct ring *r, uint64_t *cons, ring_fn fn, void *arg, size_t *
 		return false;
 	*cons += ALIGN_UP((uint64_t)len + BPF_RINGBUF_HDR_SZ, 8);
 	if (!(head & BPF_RINGBUF_DISCARD_BIT)) {
-		fn(arg, h + BPF_RINGBUF_HDR_SZ, len);
+		fn(arg, in_one_piece(r, at, len), len);
 		(*n)++;
 	}
 	return true;

@@ -57,12 +57,23 @@ static uint64_t *exit_flag(struct run *r)
 	return r->p->exit_off == r->p->lost_off ? NULL : run_global(r, r->p->exit_off);
 }
 
+enum { GATE_CLOSED = 2 }; /* exit() stores 1 */
+
 void run_gate(struct run *r, bool closed)
 {
 	uint64_t *flag = exit_flag(r);
 
 	if (flag)
-		__atomic_store_n(flag, closed, __ATOMIC_SEQ_CST);
+		__atomic_store_n(flag, closed ? GATE_CLOSED : 0, __ATOMIC_SEQ_CST);
+}
+
+void run_gate_unless_exited(struct run *r)
+{
+	uint64_t *flag = exit_flag(r), closed = GATE_CLOSED;
+
+	if (flag)
+		__atomic_compare_exchange_n(flag, &closed, 0, false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST);
 }
 
 bool run_exited(struct run *r)

@@ -1,7 +1,8 @@
 /* Signals: the end of a run, and probes on awl's own signals.
  *
  *   SIGINT, SIGTERM   the first ends the run in good order, the second ends the process at once
- *                     (the kernel then detaches everything: links are descriptors)
+ *                     (the kernel then detaches everything: links are descriptors). timeout(1)
+ *                     sends its signal to the command and again to the group: that is one
  *   SIGPIPE           ignored: a closed pipe is an error of the output, which ends the run
  *   others            only when the script has a probe on them: its program is run by the loop
  *
@@ -9,6 +10,7 @@
  * in a process at a time.
  */
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/priv.h"
@@ -32,10 +34,39 @@ void run_stop(struct run *r)
 	wake(r);
 }
 
-static void on_end(int signo)
+/* The signal that ended the run. Written before `ends` is, by the handler alone. */
+static struct {
+	pid_t sender;
+	uint64_t ns;
+} first;
+
+enum { SAME_NS = 250000000 };
+
+static uint64_t now_ns(void)
 {
-	if (ends++)
-		_exit(128 + signo);
+	struct timespec t = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* A process that sent the signal twice at once; what a terminal sends is from no process. */
+static bool is_echo(const siginfo_t *info)
+{
+	return info->si_code == SI_USER && info->si_pid == first.sender &&
+	       now_ns() - first.ns < SAME_NS;
+}
+
+static void on_end(int signo, siginfo_t *info, void *context)
+{
+	if (ends) {
+		if (!is_echo(info))
+			_exit(128 + signo);
+		return;
+	}
+	first.sender = info->si_code == SI_USER ? info->si_pid : 0;
+	first.ns = now_ns();
+	ends = 1;
 	if (handled)
 		run_stop(handled);
 }
@@ -60,7 +91,7 @@ static int take_handlers(struct run *r, struct err *e)
 
 int signal_install(struct run *r, struct err *e)
 {
-	struct sigaction end = {.sa_handler = on_end, .sa_flags = SA_RESTART};
+	struct sigaction end = {.sa_sigaction = on_end, .sa_flags = SA_RESTART | SA_SIGINFO};
 	struct sigaction pipe = {.sa_handler = SIG_IGN};
 	int ret;
 

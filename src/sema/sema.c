@@ -387,6 +387,8 @@ bool sema_run(const struct sema_in *in, struct plan **out)
 	config_note_env(in->kernel);
 	make_tables(s);
 	make_plan(s);
+	if (in->config->begin_attached)
+		sema_exits(s); /* programs look at the gate */
 	sema_cdefs(s);
 	declare(s);
 	sema_macros_collect(s);

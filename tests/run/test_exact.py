@@ -82,6 +82,21 @@ def test_every_line_is_right_and_in_order_for_each_thread(threads, tmp_path):
     assert list(seen.values()) == [list(range(n))] * threads and "Lost" not in r.err
 
 
+def test_lines_that_go_around_the_end_of_the_ring(tmp_path):
+    """A ring of 64 KiB that is filled many times, with records of many lengths: what is printed is whole and in order."""
+    text = "sixty-three bytes of text to be read out of the traced program"
+    n, r = storm(f"""config = {{ perf_rb_pages = 16 }} uprobe:{STORM}:hit {{
+        if (arg0 % 3) {{ printf("%d %s\\n", arg0, str(arg1, 40)); }} else {{ printf("%d %d %s\\n", arg0, -1, str(arg1, 80)); }} }}""", 1,
+                 200_000, "-o", tmp_path / "out")
+    lines = (tmp_path / "out").read_text().rstrip("\n").split("\n")
+    lost = int((re.search(r"Lost (\d+) event", r.err) or [0, 0])[1])
+    numbers = [int(line.split()[0]) for line in lines]
+
+    assert len(lines) + lost == n and sum(map(len, lines)) > 3 * 64 << 10, (len(lines), lost)
+    assert lines == [f"{i} {text[:40]}" if i % 3 else f"{i} -1 {text}" for i in numbers]
+    assert numbers == sorted(set(numbers))
+
+
 def test_keys_and_strings_of_preempted_threads_do_not_mix():
     """Keys, strings and tuples are built in memory that another task on the processor may want at the same time."""
     n, r = storm(f"""uprobe:{STORM}:hit {{ $k = (tid, str(arg1)); @[$k.0, $k.1, tid] = count(); @s[str(arg1), arg0 % 3] = count();

@@ -214,6 +214,22 @@ def test_second_interrupt_ends_a_run_that_cannot_write():
     assert p.returncode != -signal.SIGKILL
 
 
+def test_timeout_sends_its_signal_twice():
+    """timeout(1) signals the command and then its group: both are one wish to end, and what is there is printed."""
+    took = 1
+    while took > 0.2:  # between the two, on a loaded machine
+        p = subprocess.Popen([AWL, "-q", "-e", 'interval:us:500 { @ = count(); printf("%s\\n", "a long line of text to fill the pipe with"); }'],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # nobody reads yet: it cannot have ended
+        time.sleep(1.5)
+        start = time.monotonic()
+        p.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+        p.send_signal(signal.SIGINT)
+        took = time.monotonic() - start
+        out = p.communicate(timeout=60)[0]
+    assert p.returncode == 0 and re.search(rb"^@: \d+$", out, re.M), (p.returncode, out[-100:])
+
+
 def test_exit_in_a_flood_is_not_lost():
     r = run_awl("-q", "-e", f'uprobe:{STORM}:hit {{ printf("%d\\n", arg0); if (arg0 == 50000) {{ exit(9); }} }}', "-c", f"{STORM} 100000000 2", timeout=60)
     assert r.code == 9
