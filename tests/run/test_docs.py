@@ -44,7 +44,8 @@ def skip_what_is_not_here(program):
 
 
 @pytest.mark.parametrize("program", programs("awl"))
-def test_program_in_a_document_compiles(program):
+def test_program_in_a_document_compiles(program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # what -o names is made
     skip_what_is_not_here(program)
     args = compile_args(program)
     if "cpid" in program and "-c" not in args:
