@@ -53,8 +53,7 @@ impatient() {
 		sleep 0.2
 	done
 	kill -INT $hasty
-	wait $hasty
-	status=$?
+	ended impatient $hasty || return
 	clean impatient || return
 	if [ $status -eq 0 ] && grep -q '^left' /tmp/out && grep -q Attaching /tmp/err && ! grep -q Attached /tmp/err; then
 		ok impatient
