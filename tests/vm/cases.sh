@@ -71,7 +71,24 @@ needs KPROBE_MULTI session_apart '@r\[vfs_read, 100, 100\]: 50' --no-feature KPR
 needs KPROBE_SESSION session_said '.*kprobe:vfs_rea\* and the return of its [0-9]+ functions are one link' -v -e "$session_wild" -c "$reads"
 needs KPROBE_SESSION session_probe '@\[kretprobe:vfs_read\]: 5[0-9]' -e 'kprobe:vfs_rea* { @[probe] = count(); } kretprobe:vfs_rea* { @[probe] = count(); }' -c "$reads"
 export AWL_MAX_PROBES=20000
-needs KPROBE_MULTI kprobe_thousands '[1-9][0-9][0-9][0-9]' -e 'kprobe:t* { @[func] = count(); } interval:ms:300 { exit(); } end { printf("%d\n", 1000); clear(@); }'
+# many NAME LEAST FILTER: all functions that match FILTER, which are at least LEAST, are attached to and let go of; one is seen
+many() {
+	wanted "$1" || return
+	timeout 180 awl --probe-filter "$3" -e 'kprobe:* /comm == "dd"/ { @[func] = count(); }' -c "$reads" >/tmp/out 2>/tmp/err
+	status=$?
+	clean "$1" || return
+	places=$(sed -n 's/^Attached \([0-9]*\) probes$/\1/p' /tmp/err)
+	if [ $status -eq 0 ] && [ "${places:-0}" -ge "$2" ] && grep -qE '^@\[vfs_read\]: 5[0-9]$' /tmp/out; then
+		ok "$1"
+	else
+		fail "$1" "left with $status from ${places:-no} functions" /tmp/err /tmp/out
+	fi
+}
+if has KPROBE_MULTI; then
+	many kprobe_thousands 5000 '^kprobe:[d-fv]'
+elif has KPROBE; then # one after the other
+	many kprobe_hundreds 200 '^kprobe:(vfs|do)_'
+fi
 needs KPROBE detach 'gone' --unsafe -e 'kprobe:vfs_* { @ = count(); } begin { printf("gone\n"); exit(); }'
 # One stands in for the other, which -v says; what neither does is refused.
 needs FENTRY kprobe_by_fentry '@\[100\]: 50' --no-feature KPROBE,KPROBE_MULTI -e 'kprobe:vfs_read { @[arg2] = count(); }' -c "$reads"
