@@ -29,7 +29,7 @@ expect usdt '3 -5 -7' -e 'usdt:/files/calls:demo:tick /arg0 == 3/ { printf("%d %
 expect semaphore 'done .* semaphore 1' -e 'usdt:/files/calls:demo:tick { @ = count(); }' -c '/files/calls 10'
 needs ITER iter 'awl [0-9]+' -e 'iter:task { printf("%s %d\n", ctx.task.comm, ctx.task.pid); }'
 needs TP_BTF typed_rawtp '@\[.*\]: [1-9][0-9]*' -e 'rawtracepoint:sched_switch { @[args.next.comm] = count(); } interval:ms:500 { exit(); }'
-needs BTF kfunc_not_allowed '0' -e 'begin { print(kfunc_allowed("vfs_read")); }'
+needs BTF kfunc_not_allowed 'false' -e 'begin { print(kfunc_allowed("vfs_read")); }'
 needs KPROBE kprobe '@: 5[0-9]' -e 'kprobe:vfs_read { @ = count(); }' -c "$reads"
 needs KPROBE kprobe_args '@\[100\]: 50' -e 'kprobe:vfs_read { @[arg2] = count(); }' -c "$reads"
 needs KPROBE kprobe_offset '@: 5[0-9]' -e 'kprobe:vfs_read+0 { @ = count(); }' -c "$reads"
