@@ -102,8 +102,26 @@ needs KPROBE fexit_by_kprobe '@\[100\]: 50' --no-feature FENTRY -e 'fexit:vfs_re
 closed=$(cut -f 2 /sys/kernel/debug/kprobes/blacklist | grep -E '^[a-z_]+$' | head -n 1)
 needs KPROBE kprobe_closed '.*list of functions that probes would crash.*' -e "kprobe:$closed { @ = count(); }"
 needs KPROBE kprobe_missing '.*the function is not there: it is inlined into all of its callers.*' -e 'kprobe:get_current { @ = count(); }'
-copy=$(grep -hoE '^[a-z_]+\.constprop\.[0-9]+$' /sys/kernel/tracing/available_filter_functions | head -n 1)
-[ -z "$copy" ] || needs KPROBE kprobe_copy ".*the compiler made a copy of it, with arguments of its own: kprobe:${copy%%.*}\..*" -e "kprobe:${copy%%.*} { @ = count(); }"
+# Names of each kind in this kernel: "copy NAME", "part NAME" (of functions that are not there themselves), "same NAME".
+awk '$2 != "" { next }
+	{ base = $1; sub(/\..*/, "", base) }
+	base == $1 { have[base]++; next }
+	$1 ~ /\.part\.[0-9]+$/ { part[base]; next }
+	$1 ~ /\.(isra|constprop)\.[0-9]+$/ { copy[base] }
+	END {
+		for (n in copy) if (!(n in have)) { print "copy", n; break }
+		for (n in part) if (!(n in have) && !(n in copy)) { print "part", n; break }
+		for (n in have) if (have[n] > 1) { print "same", n; break }
+	}' /sys/kernel/tracing/available_filter_functions >/tmp/names
+# of_kind KIND NAME PATTERN: what is said of a function of that kind, where there is one
+of_kind() {
+	func=$(sed -n "s/^$1 //p" /tmp/names)
+	[ -z "$func" ] || needs KPROBE "$2" "$3" -e "kprobe:$func { @ = count(); } interval:ms:300 { exit(); }"
+}
+of_kind copy kprobe_copy '.*the compiler made a copy of it, with arguments of its own: kprobe:.*\..*'
+of_kind part kprobe_part '.*its beginning is inlined into its callers; the rest is a function of its own: kprobe:.*\.part\..*'
+# Linux before 6.6 takes the first.
+of_kind same kprobe_same '.*the kernel has [0-9]+ functions of that name: give the address of one .*|@: [0-9]+'
 # Forty processes sleep in one function: more returns than the kernel keeps room for.
 cat >/tmp/sleepers <<'SLEEPERS'
 #!/bin/sh
