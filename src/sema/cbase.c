@@ -8,6 +8,7 @@
  *
  * What the language cannot compute with (floating point, 128 bits, va_list) still has its size, so
  * that what follows it lies where the compiler puts it. */
+#include <stdint.h>
 #include "sema/cparse.h"
 
 /* ---- numbers --------------------------------------------------------------------------------- */
@@ -106,7 +107,7 @@ static const struct {
 static const struct type *compiler_type(struct cparse *c, struct str name)
 {
 	if (str_is(name, "wchar_t"))
-		return type_int(c->s->types, 4, sizeof(wchar_t) && (wchar_t)-1 < 0);
+		return type_int(c->s->types, 4, WCHAR_MIN != 0);
 	if (str_is(name, "wint_t"))
 		return type_int(c->s->types, 4, false);
 	for (size_t i = 0; i < ARRAY_SIZE(of_compiler); i++)

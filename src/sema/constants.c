@@ -79,7 +79,8 @@ static const struct system_constant system_constants[] = {
 #undef C_X86
 };
 
-/* include/linux/sched.h, gfp_types.h, fs.h and blk_types.h of the kernel. */
+/* include/linux/sched.h, gfp_types.h, fs.h and blk_types.h of the kernel; and what in6.h hides from
+ * programs that use the C library's header, in some releases. */
 static const struct system_constant kernel_constants[] = {
 	{"NULL", 0},
 	{"TASK_RUNNING", 0},
@@ -94,6 +95,9 @@ static const struct system_constant kernel_constants[] = {
 	{"MAX_ERRNO", 4095},
 	{"MINORBITS", 20},
 	{"MINORMASK", 0xfffff},
+	{"IPV6_FLOWINFO", 11},
+	{"IPV6_FLOWLABEL_MGR", 32},
+	{"IPV6_FLOWINFO_SEND", 33},
 };
 
 static int order(const void *key, const void *row)

@@ -29,6 +29,7 @@ expect usdt '3 -5 -7' -e 'usdt:/files/calls:demo:tick /arg0 == 3/ { printf("%d %
 expect semaphore 'done .* semaphore 1' -e 'usdt:/files/calls:demo:tick { @ = count(); }' -c '/files/calls 10'
 needs ITER iter 'awl [0-9]+' -e 'iter:task { printf("%s %d\n", ctx.task.comm, ctx.task.pid); }'
 needs TP_BTF typed_rawtp '@\[.*\]: [1-9][0-9]*' -e 'rawtracepoint:sched_switch { @[args.next.comm] = count(); } interval:ms:500 { exit(); }'
+needs BTF kfunc_not_allowed 'false' -e 'begin { print(kfunc_allowed("vfs_read")); }'
 needs KPROBE kprobe '@: 5[0-9]' -e 'kprobe:vfs_read { @ = count(); }' -c "$reads"
 needs KPROBE kprobe_args '@\[100\]: 50' -e 'kprobe:vfs_read { @[arg2] = count(); }' -c "$reads"
 needs KPROBE kprobe_offset '@: 5[0-9]' -e 'kprobe:vfs_read+0 { @ = count(); }' -c "$reads"
@@ -53,8 +54,7 @@ impatient() {
 		sleep 0.2
 	done
 	kill -INT $hasty
-	wait $hasty
-	status=$?
+	ended impatient $hasty || return
 	clean impatient || return
 	if [ $status -eq 0 ] && grep -q '^left' /tmp/out && grep -q Attaching /tmp/err && ! grep -q Attached /tmp/err; then
 		ok impatient
@@ -72,7 +72,24 @@ needs KPROBE_MULTI session_apart '@r\[vfs_read, 100, 100\]: 50' --no-feature KPR
 needs KPROBE_SESSION session_said '.*kprobe:vfs_rea\* and the return of its [0-9]+ functions are one link' -v -e "$session_wild" -c "$reads"
 needs KPROBE_SESSION session_probe '@\[kretprobe:vfs_read\]: 5[0-9]' -e 'kprobe:vfs_rea* { @[probe] = count(); } kretprobe:vfs_rea* { @[probe] = count(); }' -c "$reads"
 export AWL_MAX_PROBES=20000
-needs KPROBE_MULTI kprobe_thousands '[1-9][0-9][0-9][0-9]' -e 'kprobe:t* { @[func] = count(); } interval:ms:300 { exit(); } end { printf("%d\n", 1000); clear(@); }'
+# many NAME LEAST FILTER: all functions that match FILTER, which are at least LEAST, are attached to and let go of; one is seen
+many() {
+	wanted "$1" || return
+	timeout 180 awl --probe-filter "$3" -e 'kprobe:* /comm == "dd"/ { @[func] = count(); }' -c "$reads" >/tmp/out 2>/tmp/err
+	status=$?
+	clean "$1" || return
+	places=$(sed -n 's/^Attached \([0-9]*\) probes$/\1/p' /tmp/err)
+	if [ $status -eq 0 ] && [ "${places:-0}" -ge "$2" ] && grep -qE '^@\[vfs_read\]: 5[0-9]$' /tmp/out; then
+		ok "$1"
+	else
+		fail "$1" "left with $status from ${places:-no} functions" /tmp/err /tmp/out
+	fi
+}
+if has KPROBE_MULTI; then
+	many kprobe_thousands 5000 '^kprobe:[d-fv]'
+elif has KPROBE; then # one after the other
+	many kprobe_hundreds 200 '^kprobe:(vfs|do)_'
+fi
 needs KPROBE detach 'gone' --unsafe -e 'kprobe:vfs_* { @ = count(); } begin { printf("gone\n"); exit(); }'
 # One stands in for the other, which -v says; what neither does is refused.
 needs FENTRY kprobe_by_fentry '@\[100\]: 50' --no-feature KPROBE,KPROBE_MULTI -e 'kprobe:vfs_read { @[arg2] = count(); }' -c "$reads"
@@ -85,8 +102,26 @@ needs KPROBE fexit_by_kprobe '@\[100\]: 50' --no-feature FENTRY -e 'fexit:vfs_re
 closed=$(cut -f 2 /sys/kernel/debug/kprobes/blacklist | grep -E '^[a-z_]+$' | head -n 1)
 needs KPROBE kprobe_closed '.*list of functions that probes would crash.*' -e "kprobe:$closed { @ = count(); }"
 needs KPROBE kprobe_missing '.*the function is not there: it is inlined into all of its callers.*' -e 'kprobe:get_current { @ = count(); }'
-copy=$(grep -hoE '^[a-z_]+\.constprop\.[0-9]+$' /sys/kernel/tracing/available_filter_functions | head -n 1)
-[ -z "$copy" ] || needs KPROBE kprobe_copy ".*the compiler made a copy of it, with arguments of its own: kprobe:${copy%%.*}\..*" -e "kprobe:${copy%%.*} { @ = count(); }"
+# Names of each kind in this kernel: "copy NAME", "part NAME" (of functions that are not there themselves), "same NAME".
+awk '$2 != "" { next }
+	{ base = $1; sub(/\..*/, "", base) }
+	base == $1 { have[base]++; next }
+	$1 ~ /\.part\.[0-9]+$/ { part[base]; next }
+	$1 ~ /\.(isra|constprop)\.[0-9]+$/ { copy[base] }
+	END {
+		for (n in copy) if (!(n in have)) { print "copy", n; break }
+		for (n in part) if (!(n in have) && !(n in copy)) { print "part", n; break }
+		for (n in have) if (have[n] > 1) { print "same", n; break }
+	}' /sys/kernel/tracing/available_filter_functions >/tmp/names
+# of_kind KIND NAME PATTERN: what is said of a function of that kind, where there is one
+of_kind() {
+	func=$(sed -n "s/^$1 //p" /tmp/names)
+	[ -z "$func" ] || needs KPROBE "$2" "$3" -e "kprobe:$func { @ = count(); } interval:ms:300 { exit(); }"
+}
+of_kind copy kprobe_copy '.*the compiler made a copy of it, with arguments of its own: kprobe:.*\..*'
+of_kind part kprobe_part '.*its beginning is inlined into its callers; the rest is a function of its own: kprobe:.*\.part\..*'
+# Linux before 6.6 takes the first.
+of_kind same kprobe_same '.*the kernel has [0-9]+ functions of that name: give the address of one .*|@: [0-9]+'
 # Forty processes sleep in one function: more returns than the kernel keeps room for.
 cat >/tmp/sleepers <<'SLEEPERS'
 #!/bin/sh

@@ -36,6 +36,39 @@ clean() {
 	fi
 }
 
+# alive PID: it runs; one that has ended and was not waited for yet does not
+alive() { grep -q '^State:[^Z]*$' "/proc/$1/status" 2>/dev/null; }
+
+# at_work PID: waits until an awl that was started beside has attached, or is gone. It says nothing then that could be waited for, so
+# its process is looked at: it catches SIGINT (before that the signal would be lost) and sleeps in ppoll, which it does
+# between events alone. The number of ppoll is that of x86_64 or arm64.
+at_work() {
+	while alive "$1"; do
+		grep -qE '^SigCgt:\s*[0-9a-f]*[2367abef]$' "/proc/$1/status" 2>/dev/null &&
+			grep -qE '^(271|73) ' "/proc/$1/syscall" 2>/dev/null && return
+		sleep 0.1
+	done
+}
+
+# ended NAME PID: waits for what was interrupted; false when it has not left after a long time, which is a failure of NAME that
+# shows where it is. The exit status is in $status.
+ended() {
+	for i in $(seq 600); do
+		alive "$2" || break
+		sleep 0.2
+	done
+	if alive "$2"; then
+		grep -E '^(Name|State|Threads|Sig|Shd)' "/proc/$2/status" >/tmp/stuck
+		cat "/proc/$2/syscall" "/proc/$2/wchan" "/proc/$2/stack" >>/tmp/stuck 2>&1
+		kill -9 "$2"
+		wait "$2"
+		fail "$1" "it does not leave when it is interrupted" /tmp/stuck /tmp/out /tmp/err
+		return 1
+	fi
+	wait "$2"
+	status=$?
+}
+
 # expect NAME PATTERN awl-arguments…: some line of the output matches all of PATTERN
 expect() {
 	name=$1 pattern=$2
@@ -69,7 +102,7 @@ documented() {
 		-e 's/^error(\[E[0-9]+\])?: (.*(No such file or directory|there is no (file|process|hardware)|no such (hardware|file)|is no cgroup).*)/\2/p' \
 		-e 's/^error(\[E[0-9]+\])?: (there is no function bpf_.*)/\2/p' \
 		-e 's/^error(\[E[0-9]+\])?: (find library .*)/\2/p' \
-		-e 's/^error(\[E[0-9]+\])?: (tracepoint:.* has no argument .*|the name [A-Z_]+ is not known)/\2/p' \
+		-e 's/^error(\[E[0-9]+\])?: (tracepoint:.* has no argument .*|(struct|union) [a-z_]+ has no field .*|the name [A-Z_]+ is not known)/\2/p' \
 		"$1" | head -n 1
 }
 
