@@ -48,6 +48,7 @@ static const struct row rows[] = {
 	NUM(printf_limit, 0, UINT32_MAX, "it takes a number of lines"),
 	BOOL(print_maps_on_exit),
 	BOOL(detach_last),
+	BOOL(probe_inline),
 	BOOL(cpp_demangle),
 	BOOL(lazy_symbolication),
 	BOOL(stack_root_first),

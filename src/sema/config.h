@@ -26,7 +26,8 @@ struct config {
 	const char *stack_frame;   /* "": as stack_mode has it; else the format of one frame */
 	bool stack_root_first;     /* with stack_frame: the outermost frame first */
 	bool print_maps_on_exit;
-	bool detach_last; /* `end` runs and prints while the probes are attached */
+	bool probe_inline; /* uprobes of a function sit in its inlined copies, too */
+	bool detach_last;  /* `end` runs and prints while the probes are attached */
 	bool cpp_demangle;
 	bool lazy_symbolication;
 	const char *str_trunc_trailer; /* ".." */
