@@ -242,7 +242,8 @@ void symbolizer_missed(struct symbolizer *s); /* something was not told: read ag
 
 /* Names a user address of a process: mapped files by symtab/dynsym/MiniDebugInfo/debug file, perf
  * maps
- * (/tmp/perf-PID.map inside its root, read only when owned by the process's user), vDSO. Strings
+ * (/tmp/perf-PID.map inside its root, read only when owned by the process's user), jitdumps that it
+ * has mapped, vDSO. Strings
  * are valid until the symbolizer is freed. Mappings are read again (once) when an address is in
  * none. */
 bool symbolizer_user(struct symbolizer *s, int pid, uint64_t addr, struct symbol *out);
