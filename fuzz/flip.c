@@ -90,13 +90,26 @@ static void ask_dwarf(struct dwarf *d, uint16_t machine, uint64_t addr)
 	struct abi_place places[256];
 	struct dwarf_func f;
 
-	if (dwarf_func_at(d, addr, a, &f, NULL) == 0) {
+	if (dwarf_func_at(d, addr, NULL, a, &f, NULL) == 0) {
 		ask_types(d, a, f.ret, 0);
 		for (size_t i = 0; i < f.nparams && i < 8; i++)
 			ask_types(d, a, f.params[i].type, 0);
 		if (f.nparams <= ARRAY_SIZE(places))
 			abi_params(d, machine, &f, places);
 	}
+	arena_free(a);
+}
+
+static void ask_copies(struct dwarf *d)
+{
+	static const struct elf_pattern any = {{"*", 1}, false};
+	struct arena *a = arena_new();
+	struct dwarf_copies copies;
+	struct dwarf_func f;
+
+	if (dwarf_copies_find(d, &any, a, &copies, NULL) == 0)
+		for (size_t i = 0; i < copies.n && i < 8; i++)
+			dwarf_func_at(d, copies.v[i].addr, copies.v[i].func, a, &f, NULL);
 	arena_free(a);
 }
 
@@ -127,6 +140,8 @@ static void ask_elf(struct elf *f, struct dwarf *d)
 				ask_dwarf(d, elf_machine(f), one->addr);
 		}
 	}
+	if (d)
+		ask_copies(d);
 	arena_free(a);
 }
 

@@ -16,7 +16,7 @@ static void ask(struct dwarf *d, uint64_t addr)
 	struct dwarf_func f;
 	struct dwarf_type t;
 
-	if (dwarf_func_at(d, addr, a, &f, NULL) == 0) {
+	if (dwarf_func_at(d, addr, NULL, a, &f, NULL) == 0) {
 		struct abi_place places[256];
 
 		if (f.nparams <= ARRAY_SIZE(places))
@@ -26,6 +26,19 @@ static void ask(struct dwarf *d, uint64_t addr)
 			dwarf_values(d, ref, a, &v);
 		}
 	}
+	arena_free(a);
+}
+
+static void ask_copies(struct dwarf *d)
+{
+	static const struct elf_pattern any = {{"*", 1}, false};
+	struct arena *a = arena_new();
+	struct dwarf_copies copies;
+	struct dwarf_func f;
+
+	if (dwarf_copies_find(d, &any, a, &copies, NULL) == 0)
+		for (size_t i = 0; i < copies.n && i < 8; i++)
+			dwarf_func_at(d, copies.v[i].addr, copies.v[i].func, a, &f, NULL);
 	arena_free(a);
 }
 
@@ -42,6 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	d = dwarf_open(path, NULL);
 	for (uint64_t addr = 0x1100; d && addr < 0x1300; addr += 16)
 		ask(d, addr);
+	if (d)
+		ask_copies(d);
 	dwarf_close(d);
 	close(fd);
 	return 0;

@@ -57,6 +57,7 @@ static void put_config(struct writer *w, const struct config *c)
 	put_u32(w->out, c->stack_root_first);
 	put_u32(w->out, c->detach_last);
 	put_u32(w->out, c->begin_attached);
+	put_u32(w->out, c->probe_inline);
 	put_text(w->out, c->str_trunc_trailer);
 	put_text(w->out, c->license);
 }
@@ -263,6 +264,7 @@ static void put_target(struct writer *w, const struct resolved_target *r)
 {
 	put_text(w->out, r->prov->name);
 	put_u32(w->out, (uint32_t)r->t.id);
+	put_u32(w->out, (uint32_t)r->t.said);
 	put_text(w->out, r->t.name);
 	put_u64(w->out, r->t.addr);
 	put_u64(w->out, r->t.ref_ctr);

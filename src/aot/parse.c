@@ -37,6 +37,7 @@ static void parse_config(struct parser *s)
 	c->stack_root_first = get_bool(&s->r);
 	c->detach_last = get_bool(&s->r);
 	c->begin_attached = get_bool(&s->r);
+	c->probe_inline = get_bool(&s->r);
 	c->str_trunc_trailer = get_text_or_none(&s->r);
 	c->license = get_text_or_none(&s->r);
 	c->script_applied = true;
@@ -303,6 +304,7 @@ static void parse_target(struct parser *s, uint32_t decl, uint32_t seq)
 	t->prov = prov;
 	t->decl = decl;
 	t->seq = seq;
+	t->after.said = get_below(&s->r, (uint32_t)MAX(s->p->ntargets, 1));
 	t->before.name = get_text(&s->r);
 	t->before.addr = get_u64(&s->r);
 	t->before.ref_ctr = get_u64(&s->r);
@@ -319,7 +321,7 @@ static void parse_decl(struct parser *s, uint32_t number)
 	d->aps = arena_array_of(s->r.a, struct attach_point, d->naps + 1);
 	for (size_t i = 0; i < d->naps; i++)
 		parse_point(s, &d->aps[i]);
-	n = get_count(&s->r, 60);
+	n = get_count(&s->r, 64);
 	for (uint32_t i = 0; i < n && !s->r.bad; i++)
 		parse_target(s, number, i);
 }

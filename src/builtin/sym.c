@@ -339,7 +339,7 @@ static bool find_probe(struct sema *s, struct str text, uint64_t *out)
 
 	for (size_t i = 0; p && i < p->ntargets; i++)
 		if (str_is(text, p->targets[i].name)) {
-			*out = p->targets[i].id;
+			*out = p->targets[i].said;
 			return true;
 		}
 	return false;
@@ -406,7 +406,7 @@ static struct val lower_probe(struct gen *g, struct expr *e, struct val want)
 	if (builtin_from_text(e, &known))
 		id = ir_const(b, (int64_t)known);
 	else if (p->ntargets == 1)
-		id = ir_const(b, (int64_t)p->targets[0].id);
+		id = ir_const(b, (int64_t)p->targets[0].said);
 	else if (p->prov->target_id)
 		id = p->prov->target_id(g, p);
 	else

@@ -101,3 +101,13 @@ const char *elf_demangle(struct arena *a, const char *name)
 	}
 	return demangle_into(a, name, false);
 }
+
+bool elf_pattern_matches(const struct elf_pattern *p, struct arena *tmp, const char *name)
+{
+	struct str whole;
+
+	if (!p->demangled)
+		return str_glob(p->text, str_of(name));
+	whole = str_of(elf_demangle(tmp, name));
+	return str_glob(p->text, whole) || str_glob(p->text, str_cut(&whole, '('));
+}

@@ -34,7 +34,7 @@ static Elf *open_elf(const struct dwarf *d, int fd)
 }
 
 /* What the headers say, without the library. */
-static bool look(const char *path, int fd, bool *trusted, bool *has_info)
+static bool look(const char *path, int fd, bool *trusted, uint64_t *info)
 {
 	struct image *m = image_open_fd(dup(fd), path, NULL);
 	const struct image_sect *s;
@@ -43,15 +43,15 @@ static bool look(const char *path, int fd, bool *trusted, bool *has_info)
 	s = m ? image_section(m, ".debug_info") : NULL;
 	if (m && !s)
 		s = image_section(m, ".zdebug_info");
-	*has_info = s && s->type != SHT_NOBITS;
+	*info = s && s->type != SHT_NOBITS ? s->size : 0;
 	image_free(m);
-	return *has_info;
+	return *info > 0;
 }
 
 /* The separate debug file becomes the one that is read. */
 static bool take_debug_file(struct dwarf *d)
 {
-	bool trusted, has_info = false;
+	bool trusted = false;
 	char path[4096];
 
 	d->main_fd = d->fd;
@@ -60,9 +60,9 @@ static bool take_debug_file(struct dwarf *d)
 		return false;
 	d->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (d->fd >= 0)
-		look(path, d->fd, &trusted, &has_info);
-	d->trusted &= has_info && trusted;
-	return has_info;
+		look(path, d->fd, &trusted, &d->size);
+	d->trusted &= trusted;
+	return d->size > 0;
 }
 
 static int no_info(struct dwarf *d, struct err *e)
@@ -87,14 +87,13 @@ int dwarf_begin_local(struct dwarf *d, struct err *e)
 
 static int open_info(struct dwarf *d, struct err *e)
 {
-	bool has_info;
 	int fds[2];
 	size_t n = 0;
 
 	d->fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (d->fd < 0)
 		return err_set(e, errno, "cannot open %s", d->path);
-	if (!look(d->path, d->fd, &d->trusted, &has_info) && !take_debug_file(d))
+	if (!look(d->path, d->fd, &d->trusted, &d->size) && !take_debug_file(d))
 		return no_info(d, e);
 	if (d->trusted || reader_never)
 		return dwarf_begin_local(d, e);
@@ -118,6 +117,11 @@ struct dwarf *dwarf_open(const char *path, struct err *e)
 		return d;
 	dwarf_close(d);
 	return NULL;
+}
+
+uint64_t dwarf_size(const struct dwarf *d)
+{
+	return d->size;
 }
 
 void dwarf_close(struct dwarf *d)
@@ -493,6 +497,19 @@ static bool is_expression(Dwarf_Attribute *at)
 	}
 }
 
+/* Where several lines and copies begin at one instruction, a place may hold between them and end
+ * there: its range is empty, and it is right in front of the instruction. */
+static bool place_between(Dwarf_Attribute *at, uint64_t addr, Dwarf_Op **ops, size_t *n)
+{
+	Dwarf_Addr base, start, end;
+	ptrdiff_t off = 0;
+
+	while ((off = dwarf_getlocations(at, off, &base, &start, &end, ops, n)) > 0)
+		if (start == addr && end == addr)
+			return true;
+	return false;
+}
+
 static struct dwarf_expr place(Dwarf_Die *die, unsigned attr, uint64_t addr, struct arena *a,
 			       bool *always)
 {
@@ -503,7 +520,8 @@ static struct dwarf_expr place(Dwarf_Die *die, unsigned attr, uint64_t addr, str
 	if (!dwarf_attr_integrate(die, attr, &at))
 		return (struct dwarf_expr){0};
 	*always = is_expression(&at);
-	if (dwarf_getlocation_addr(&at, addr, &ops, &n, 1) < 1)
+	if (dwarf_getlocation_addr(&at, addr, &ops, &n, 1) < 1 &&
+	    !place_between(&at, addr, &ops, &n))
 		return (struct dwarf_expr){0};
 	return copy_ops(a, ops, n);
 }
@@ -570,15 +588,8 @@ static bool find_func(struct search *s, Dwarf_Die *parent, unsigned depth)
 	return false;
 }
 
-/* A unit's tree; of a skeleton the one in its .dwo file. */
-static bool find_in_unit(struct search *s, Dwarf_Die *cu, Dwarf_Die *sub)
-{
-	if (!covers(cu, s->addr))
-		return false;
-	return find_func(s, cu, 0) || (sub->addr && find_func(s, sub, 0));
-}
-
-static bool find_by_addr(struct dwarf *d, struct search *s)
+bool dwarf_each_tree(struct dwarf *d, bool (*fn)(void *arg, Dwarf_Die *cu, Dwarf_Die *tree),
+		     void *arg)
 {
 	Dwarf_CU *cu = NULL;
 	Dwarf_Die die, sub;
@@ -586,10 +597,19 @@ static bool find_by_addr(struct dwarf *d, struct search *s)
 
 	while (memset(&sub, 0, sizeof(sub)),
 	       dwarf_get_units(d->dw, cu, &cu, NULL, &type, &die, &sub) == 0) {
-		if (type != DW_UT_type && find_in_unit(s, &die, &sub))
+		if (type == DW_UT_type)
+			continue;
+		if (fn(arg, &die, &die) || (sub.addr && fn(arg, &die, &sub)))
 			return true;
 	}
 	return false;
+}
+
+static bool find_in_tree(void *arg, Dwarf_Die *cu, Dwarf_Die *tree)
+{
+	struct search *s = arg;
+
+	return covers(cu, s->addr) && find_func(s, tree, 0);
 }
 
 /* Does the place depend on the function's own frame? */
@@ -715,21 +735,24 @@ static void innermost(Dwarf_Die *scope, uint64_t addr, Dwarf_Die *instance)
 	}
 }
 
-bool dwarf_instance_at(struct dwarf *d, uint64_t addr, Dwarf_Die *instance, Dwarf_Die *outer)
+bool dwarf_instance_at(struct dwarf *d, uint64_t addr, const char *copy_of, Dwarf_Die *instance,
+		       Dwarf_Die *outer)
 {
 	struct search s = {.addr = addr};
 	Dwarf_Addr entry;
 
-	if (!find_by_addr(d, &s))
+	if (!dwarf_each_tree(d, find_in_tree, &s))
 		return false;
 	*instance = *outer = s.found;
+	if (copy_of)
+		return dwarf_copy_in(d, outer, addr, copy_of, instance);
 	if (dwarf_entrypc(outer, &entry) != 0 || entry != addr)
 		innermost(outer, addr, instance);
 	return true;
 }
 
-int dwarf_func_at(struct dwarf *d, uint64_t addr, struct arena *a, struct dwarf_func *out,
-		  struct err *e)
+int dwarf_func_at(struct dwarf *d, uint64_t addr, const char *copy_of, struct arena *a,
+		  struct dwarf_func *out, struct err *e)
 {
 	Dwarf_Die fn, outer;
 	const char *name;
@@ -737,9 +760,9 @@ int dwarf_func_at(struct dwarf *d, uint64_t addr, struct arena *a, struct dwarf_
 	bool always;
 
 	if (d->reader)
-		return dwarf_remote_func(d->reader, addr, a, out, e);
+		return dwarf_remote_func(d->reader, addr, copy_of, a, out, e);
 	*out = (struct dwarf_func){0};
-	if (!dwarf_instance_at(d, addr, &fn, &outer))
+	if (!dwarf_instance_at(d, addr, copy_of, &fn, &outer))
 		return err_plain(e, ENOENT,
 				 "the debug information of %s tells of no function at 0x%" PRIx64,
 				 d->path, addr);
@@ -747,7 +770,7 @@ int dwarf_func_at(struct dwarf *d, uint64_t addr, struct arena *a, struct dwarf_
 	out->name = name ? arena_strdup(a, name) : NULL;
 	out->ret = type_of(d, &fn);
 	out->external = attr_flag(&fn, DW_AT_external);
-	out->entry = dwarf_entrypc(&outer, &entry) == 0 && entry == addr;
+	out->entry = !copy_of && dwarf_entrypc(&outer, &entry) == 0 && entry == addr;
 	out->frame_base = place(&outer, DW_AT_frame_base, addr, a, &always);
 	out->cfa = cfa_at(d, addr, a);
 	read_params(d, &fn, addr, a, out);

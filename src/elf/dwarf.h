@@ -109,10 +109,11 @@ struct dwarf_func {
 
 /* The function that covers a link-time address, with the places of its arguments there; behind the
  * entry also those of its variables that are in scope, the innermost of equal names. In a copy that
- * was inlined it is the inlined function's. -ENOENT with `e` set when no function is known there.
- */
-int dwarf_func_at(struct dwarf *d, uint64_t addr, struct arena *a, struct dwarf_func *out,
-		  struct err *e);
+ * was inlined it is the inlined function's. `copy_of` (or NULL): the copy of the function of this
+ * name, as linked, where copies are nested or the function around them begins at the address.
+ * -ENOENT with `e` set when no function is known there. */
+int dwarf_func_at(struct dwarf *d, uint64_t addr, const char *copy_of, struct arena *a,
+		  struct dwarf_func *out, struct err *e);
 
 /* ---- lines of the source -------------------------------------------------------------------- */
 
@@ -137,6 +138,25 @@ int dwarf_line_find(struct dwarf *d, struct str file, unsigned line, unsigned co
 		    struct arena *a, struct dwarf_lines *out, struct err *e);
 /* Tells the names of the source files that have code; stops when fn returns other than 0. */
 int dwarf_file_each(struct dwarf *d, int (*fn)(void *arg, const char *file), void *arg);
+
+/* ---- functions that were inlined ---------------------------------------------------------------
+ */
+
+struct dwarf_copy {
+	uint64_t addr;    /* link-time: where the copy begins */
+	const char *func; /* the function that it is of, as linked */
+};
+
+struct dwarf_copies {
+	struct dwarf_copy *v; /* by address and name, each pair once */
+	size_t n;
+};
+
+/* Where functions were copied into their callers. Reads all functions of the file. */
+int dwarf_copies_find(struct dwarf *d, const struct elf_pattern *wanted, struct arena *a,
+		      struct dwarf_copies *out, struct err *e);
+/* Bytes of debug information, which tell how long that takes: a second for some 200 MB. */
+uint64_t dwarf_size(const struct dwarf *d);
 
 /* ---- the calling convention ------------------------------------------------------------------ */
 

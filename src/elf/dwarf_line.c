@@ -51,7 +51,7 @@ static void add_place(struct search *s, uint64_t addr, const char *file)
 	Dwarf_Addr entry;
 	const char *name;
 
-	if (dwarf_instance_at(s->d, addr, &die, &outer)) {
+	if (dwarf_instance_at(s->d, addr, NULL, &die, &outer)) {
 		name = dwarf_symbol(s->d, &die);
 		c.line.func = name ? arena_strdup(s->a, name) : NULL;
 		c.line.inlined = die.addr != outer.addr;

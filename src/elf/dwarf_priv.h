@@ -1,4 +1,5 @@
-/* Private to the files that read debug information: dwarf.c, dwarf_line.c, dwarf_text.c. */
+/* Private to the files that read debug information: dwarf.c, dwarf_line.c, dwarf_inline.c,
+ * dwarf_text.c. */
 #ifndef AWL_ELF_DWARF_PRIV_H
 #define AWL_ELF_DWARF_PRIV_H
 
@@ -10,6 +11,7 @@ struct dwarf {
 	struct arena *arena;
 	char *path;
 	int fd, main_fd;
+	uint64_t size;         /* of the section with the entries */
 	bool trusted;          /* nobody else can write the files */
 	struct reader *reader; /* answers for us when they can; NULL */
 	Elf *elf, *main_elf;   /* main_elf: the program, for the frame information it alone has */
@@ -20,9 +22,18 @@ struct dwarf {
 	size_t texts_size;
 };
 
-/* The function that an instruction belongs to: the innermost inlined copy, or the function itself.
- * `outer` is the function whose frame it runs in. False: none is known. */
-bool dwarf_instance_at(struct dwarf *d, uint64_t addr, Dwarf_Die *instance, Dwarf_Die *outer);
+/* The function that an instruction belongs to: the innermost inlined copy, or the function itself;
+ * with `copy_of` the copy of that function. `outer` is the function whose frame it runs in. False:
+ * none is known. */
+bool dwarf_instance_at(struct dwarf *d, uint64_t addr, const char *copy_of, Dwarf_Die *instance,
+		       Dwarf_Die *outer);
+/* The copy of the function of this name that begins at `addr` in the function `outer`. */
+bool dwarf_copy_in(struct dwarf *d, Dwarf_Die *outer, uint64_t addr, const char *copy_of,
+		   Dwarf_Die *out);
+/* Every unit that has functions, with its tree; of a skeleton the one in its .dwo file. Stops when
+ * fn returns true, which is the result. */
+bool dwarf_each_tree(struct dwarf *d, bool (*fn)(void *arg, Dwarf_Die *cu, Dwarf_Die *tree),
+		     void *arg);
 
 /* The text of an attribute (DW_AT_name…), of the entry or of what it completes or is a copy of. It
  * lives as long as the file is open. NULL: there is none, or it runs out of its section. */

@@ -76,11 +76,13 @@ static void put_expr(const struct dwarf_expr *e, struct buf *out)
 	}
 }
 
-static void serve_func(struct dwarf *d, uint64_t addr, struct arena *a, struct buf *out)
+static void serve_func(struct dwarf *d, struct wire *in, uint64_t addr, struct arena *a,
+		       struct buf *out)
 {
+	const char *copy_of = wire_take_text(in);
 	struct dwarf_func f;
 	struct err e = {0};
-	int r = dwarf_func_at(d, addr, a, &f, &e);
+	int r = dwarf_func_at(d, addr, copy_of, a, &f, &e);
 
 	wire_put(out, r == 0, 1);
 	wire_put_text(out, e.what);
@@ -129,6 +131,21 @@ static void serve_lines(struct dwarf *d, struct wire *in, unsigned line, struct 
 	}
 }
 
+static void serve_copies(struct dwarf *d, struct wire *in, bool demangled, struct arena *a,
+			 struct buf *out)
+{
+	const char *text = wire_take_text(in);
+	struct elf_pattern wanted = {str_of(text ? text : ""), demangled};
+	struct dwarf_copies found;
+
+	dwarf_copies_find(d, &wanted, a, &found, NULL);
+	wire_put(out, found.n, 8);
+	for (size_t i = 0; i < found.n; i++) {
+		wire_put(out, found.v[i].addr, 8);
+		wire_put_text(out, found.v[i].func);
+	}
+}
+
 static int put_file(void *arg, const char *file)
 {
 	wire_put_text(arg, file);
@@ -156,10 +173,13 @@ static void serve(void *arg, struct wire *in, struct buf *out)
 		serve_values(d, (dwarf_ref)v, a, out);
 		break;
 	case 'f':
-		serve_func(d, v, a, out);
+		serve_func(d, in, v, a, out);
 		break;
 	case 'l':
 		serve_lines(d, in, (unsigned)v, a, out);
+		break;
+	case 'c':
+		serve_copies(d, in, v != 0, a, out);
 		break;
 	case 'n':
 		dwarf_file_each(d, put_file, out);
@@ -171,16 +191,23 @@ static void serve(void *arg, struct wire *in, struct buf *out)
 /* ---- in our process --------------------------------------------------------------------------
  */
 
-static int ask(struct reader *r, char op, uint64_t v, struct wire *reply, struct err *e)
+static int ask_text(struct reader *r, char op, uint64_t v, const char *text, struct wire *reply,
+		    struct err *e)
 {
 	struct buf q = BUF_INIT;
 	int ret;
 
 	buf_addc(&q, op);
 	wire_put(&q, v, 8);
+	wire_put_text(&q, text);
 	ret = reader_ask(r, &q, reply, e);
 	buf_release(&q);
 	return ret;
+}
+
+static int ask(struct reader *r, char op, uint64_t v, struct wire *reply, struct err *e)
+{
+	return ask_text(r, op, v, NULL, reply, e);
 }
 
 struct reader *dwarf_remote_open(struct dwarf *d, const char *path, const int *fds, size_t nfds,
@@ -307,13 +334,13 @@ static void take_params(struct wire *w, struct arena *a, struct dwarf_func *out)
 	}
 }
 
-int dwarf_remote_func(struct reader *r, uint64_t addr, struct arena *a, struct dwarf_func *out,
-		      struct err *e)
+int dwarf_remote_func(struct reader *r, uint64_t addr, const char *copy_of, struct arena *a,
+		      struct dwarf_func *out, struct err *e)
 {
 	struct wire w;
 	const char *why;
 	bool found;
-	int ret = ask(r, 'f', addr, &w, e);
+	int ret = ask_text(r, 'f', addr, copy_of, &w, e);
 
 	*out = (struct dwarf_func){0};
 	if (ret < 0)
@@ -377,6 +404,28 @@ int dwarf_remote_lines(struct reader *r, struct str file, unsigned line, unsigne
 	if (!w.bad)
 		return 0;
 	*out = (struct dwarf_lines){0};
+	return reader_distrust(r, e);
+}
+
+int dwarf_remote_copies(struct reader *r, const struct elf_pattern *wanted, struct arena *a,
+			struct dwarf_copies *out, struct err *e)
+{
+	const char *text = arena_strndup(a, wanted->text.p, wanted->text.n);
+	struct wire w;
+	int ret = ask_text(r, 'c', wanted->demangled, text, &w, e);
+
+	if (ret < 0)
+		return ret;
+	out->n = wire_take_count(&w, 9);
+	out->v = arena_array_of(a, struct dwarf_copy, out->n + 1);
+	for (size_t i = 0; i < out->n && !w.bad; i++) {
+		out->v[i].addr = wire_take(&w, 8);
+		out->v[i].func = wire_copy_text(&w, a);
+		w.bad |= !out->v[i].func;
+	}
+	if (!w.bad)
+		return 0;
+	*out = (struct dwarf_copies){0};
 	return reader_distrust(r, e);
 }
 

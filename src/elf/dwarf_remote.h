@@ -19,8 +19,10 @@ size_t dwarf_remote_members(struct reader *r, dwarf_ref ref, struct arena *a,
 			    const struct dwarf_member **out);
 size_t dwarf_remote_values(struct reader *r, dwarf_ref ref, struct arena *a,
 			   const struct dwarf_value **out);
-int dwarf_remote_func(struct reader *r, uint64_t addr, struct arena *a, struct dwarf_func *out,
-		      struct err *e);
+int dwarf_remote_func(struct reader *r, uint64_t addr, const char *copy_of, struct arena *a,
+		      struct dwarf_func *out, struct err *e);
+int dwarf_remote_copies(struct reader *r, const struct elf_pattern *wanted, struct arena *a,
+			struct dwarf_copies *out, struct err *e);
 int dwarf_remote_lines(struct reader *r, struct str file, unsigned line, unsigned column,
 		       struct arena *a, struct dwarf_lines *out, struct err *e);
 int dwarf_remote_files(struct reader *r, int (*fn)(void *arg, const char *file), void *arg);

@@ -120,6 +120,15 @@ bool elf_func_at(struct elf *f, uint64_t offset, struct elf_func *out);
  * hostile input. */
 const char *elf_demangle(struct arena *a, const char *name);
 
+/* What functions are looked for: a name as linked or a glob of it; `demangled`: of its name as in
+ * the source, with its parameters or without: ns::f and ns::f(int). */
+struct elf_pattern {
+	struct str text;
+	bool demangled;
+};
+
+bool elf_pattern_matches(const struct elf_pattern *p, struct arena *tmp, const char *name);
+
 /* ---- probe placement ------------------------------------------------------------------------- */
 
 enum probe_cost {
@@ -233,7 +242,8 @@ void symbolizer_missed(struct symbolizer *s); /* something was not told: read ag
 
 /* Names a user address of a process: mapped files by symtab/dynsym/MiniDebugInfo/debug file, perf
  * maps
- * (/tmp/perf-PID.map inside its root, read only when owned by the process's user), vDSO. Strings
+ * (/tmp/perf-PID.map inside its root, read only when owned by the process's user), jitdumps that it
+ * has mapped, vDSO. Strings
  * are valid until the symbolizer is freed. Mappings are read again (once) when an address is in
  * none. */
 bool symbolizer_user(struct symbolizer *s, int pid, uint64_t addr, struct symbol *out);

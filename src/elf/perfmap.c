@@ -8,8 +8,8 @@
  * user of the process (or root), of a sane size. Of two ranges that overlap the later line is the
  * newer code and wins. */
 #include "elf/perfmap.h"
+#include "elf/codenames.h"
 #include "elf/maps.h"
-#include "elf/sort.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,18 +22,10 @@
 
 #define MAX_FILE    (32ll << 20)
 #define MAX_ENTRIES (512u << 10)
-#define MAX_BACK    64 /* overlapping ranges looked at */
-
-struct perfmap_entry {
-	uint64_t start, size;
-	const char *name;
-	uint32_t line;
-};
 
 struct perfmap {
 	struct buf text;
-	struct perfmap_entry *entries;
-	size_t n;
+	code_names names;
 	ino_t ino;
 	off_t size;
 	struct timespec mtime;
@@ -80,7 +72,7 @@ static bool read_all(int fd, struct buf *b, size_t limit)
 	return r >= 0;
 }
 
-static bool parse_line(char *line, struct perfmap_entry *out)
+static bool parse_line(char *line, struct code_name *out)
 {
 	char *end;
 
@@ -95,46 +87,24 @@ static bool parse_line(char *line, struct perfmap_entry *out)
 	return true;
 }
 
-/* By address; of equal starts the later line last, so that a search from the right meets it first.
- */
-static void sort_entries(struct perfmap *m)
-{
-	struct perfmap_entry *sorted = malloc(MAX(m->n, 1) * sizeof(*sorted));
-	struct sort_item *v = malloc(MAX(m->n, 1) * sizeof(*v));
-
-	if (!sorted || !v)
-		BUG("out of memory");
-	for (size_t i = 0; i < m->n; i++)
-		v[i] = (struct sort_item){.key = m->entries[i].start, .idx = (uint32_t)i};
-	sort_by_key(v, m->n);
-	for (size_t i = 0; i < m->n; i++)
-		sorted[i] = m->entries[v[i].idx];
-	free(v);
-	free(m->entries);
-	m->entries = sorted;
-}
-
 struct perfmap *perfmap_parse(struct buf *text)
 {
 	struct perfmap *m = calloc(1, sizeof(*m));
-	VEC(struct perfmap_entry) v = {0};
 	char *line, *next;
 
 	if (!m)
 		BUG("out of memory");
 	m->text = *text;
-	for (line = m->text.p; line && *line && v.n < MAX_ENTRIES; line = next) {
-		struct perfmap_entry e = {.line = (uint32_t)v.n};
+	for (line = m->text.p; line && *line && m->names.n < MAX_ENTRIES; line = next) {
+		struct code_name e = {.order = (uint32_t)m->names.n};
 
 		next = strchrnul(line, '\n');
 		if (*next)
 			*next++ = 0;
 		if (parse_line(line, &e))
-			hvec_push(&v, e);
+			hvec_push(&m->names, e);
 	}
-	m->entries = v.v;
-	m->n = v.n;
-	sort_entries(m);
+	code_names_sort(&m->names);
 	return m;
 }
 
@@ -191,31 +161,11 @@ void perfmap_free(struct perfmap *m)
 	if (!m)
 		return;
 	buf_release(&m->text);
-	free(m->entries);
+	hvec_release(&m->names);
 	free(m);
 }
 
 const char *perfmap_find(const struct perfmap *m, uint64_t addr, uint64_t *offset)
 {
-	const struct perfmap_entry *best = NULL;
-	size_t lo = 0, hi = m->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->entries[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (int back = 0; lo && back < MAX_BACK; back++) {
-		const struct perfmap_entry *e = &m->entries[--lo];
-
-		if (addr - e->start < e->size && (!best || e->line > best->line))
-			best = e;
-	}
-	if (!best)
-		return NULL;
-	*offset = addr - best->start;
-	return best->name;
+	return code_names_find(&m->names, addr, offset);
 }

@@ -82,15 +82,8 @@ void process_free(struct process *p)
 	for (unsigned i = 0; i < p->nspaces; i++)
 		space_unref(p->spaces[i]);
 	perfmap_free(p->perfmap);
+	jitdump_free(p->jitdump);
 	free(p);
-}
-
-void process_forget_perfmap(struct symbolizer *s, struct process *p)
-{
-	if (p->perfmap)
-		hvec_push(&s->old_perfmaps, p->perfmap);
-	p->perfmap = NULL;
-	p->perfmap_at = 0;
 }
 
 /* Names that were handed out are the modules', not the process's: forgetting one is safe. */
@@ -102,7 +95,7 @@ static void forget_exited(struct symbolizer *s)
 		struct process *p = s->processes.v[i];
 
 		if (p->exited && s->nexited - p->exited >= MAX_EXITED / 2) {
-			process_forget_perfmap(s, p);
+			process_forget_generated(s, p);
 			process_free(p);
 			s->nkept--;
 		} else {
@@ -181,7 +174,7 @@ bool process_may_reread(const struct process *p)
 	return !p->read_at || (!p->followed && now_ms() - p->read_at >= p->reread_ms);
 }
 
-/* Of a process that generates code, what is needed to find its perf map when it is gone. */
+/* Of a process that generates code, what is needed to find its names when it is gone. */
 static void know_jit(struct process *p)
 {
 	uint64_t uid, inner;
@@ -225,7 +218,7 @@ void process_read(struct symbolizer *s, struct process *p)
 	/* A zombie has an empty list: it is gone too. */
 	if (start && maps_read(scratch, p->pid, &maps) == 0 && maps.n) {
 		if (p->start_time && p->start_time != start) {
-			process_forget_perfmap(s, p);
+			process_forget_generated(s, p);
 			push_space(p, space_new());
 		}
 		p->start_time = start;
@@ -292,7 +285,7 @@ void symbolizer_exec(struct symbolizer *s, int pid)
 {
 	struct process *p = process_get(s, pid);
 
-	process_forget_perfmap(s, p);
+	process_forget_generated(s, p);
 	push_space(p, space_new());
 	p->jit_known = false;
 	p->start_time = 0;
@@ -308,7 +301,7 @@ void symbolizer_fork(struct symbolizer *s, int parent, int child)
 	if (!from->followed)
 		process_read(s, from);
 	p = process_get(s, child);
-	process_forget_perfmap(s, p);
+	process_forget_generated(s, p);
 	if (p->exited)
 		s->nkept--;
 	p->exited = 0;

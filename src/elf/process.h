@@ -7,6 +7,7 @@
 #define AWL_ELF_PROCESS_H
 
 #include <sys/stat.h>
+#include "elf/jitdump.h"
 #include "elf/perfmap.h"
 #include "elf/space.h"
 
@@ -31,9 +32,10 @@ struct process {
 	bool followed;   /* every mapping comes through symbolizer_mapping() */
 	uint32_t exited; /* not 0: how many had exited when it did */
 	struct perfmap *perfmap;
-	uint64_t perfmap_at, perfmap_ms; /* when looked for last, how long to wait */
+	struct jitdump *jitdump;
+	uint64_t generated_at, generated_ms; /* when looked at last, how long to wait */
 	bool jit_known;   /* it has generated code, is in our root and pid namespace … */
-	uint32_t jit_uid; /* … and is this user's: its perf map can be told when it has exited */
+	uint32_t jit_uid; /* … and is this user's: what it left behind can be told */
 };
 
 struct symbolizer {
@@ -43,11 +45,12 @@ struct symbolizer {
 	VEC(struct process *) processes; /* sorted by pid */
 	VEC(struct module *) modules;
 	VEC(struct perfmap *) old_perfmaps; /* replaced, but their names are in use */
-	struct strmap files;                /* "MODULE PATH" → struct mapped_file */
-	struct strmap inodes;               /* "DEVICE INODE GENERATION PATH" → the same */
-	VEC(struct module *) offered;       /* modules known before anybody mapped them */
-	bool following;                     /* somebody tells us what processes do */
-	uint32_t nexited, nkept; /* exits so far, exited processes still in `processes` */
+	VEC(struct jitdump *) old_jitdumps;
+	struct strmap files;          /* "MODULE PATH" → struct mapped_file */
+	struct strmap inodes;         /* "DEVICE INODE GENERATION PATH" → the same */
+	VEC(struct module *) offered; /* modules known before anybody mapped them */
+	bool following;               /* somebody tells us what processes do */
+	uint32_t nexited, nkept;      /* exits so far, exited processes still in `processes` */
 	void (*update)(void *arg);
 	void *update_arg;
 	void (*changed)(void *arg, int pid, bool gone);
@@ -71,7 +74,10 @@ void process_read(struct symbolizer *s, struct process *p);
 void process_check(struct symbolizer *s, struct process *p);
 /* In the newest program of the process that has something there. */
 const struct mapping *process_mapping(const struct process *p, uint64_t addr);
-void process_forget_perfmap(struct symbolizer *s, struct process *p);
+
+/* generated.c */
+bool name_of_generated(struct symbolizer *s, struct process *p, uint64_t addr, struct symbol *out);
+void process_forget_generated(struct symbolizer *s, struct process *p);
 
 /* module.c */
 /* Of a mapping read from /proc; `m` is that of the process now. */
@@ -80,5 +86,7 @@ struct mapped_file *file_of_proc_map(struct symbolizer *s, int pid, const struct
 struct mapped_file *file_of_told(struct symbolizer *s, int pid, const struct sym_mapping *m);
 /* The file's module, looked for now when it was not before. */
 struct module *file_module(struct symbolizer *s, int pid, struct mapped_file *f);
+/* Opens it anew, if it still is where it was; -1. */
+int mapped_file_open(struct symbolizer *s, int pid, const struct mapped_file *f);
 
 #endif

@@ -2,6 +2,7 @@
  *
  *   pid, addr ─ process ─→ mapping ─ file offset ─→ module ─ link-time address ─→ function
  *               process.c  space.c                  module.c, struct elf
+ *                             └ code that a program made itself: generated.c
  *
  * Modules, and names of JIT-compiled code, live as long as the symbolizer: names of symbols point
  * into them. Example: 0x7f3a1c0a6010 in process 4711 is in libc.so.6, mapped from offset 0x26000 on
@@ -41,10 +42,13 @@ void symbolizer_free(struct symbolizer *s)
 	}
 	for (size_t i = 0; i < s->old_perfmaps.n; i++)
 		perfmap_free(s->old_perfmaps.v[i]);
+	for (size_t i = 0; i < s->old_jitdumps.n; i++)
+		jitdump_free(s->old_jitdumps.v[i]);
 	hvec_release(&s->processes);
 	hvec_release(&s->modules);
 	hvec_release(&s->offered);
 	hvec_release(&s->old_perfmaps);
+	hvec_release(&s->old_jitdumps);
 	elf_close(s->vdso);
 	arena_free(s->arena);
 	free(s);
@@ -104,46 +108,6 @@ static bool name_in_elf(struct symbolizer *s, struct elf *f, uint64_t offset, st
 	return true;
 }
 
-static bool perfmap_due(struct process *p)
-{
-	uint64_t now = now_ms();
-
-	if (p->perfmap_at && now - p->perfmap_at < p->perfmap_ms)
-		return false;
-	p->perfmap_at = now;
-	p->perfmap_ms = MIN(MAX(p->perfmap_ms, REREAD_MS) * 2, REREAD_MAX_MS);
-	return true;
-}
-
-static struct perfmap *read_perfmap(const struct process *p)
-{
-	struct perfmap *m = NULL;
-
-	if (p->followed ? !p->exited : p->start_time == proc_start_time(p->pid))
-		m = perfmap_read(p->pid, p->perfmap);
-	/* Of a process that was too quick to tell its user, only what root wrote is taken. */
-	if (!m && !p->perfmap && p->exited)
-		m = perfmap_read_left(p->pid, p->jit_known ? p->jit_uid : 0);
-	return m;
-}
-
-/* The map grows as code is generated: an unknown address makes it be read again when it changed. */
-static bool name_in_perfmap(struct symbolizer *s, struct process *p, uint64_t addr,
-			    struct symbol *out)
-{
-	struct perfmap *newer;
-
-	if (p->perfmap && (out->name = perfmap_find(p->perfmap, addr, &out->offset)))
-		return true;
-	newer = perfmap_due(p) ? read_perfmap(p) : NULL;
-	if (!newer)
-		return false;
-	process_forget_perfmap(s, p);
-	p->perfmap = newer;
-	out->name = perfmap_find(newer, addr, &out->offset);
-	return out->name != NULL;
-}
-
 static const struct mapping *find_mapping(struct symbolizer *s, struct process *p, uint64_t addr)
 {
 	const struct mapping *m;
@@ -173,9 +137,9 @@ bool symbolizer_user(struct symbolizer *s, int pid, uint64_t addr, struct symbol
 		return false;
 	out->module = m->file->path;
 	module = file_module(s, pid, m->file);
-	if (module)
+	if (module && module->elf)
 		return name_in_elf(s, module->elf, addr - m->start + m->offset, out);
 	if (strcmp(m->file->path, "[vdso]") == 0)
 		return m->start >> 32 && name_in_elf(s, symbolizer_vdso(s), addr - m->start, out);
-	return name_in_perfmap(s, p, addr, out);
+	return name_of_generated(s, p, addr, out);
 }

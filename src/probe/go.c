@@ -364,20 +364,10 @@ static bool go_share(struct kernel *k, unsigned uses, const struct attach_target
 	       (a->c == b->c && !probe_needs_cookie(k, uses, FEATURE_COOKIE));
 }
 
-/* All places of a function are told by one name. */
-static void join_names(struct probe *p)
-{
-	for (size_t i = 1; i < p->ntargets; i++)
-		if (same_func(&p->targets[i], &p->targets[i - 1]))
-			p->targets[i].id = p->targets[i - 1].id;
-}
-
 static void plan(struct sema *s, struct probe *p)
 {
 	const struct go_place_info *info = p->targets[0].data;
 	struct diag_msg *m;
-
-	join_names(p);
 
 	user_plan(s, p);
 	p->pid_filter = p->targets[0].pid != sema_input(s)->pid ? p->targets[0].pid : 0;

@@ -64,7 +64,7 @@ static int open_named(struct go_named *n, struct types *ts, const struct go_plac
 	n->dwarf = types_dwarf(ts, info->path, e);
 	if (!n->dwarf)
 		return -ENOENT;
-	r = dwarf_func_at(n->dwarf, info->addr, a, &fn, e);
+	r = dwarf_func_at(n->dwarf, info->addr, NULL, a, &fn, e);
 	if (r < 0)
 		return r;
 	if (!go_signature(n->dwarf, &fn, info, a, &n->sig, &why))

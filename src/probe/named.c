@@ -133,7 +133,7 @@ static int open_named(struct named *n, struct types *ts, const struct attach_tar
 	elf_offset_to_addr(f, t->addr, &n->frame.addr);
 	machine = elf_machine(f);
 	elf_close(f);
-	r = dwarf_func_at(n->dwarf, addr, a, &n->fn, e);
+	r = dwarf_func_at(n->dwarf, addr, t->b & USER_COPY ? t->symbol : NULL, a, &n->fn, e);
 	if (r < 0)
 		return r;
 	n->frame.base = n->fn.frame_base;

@@ -7,6 +7,8 @@
  *   uprobe:FILE@SOURCE:LINE       a line of the source (line.c)
  *   uprobe:FUNCTION               with -p: in that process's program
  *
+ * Copies of functions that were inlined into others are looked for as well (inline.c).
+ *
  * A probe at a function's entry is put behind a leading endbr64 where that is cheaper. Indirect
  * functions (IFUNC) are refused: their symbol is the resolver. Return probes of Go programs are
  * refused: they move goroutine stacks, and the kernel's trampoline on the stack crashes them. */
@@ -20,14 +22,15 @@ struct request {
 	const struct provider *prov;
 	const struct attach_point *ap;
 	struct attach_targets *out;
-	struct str func;
+	struct elf_pattern func;
 	uint64_t offset; /* FUNCTION+OFFSET */
 	bool has_offset;
 	uint64_t addr;
-	bool by_addr, demangled;
+	bool by_addr;
 	bool many; /* the files are those that a pattern matches */
 	struct nearest near;
 	size_t skipped;
+	struct inlined inlined;
 };
 
 static bool is_return(const struct request *r)
@@ -46,12 +49,12 @@ static bool parse_place(struct request *r, struct str text)
 		return !is_return(r) || probe_malformed(r->s, r->prov, r->ap,
 							"a return probe needs a function's name");
 	}
-	r->func = str_cut(&rest, '+');
+	r->func.text = str_cut(&rest, '+');
 	if (!rest.p)
 		return true;
 	if (is_return(r))
 		return probe_malformed(r->s, r->prov, r->ap, "a return probe takes no offset");
-	if (!str_to_u64(rest, &v) || probe_is_glob(r->func))
+	if (!str_to_u64(rest, &v) || probe_is_glob(r->func.text))
 		return probe_malformed(r->s, r->prov, r->ap,
 				       "the offset is no number, or the function a wildcard");
 	r->offset = v;
@@ -138,19 +141,6 @@ static bool add_func(struct request *r, struct elf *f, const struct elf_func *fn
 
 /* ---- wildcards ---- */
 
-static bool name_matches(struct request *r, struct arena *tmp, const char *name)
-{
-	const char *text;
-	struct str whole;
-
-	if (!r->demangled)
-		return str_glob(r->func, str_of(name));
-	text = elf_demangle(tmp, name);
-	whole = str_of(text);
-	/* ns::f matches ns::f(int) too. */
-	return str_glob(r->func, whole) || str_glob(r->func, str_cut(&whole, '('));
-}
-
 static int offset_order(const void *a, const void *b)
 {
 	const struct attach_target *x = a, *y = b;
@@ -202,9 +192,9 @@ static bool add_matching(struct request *r, struct elf *f)
 		return refuse(r, f, "functions", e.what);
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (name_matches(r, tmp, funcs[i].name))
+		if (elf_pattern_matches(&r->func, tmp, funcs[i].name))
 			add_match(r, f, &funcs[i]);
-		else if (!probe_is_glob(r->func))
+		else if (!probe_is_glob(r->func.text))
 			probe_near(r->s, &r->near, funcs[i].name);
 	}
 	arena_free(tmp);
@@ -225,22 +215,43 @@ static bool refuse_go(struct request *r, struct elf *f)
 	diag_note(m, "Go moves goroutine stacks and finds the kernel's trampoline address "
 		     "on them");
 	diag_help(m, "goret probes each instruction that returns: goret:%s:\"%.*s\"", elf_path(f),
-		  STR_ARG(r->func));
+		  STR_ARG(r->func.text));
 	return false;
+}
+
+static bool add_named(struct request *r, struct elf *f)
+{
+	struct elf_func fn;
+
+	if (!probe_is_glob(r->func.text) && !r->func.demangled &&
+	    elf_func_find(f, r->func.text, &fn))
+		return add_func(r, f, &fn);
+	return add_matching(r, f);
 }
 
 static bool add_from_file(void *arg, struct elf *f)
 {
 	struct request *r = arg;
-	struct elf_func fn;
+	bool ok;
 
 	if (is_return(r) && elf_is_go(f))
 		return refuse_go(r, f);
 	if (r->by_addr)
 		return add_addr(r, f);
-	if (!probe_is_glob(r->func) && !r->demangled && elf_func_find(f, r->func, &fn))
-		return add_func(r, f, &fn);
-	return add_matching(r, f);
+	ok = add_named(r, f);
+	if (ok && !r->has_offset)
+		inlined_find(&r->inlined, r->s, f);
+	return ok;
+}
+
+static bool report_none(struct request *r)
+{
+	const char *inlined = inlined_only(&r->inlined, sema_arena(r->s));
+
+	return probe_none(r->s, r->ap, inlined ? NULL : &r->near,
+			  inlined      ? inlined
+			  : r->skipped ? "functions that match cannot be probed"
+				       : "no function of the file has that name");
 }
 
 static bool uprobe_resolve_as(struct sema *s, const struct provider *prov,
@@ -262,19 +273,19 @@ static bool uprobe_resolve_as(struct sema *s, const struct provider *prov,
 			return probe_malformed(
 				s, prov, ap,
 				"between file and function only cpp or rust may stand");
-		r.demangled = true;
+		r.func.demangled = true;
 	}
 	if (!parse_place(&r, ap->parts[ap->nparts - 1]))
 		return false;
-	nearest_init(&r.near, r.func);
+	nearest_init(&r.near, r.func.text);
 	r.many = probe_is_glob(file);
+	r.inlined = (struct inlined){ap, out, r.func, is_return(&r), r.many, 0};
 	if (!user_files(s, ap, file, add_from_file, &r))
 		return false;
-	if (out->n > before)
-		return true;
-	return probe_none(s, ap, &r.near,
-			  r.skipped ? "functions that match cannot be probed"
-				    : "no function of the file has that name");
+	if (out->n == before)
+		return report_none(&r);
+	inlined_report(&r.inlined, s);
+	return true;
 }
 
 static bool uprobe_resolve(struct sema *s, const struct attach_point *ap,
@@ -291,11 +302,29 @@ static bool uretprobe_resolve(struct sema *s, const struct attach_point *ap,
 
 /* ---- names ---- */
 
-/* Functions have arguments of their own. */
+/* Functions have arguments of their own; inside of them there are none in registers, and a stack
+ * begins otherwise. */
 static bool uprobe_share(struct kernel *k, unsigned uses, const struct attach_target *a,
 			 const struct attach_target *b)
 {
-	return !(uses & USES_ARGS) && probe_share_perf(k, uses, a, b);
+	if (uses & USES_ARGS)
+		return false;
+	if (((a->b ^ b->b) & USER_INSIDE) && uses & (USES_ARGN | USES_USTACK))
+		return false;
+	return probe_share_perf(k, uses, a, b);
+}
+
+static const struct type *arg_type(struct sema *s, const struct probe *p, unsigned index)
+{
+	struct diag_msg *m;
+
+	if (!(p->targets[0].b & USER_COPY))
+		return type_int(sema_types(s), 8, false);
+	m = sema_report(s, E_PROBE_LIMIT, p->ap->span,
+			"arg%u means nothing where %s was inlined: no call passes arguments there",
+			index, p->targets[0].symbol);
+	diag_help(m, "args.NAME is an argument, where the compiler tells of it");
+	return &type_poison;
 }
 
 static const struct type *uprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,
@@ -303,7 +332,7 @@ static const struct type *uprobe_name_type(struct sema *s, struct probe *p, enum
 {
 	if (name == NAME_ARGS)
 		return named_args(s, p);
-	return name == NAME_ARG ? type_int(sema_types(s), 8, false) : probe_func_name(s, name);
+	return name == NAME_ARG ? arg_type(s, p, index) : probe_func_name(s, name);
 }
 
 static const struct type *uretprobe_name_type(struct sema *s, struct probe *p, enum probe_name name,

@@ -194,7 +194,7 @@ bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 
 static uint64_t user_cookie(const struct attach_target *t)
 {
-	return t->id | (uint64_t)t->c << 32;
+	return t->said | (uint64_t)t->c << 32;
 }
 
 /* Targets of one file, as the arrays that the kernel wants. */
@@ -407,6 +407,18 @@ static void insn_at(const struct attach_target *t, char *out, size_t size)
 	elf_close(f);
 }
 
+/* The function that a copy is part of. */
+static void explain_copy(const struct attach_target *t, struct buf *out)
+{
+	struct elf *f = elf_open(t->module, NULL);
+	struct elf_func fn;
+
+	if (f && elf_func_at(f, t->addr, &fn))
+		buf_printf(out, "    an inlined copy of %s, in %s\n", t->symbol, fn.name);
+	if (f)
+		elf_close(f);
+}
+
 void user_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
 	static const char *const cost[] = {
@@ -423,4 +435,6 @@ void user_explain(struct kernel *k, const struct attach_target *t, struct buf *o
 	if (t->b & USER_MOVED)
 		buf_adds(out, "behind endbr64, ");
 	buf_printf(out, "on `%s`, %s\n", insn[0] ? insn : "?", cost[t->b & 3]);
+	if (t->b & USER_COPY)
+		explain_copy(t, out);
 }

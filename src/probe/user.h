@@ -6,10 +6,10 @@
 #include "probe/probe.h"
 
 /* attach_target.b of user probes: what a hit costs (enum probe_cost), whether an endbr64 was
- * skipped, whether it is not a function's entry but a place inside, and whether its file is one of
- * those that a pattern matches. attach_target.c: what the program is told of the place, in the
- * upper half of its cookie. */
-enum { USER_MOVED = 256, USER_INSIDE = 512, USER_OF_MANY = 1024 };
+ * skipped, whether it is not a function's entry but a place inside, whether its file is one of
+ * those that a pattern matches, and whether the place is where an inlined copy of `symbol` begins.
+ * attach_target.c: what the program is told of the place, in the upper half of its cookie. */
+enum { USER_MOVED = 256, USER_INSIDE = 512, USER_OF_MANY = 1024, USER_COPY = 2048 };
 
 /* elf_place's flags for this kernel. */
 unsigned user_place_flags(struct sema *s);
@@ -29,6 +29,21 @@ bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 /* line.c: uprobe:FILE@SOURCE:LINE, places by lines of the source. */
 bool line_is_meant(struct sema *s, const struct attach_point *ap);
 bool line_resolve(struct sema *s, const struct attach_point *ap, struct attach_targets *out);
+/* inline.c: copies of functions that were inlined into others. */
+struct inlined {
+	const struct attach_point *ap;
+	struct attach_targets *out;
+	struct elf_pattern wanted;
+	bool is_return;
+	bool many;    /* the files are those that a pattern matches */
+	size_t found; /* copies */
+};
+/* Looks for the copies in a file; they become targets when the script wants it. */
+void inlined_find(struct inlined *in, struct sema *s, struct elf *f);
+/* What is said when a function is nothing but copies; NULL: it has none. */
+const char *inlined_only(const struct inlined *in, struct arena *a);
+/* Says how many copies are not probed. */
+void inlined_report(const struct inlined *in, struct sema *s);
 /* arg0, arg1 … at a function's entry; beyond the registers from the stack. */
 struct val user_arg(struct gen *g, unsigned index);
 /* args with names out of debug information: a struct, or poison after a report. */

@@ -49,6 +49,7 @@ static const struct row rows[] = {
 	BOOL(print_maps_on_exit),
 	BOOL(detach_last),
 	BOOL(begin_attached),
+	BOOL(probe_inline),
 	BOOL(cpp_demangle),
 	BOOL(lazy_symbolication),
 	BOOL(stack_root_first),

@@ -125,14 +125,28 @@ static bool add_to_group(struct sema *s, struct groups *all, const struct provid
 	return true;
 }
 
+/* Places of one name are one value of `probe`: inlined copies, lines, the returns of a function. */
+static uint64_t said_id(struct sema *s, const char *name, uint64_t id)
+{
+	uintptr_t first = (uintptr_t)strmap_get(&s->target_ids, str_of(name));
+
+	if (first)
+		return first - 1;
+	strmap_put(&s->target_ids, str_of(name), (void *)(uintptr_t)(id + 1));
+	return id;
+}
+
 static void take_targets(struct sema *s, struct probe *p, const struct attach_targets *t,
 			 const struct group *g)
 {
 	p->ntargets = g->members.n;
 	p->targets = arena_array_of(s->a, struct attach_target, g->members.n);
 	for (size_t i = 0; i < g->members.n; i++) {
-		t->v[g->members.v[i]].id = s->targets.n;
-		p->targets[i] = t->v[g->members.v[i]];
+		struct attach_target *from = &t->v[g->members.v[i]];
+
+		from->id = s->targets.n;
+		from->said = said_id(s, from->name, from->id);
+		p->targets[i] = *from;
 		vec_push(s->a, &s->targets, &p->targets[i]);
 	}
 }

@@ -23,6 +23,7 @@ struct attach_target {
 	uint64_t addr;      /* file offset, address, sample period … by provider */
 	uint64_t ref_ctr;   /* file offset of a USDT semaphore, 0: none */
 	uint64_t id;        /* number of the target in the program: the attach cookie */
+	uint64_t said;      /* … that `probe` tells: of the first target of this name */
 	uint32_t a, b, c;   /* by provider: perf type and config, length and mode … */
 	int pid;            /* 0: any */
 	void *data;         /* compile time only, the provider's own */

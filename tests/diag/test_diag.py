@@ -5,7 +5,7 @@
 
 The code in the file's name must be among the messages, and every code has a file. A first line
 `// options: --no-feature X` is more for the command line; `// hidden: /sys/kernel/btf` runs awl where
-that folder is empty. After a deliberate change of a text, write the files anew with
+that folder is empty; `// program: cc -g` builds NAME.c as a program NAME in $PATH. After a deliberate change of a text, write the files anew with
 `AWL_BLESS=1 pytest tests/diag` and read the difference.
 
 panel/ has what users get wrong: NN-NAME.bt, whose first line `// fix: WORDS` tells the words of the message
@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -49,9 +50,19 @@ def compare(text, expected):
     assert text == expected.read_text()
 
 
+def build_program(script, where):
+    how = re.search(r"^// program: (.*)$", script.read_text(), re.M)
+    if how:
+        name = script.stem.split("-", 1)[1]
+        if not shutil.which(how[1].split()[0]):
+            pytest.skip("no C compiler")
+        subprocess.run([*how[1].split(), "-o", where / name, script.with_suffix(".c")], check=True, timeout=60)
+    return {"PATH": f"{where}:{os.environ['PATH']}"}
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
-def test_diagnostic(script):
-    run = subprocess.run(command(script), cwd=HERE, env=environment(), text=True,
+def test_diagnostic(script, tmp_path):
+    run = subprocess.run(command(script), cwd=HERE, env=environment() | build_program(script, tmp_path), text=True,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
     code = script.name.split("-")[0]
     assert f"[{code}]" in run.stdout, run.stdout

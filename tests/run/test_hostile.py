@@ -68,12 +68,14 @@ def run_bounded(*args, memory=MEMORY_KB):
 # ---- perf maps ----
 
 JIT = """
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-/* Calls clock_gettime's system call out of anonymous memory: a frame that only a perf map could name. */
+/* Makes a system call out of anonymous memory: a frame that only a perf map or a jitdump could name. With a folder
+   as its parameter it maps a jitdump there, as compilers do. */
 static const unsigned char code[] = {
 #if defined(__x86_64__)
 	0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xc3 /* getpid */
@@ -81,11 +83,22 @@ static const unsigned char code[] = {
 	0x88, 0x15, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4, 0xc0, 0x03, 0x5f, 0xd6
 #endif
 };
-int main(void)
+static void map_dump(const char *folder)
+{
+	char path[4096];
+	int fd;
+	snprintf(path, sizeof(path), "%s/jit-%d.dump", folder, (int)getpid());
+	fd = open(path, O_CREAT | O_RDWR, 0644);
+	mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	close(fd);
+}
+int main(int argc, char **argv)
 {
 	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char line[16];
 	memcpy(p, code, sizeof(code));
+	if (argc > 1)
+		map_dump(argv[1]);
 	printf("%d %lx\\n", (int)getpid(), (unsigned long)p);
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
@@ -231,6 +244,131 @@ def test_a_perf_map_that_changes_while_it_is_read(jitted):
 def test_names_of_a_perf_map_do_not_reach_the_terminal_as_they_are(jitted):
     p, pid, at, path = jitted
     open(path, "wb").write(b"%x 40 a\x1b]52;c;ZXZpbA==\x07b\xe2\x80\xaec\xff\n" % at)
+    r = stacks_of(p, pid, at)
+    assert "\x1b" not in r.out and "\x07" not in r.out and "\u202e" not in r.out, r
+
+
+# ---- jitdumps ----
+
+
+def record(number, body):
+    return struct.pack("<IIQ", number, 16 + len(body), 0) + body
+
+
+def load(at, size, name, index=0, code=b"\x90" * 64):
+    return record(0, struct.pack("<IIQQQQ", 1, 1, at, at, size, index) + name + b"\0" + code)
+
+
+def move(old, new, size, index=0):
+    return record(1, struct.pack("<IIQQQQQ", 1, 1, new, old, new, size, index))
+
+
+def header(magic=0x4A695444, version=1, size=40):
+    return struct.pack("<IIIIIIQQ", magic, version, size, 62, 0, 1, 0, 0) + b"\0" * (size - 40 if size < 4096 else 0)
+
+
+@pytest.fixture
+def dumping(jit, tmp_path):
+    """The program with a jitdump that is still empty: process, pid, address of the code, the dump."""
+    p = subprocess.Popen([jit, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pid, at = p.stdout.readline().split()
+    yield p, int(pid), int(at, 16), tmp_path / f"jit-{pid}.dump"
+    p.kill()
+    p.wait()
+
+
+DUMPS = {
+    "one function": lambda at: load(at, 64, b"generated"),
+    "behind other records": lambda at: record(4, b"x" * 100) + record(2, b"") + record(99, b"y" * 30000) + load(at, 64, b"generated"),
+    "compiled again": lambda at: load(at, 64, b"wrong") + load(at, 64, b"generated"),
+    "moved": lambda at: load(at + 4096, 64, b"generated", 7) + load(at + 8192, 64, b"wrong", 8) + move(at + 4096, at, 64, 7),
+    "among many": lambda at: b"".join(load(0x1000 + 64 * i, 64, b"f%d" % i) for i in range(20000)) + load(at, 64, b"generated"),
+    "of a megabyte of code": lambda at: load(0x1000, 64, b"wrong", code=b"\xcc" * (1 << 20)) + load(at, 64, b"generated"),
+    "before one that is not complete": lambda at: load(at, 64, b"generated") + load(at, 64, b"wrong")[:-1],
+    "with a longer header": lambda at: None,
+}
+
+
+@pytest.mark.parametrize("make", DUMPS.values(), ids=DUMPS.keys())
+def test_a_jitdump_names_code(dumping, make):
+    p, pid, at, path = dumping
+    body = make(at)
+    path.write_bytes(header() + body if body else header(size=56) + load(at, 64, b"generated"))
+    r = stacks_of(p, pid, at)
+    assert "generated" in r.out and "wrong" not in r.out, r
+
+
+BAD_DUMPS = {
+    "empty": lambda at: b"",
+    "another format": lambda at: header(magic=0x464C457F) + load(at, 64, b"wrong"),
+    "the other byte order": lambda at: header(magic=0x4454694A) + load(at, 64, b"wrong"),
+    "a newer version": lambda at: header(version=2) + load(at, 64, b"wrong"),
+    "a header of four gigabytes": lambda at: header(size=0xFFFFFFF0) + load(at, 64, b"wrong"),
+    "a record of no bytes": lambda at: header() + struct.pack("<IIQ", 4, 0, 0) + load(at, 64, b"wrong"),
+    "a record beyond the end": lambda at: header() + struct.pack("<IIQ", 4, 0xFFFFFFFF, 0) + load(at, 64, b"wrong"),
+    "a record without a name": lambda at: header() + record(0, struct.pack("<IIQQQQ", 1, 1, at, at, 64, 0)),
+    "an empty name": lambda at: header() + load(at, 64, b""),
+    "code of no length": lambda at: header() + load(at, 0, b"wrong"),
+    "ranges that overflow": lambda at: header() + load(2**64 - 1, 2**64 - 1, b"wrong") + load(at + 1000, 2**64 - 1001, b"wrong"),
+    "a move of nothing": lambda at: header() + move(0x1000, at, 64, 3),
+    "records of nothing": lambda at: header() + record(7, b"") * 3000000 + b"x" * 15,
+    "moves without end": lambda at: header() + load(0x1000, 1, b"x" * 4000) + move(0x1000, 0x2000, 1) * 400000,
+}
+
+
+@pytest.mark.parametrize("make", BAD_DUMPS.values(), ids=BAD_DUMPS.keys())
+def test_jitdumps_that_are_none(dumping, make):
+    p, pid, at, path = dumping
+    path.write_bytes(make(at))
+    assert "wrong" not in stacks_of(p, pid, at).out
+
+
+def test_a_jitdump_of_ten_sparse_gigabytes(dumping):
+    p, pid, at, path = dumping
+    path.write_bytes(header() + load(at, 64, b"generated"))
+    os.truncate(path, 10 << 30)
+    assert "generated" in stacks_of(p, pid, at).out
+
+
+def test_a_jitdump_of_somebody_else(dumping):
+    p, pid, at, path = dumping
+    path.write_bytes(header() + load(at, 64, b"wrong"))
+    os.chown(path, NOBODY, NOBODY)
+    assert "wrong" not in stacks_of(p, pid, at).out
+
+
+def test_another_file_in_place_of_the_jitdump(dumping):
+    """Only the very file that is mapped is read."""
+    p, pid, at, path = dumping
+    other = path.with_name("other")
+    other.write_bytes(header() + load(at, 64, b"wrong"))
+    other.rename(path)
+    assert "wrong" not in stacks_of(p, pid, at).out
+
+
+def test_a_jitdump_that_changes_while_it_is_read(dumping):
+    p, pid, at, path = dumping
+    whole = header() + b"".join(load(at, 64, b"generated") for _ in range(20000))
+    stop = threading.Event()
+
+    def change():
+        while not stop.is_set():
+            with open(path, "r+b") as f:
+                f.write(whole)
+                f.truncate(100)
+
+    t = threading.Thread(target=change)
+    t.start()
+    try:
+        assert stacks_of(p, pid, at).code == 0
+    finally:
+        stop.set()
+        t.join()
+
+
+def test_names_of_a_jitdump_do_not_reach_the_terminal_as_they_are(dumping):
+    p, pid, at, path = dumping
+    path.write_bytes(header() + load(at, 64, b"a\x1b]52;c;ZXZpbA==\x07b\xe2\x80\xaec\xff\n"))
     r = stacks_of(p, pid, at)
     assert "\x1b" not in r.out and "\x07" not in r.out and "\u202e" not in r.out, r
 

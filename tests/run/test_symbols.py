@@ -174,40 +174,83 @@ def test_exits_while_traced(trace, compile_c):
     assert "0x" not in "".join(f[1] for f in keys), r
 
 
-def test_generated_code_of_exited_process(trace, compile_c):
-    """The perf map that a JIT compiler leaves in /tmp names code of a process that is gone."""
-    prog = compile_c("jit", r"""
-        #include <stdio.h>
-        #include <string.h>
-        #include <unistd.h>
-        #include <sys/mman.h>
-        FN work(void) { TAIL; }
-        int main(void)
-        {
-            /* push %rbp; mov %rsp,%rbp; call *%rdi; pop %rbp; ret */
-            static const unsigned char code[] = {0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3};
-            void *p = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-            char name[64];
-            memcpy(p, code, sizeof(code));
-            snprintf(name, sizeof(name), "/tmp/perf-%d.map", getpid());
-            FILE *f = fopen(name, "w");
-            fprintf(f, "%lx 8 Script:~handler /app.js:7\n", (long)p);
-            fclose(f);
-            printf("%s\n", name);
-            ((void (*)(void (*)(void)))p)(work);
-            ((void (*)(void (*)(void)))p)(work);
-            return 0;
-        }
-    """)
+GENERATED = r"""
+    #include <fcntl.h>
+    #include <stdint.h>
+    #include <stdio.h>
+    #include <string.h>
+    #include <unistd.h>
+    #include <sys/mman.h>
+    FN work(void) { TAIL; }
+    static void perf_map(char *path, size_t n, void *code)
+    {
+        snprintf(path, n, "/tmp/perf-%d.map", getpid());
+        FILE *f = fopen(path, "w");
+        fprintf(f, "%lx 8 Script:~handler /app.js:7\n", (long)code);
+        fclose(f);
+    }
+    static void jitdump(const char *folder, char *path, size_t n, void *code)
+    {
+        static const char name[] = "Script:~handler /app.js:7";
+        uint32_t head[10] = {0x4a695444, 1, 40, 62, 0, getpid()};
+        uint32_t record[14] = {0, 56 + sizeof(name) + 8, 0, 0, getpid(), getpid()};
+        memcpy(record + 6, &(uint64_t[]){(long)code, (long)code, 8, 1}, 32);
+        snprintf(path, n, "%s/jit-%d.dump", folder, getpid());
+        int fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0644);
+        mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+        write(fd, head, sizeof(head));
+        write(fd, record, sizeof(record));
+        write(fd, name, sizeof(name));
+        write(fd, code, 8);
+    }
+    int main(int argc, char **argv)
+    {
+        /* push %rbp; mov %rsp,%rbp; call *%rdi; pop %rbp; ret */
+        static const unsigned char code[] = {0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3};
+        void *p = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        char path[4096];
+        memcpy(p, code, sizeof(code));
+        if (argc > 1)
+            jitdump(argv[1], path, sizeof(path), p);
+        else
+            perf_map(path, sizeof(path), p);
+        printf("%s\n", path);
+        ((void (*)(void (*)(void)))p)(work);
+        ((void (*)(void (*)(void)))p)(work);
+        return 0;
+    }
+"""
+
+
+@pytest.mark.parametrize("kind", ["perf map", "jitdump"])
+def test_generated_code_of_exited_process(trace, compile_c, tmp_path, kind):
+    """What a JIT compiler leaves in files names code of a process that is gone."""
     if os.uname().machine != "x86_64":
         pytest.skip("the generated code is x86_64")
+    prog = compile_c("jit", GENERATED)
     with trace("-e", f"uprobe:{prog}:work {{ @[ustack] = count(); }}") as t:
-        name = subprocess.run([prog], check=True, capture_output=True, text=True).stdout.strip()
+        name = subprocess.run([prog, *([tmp_path] if kind == "jitdump" else [])], check=True, capture_output=True, text=True).stdout.strip()
         try:
             r = t.finish()
         finally:
             os.unlink(name)
     assert "Script:~handler /app.js:7+6" in r.out, r
+
+
+HOT = """
+function hotInner(n) { let s = 0; for (let i = 0; i < n; i++) s = (s * 31 + i) | 0; return s; }
+const end = Date.now() + 2500;
+let x = 0;
+while (Date.now() < end) x ^= hotInner(20000);
+"""
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="no node")
+def test_functions_of_node(awl, tmp_path):
+    """V8's own jitdump."""
+    (tmp_path / "hot.js").write_text(HOT)
+    r = awl("-q", "-e", 'profile:hz:199 /comm == "node"/ { @[ustack(1)] = count(); }', "-c", f"env -C {tmp_path} node --perf-prof hot.js")
+    assert "hotInner" in r.out, r
 
 
 def test_modes_and_cpp_names(awl, compile_c):
