@@ -665,6 +665,7 @@ const struct provider provider_go = {
 	.caller = go_caller,
 	.attach = go_attach,
 	.list = go_list,
+	.cost = user_cost,
 	.explain = go_explain,
 };
 
@@ -689,5 +690,6 @@ const struct provider provider_goret = {
 	.caller = go_caller,
 	.attach = go_attach,
 	.list = goret_list,
+	.cost = user_cost,
 	.explain = go_explain,
 };

@@ -246,6 +246,7 @@ void run_free(struct run *r)
 		end_child(r);
 	stop_iterators(r);
 	links_close(r);
+	guard_end(r);
 	signal_restore(r);
 	ring_close(&r->ring);
 	packets_close(r);
