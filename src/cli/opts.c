@@ -546,6 +546,7 @@ void opts_help(struct buf *out, bool peer)
 		      "       awl doctor\n");
 	if (!peer)
 		buf_adds(out, "       awl golist PROGRAM [FUNCTION]\n"
+			      "       awl gotrace [options] PROGRAM|PID FUNCTION … (gotrace --help)\n"
 			      "       awl "
 			      "funccount|stackcount|trace|argdist|tplist|funclatency|funcslower "
 			      "[options] …\n"

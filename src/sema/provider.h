@@ -41,8 +41,10 @@ enum probe_name {
 	NAME_CTX,
 	NAME_FUNC,
 	NAME_UREGS, /* registers: reg("ax"), usermode */
-	NAME_GOID,  /* the number of the goroutine */
+	NAME_GOID,  /* of the goroutine: index is an enum go_name */
 };
+
+enum go_name { GO_ID, GO_DEPTH, GO_PARENT, GO_START };
 
 /* What a body uses; found by a walk before the targets are grouped. */
 enum probe_uses {
