@@ -113,6 +113,8 @@ struct awl_compile_opts {
 					    NULL-terminated; NULL */
 	const char *const *includes;     /* C headers that are read in front of the script:
 					    NULL-terminated; NULL */
+	uint64_t max_rate;        /* hits a second that run the body of a probe; 0: no limit */
+	const char *max_overhead; /* share of a processor that probes may take, "5%"; NULL */
 };
 
 enum { AWL_DUMP_AST = 1, AWL_DUMP_TYPES = 2, AWL_DUMP_IR = 4, AWL_DUMP_BPF = 8 };

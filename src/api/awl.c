@@ -1,6 +1,7 @@
 /* The public interface, made of compile and runtime. See include/awl/awl.h for the contracts. */
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "api/session.h"
@@ -130,17 +131,34 @@ static regex_t *make_filter(struct awl *awl, const char *text, regex_t *re, int 
 }
 
 /* What compiling and loading begin with: the process to trace, the options. */
+enum { MAX_LIMITS = 2 };
+
 struct preparation {
+	struct setting limits[MAX_LIMITS];
+	size_t nlimits;
+	char rate[24];
 	struct awl_compile_opts o;
 	regex_t re, *filter;
 	struct compile_in in;
 };
+
+static void add_limits(struct preparation *p)
+{
+	if (p->o.max_rate) {
+		snprintf(p->rate, sizeof(p->rate), "%" PRIu64, p->o.max_rate);
+		p->limits[p->nlimits++] = (struct setting){"max_rate", p->rate};
+	}
+	if (p->o.max_overhead)
+		p->limits[p->nlimits++] = (struct setting){"max_overhead", p->o.max_overhead};
+}
 
 static int prepare(struct awl *awl, struct preparation *p, const struct awl_compile_opts *opts)
 {
 	int r = session_targets(awl);
 
 	opts_copy(&p->o, sizeof(p->o), opts, opts ? opts->size : 0);
+	p->nlimits = 0;
+	add_limits(p);
 	p->filter = r == 0 ? make_filter(awl, p->o.probe_filter, &p->re, &r) : NULL;
 	p->in = (struct compile_in){
 		.kernel = awl->kernel,
@@ -155,6 +173,8 @@ static int prepare(struct awl *awl, struct preparation *p, const struct awl_comp
 		.includes = p->o.includes,
 		.dump = p->o.dump,
 		.dump_to = p->o.dump ? &awl->dump : NULL,
+		.limits = p->limits,
+		.nlimits = p->nlimits,
 	};
 	return r;
 }
@@ -292,6 +312,18 @@ int session_no_program(struct awl *awl)
 	return session_fail(awl, &e);
 }
 
+/* The program's part of a hit, behind the way to it. */
+static void explain_cost(struct awl *awl, const struct program_prog *p,
+			 const struct attach_target *t, struct buf *out)
+{
+	uint32_t way = p->prov->cost ? p->prov->cost(awl->kernel, t) : 0;
+	uint32_t program = run_prog_ns(p);
+
+	if (way)
+		buf_printf(out, "; expected cost of a hit: %.2f us (%u ns of it the program)",
+			   (way + program) / 1000.0, program);
+}
+
 static void explain_target(struct awl *awl, const struct program_prog *p,
 			   const struct attach_target *t, void (*line)(void *arg, const char *text),
 			   void *arg)
@@ -305,6 +337,7 @@ static void explain_target(struct awl *awl, const struct program_prog *p,
 		buf_adds(&b, "run by awl itself\n");
 	if (b.n && b.p[b.n - 1] == '\n')
 		b.p[--b.n] = '\0';
+	explain_cost(awl, p, t, &b);
 	line(arg, buf_cstr(&b));
 	buf_release(&b);
 }

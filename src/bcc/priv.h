@@ -24,7 +24,7 @@ struct opts {
 		user, addresses, delimiter, folded, self, print_cpu, aggregate, binary, usecs,
 		msecs, per_function, cumulative;
 	unsigned verbose;
-	const char *cgroup, *comm, *filter, *symbols, *lib;
+	const char *command, *cgroup, *comm, *filter, *symbols, *lib;
 	words headers, freq, hist, specs; /* specs: -H and -C in their order, 'H' or 'C' in front */
 	words rest;
 };
@@ -75,7 +75,7 @@ struct command {
 };
 
 extern const struct command cmd_funccount, cmd_stackcount, cmd_trace, cmd_argdist, cmd_tplist,
-	cmd_funclatency, cmd_funcslower;
+	cmd_funclatency, cmd_funcslower, cmd_gotrace;
 
 struct bcc {
 	const struct command *cmd;

@@ -264,6 +264,13 @@ static int cmd_compile(struct awl *awl, const struct cli *c, const char *name,
 	bool built = awl_is_built(buf_cstr(text), text->n);
 	int r;
 
+	if (built && (c->max_rate || c->max_overhead)) {
+		fprintf(stderr,
+			"awl: %s is compiled without limits: --max-rate and --max-overhead are "
+			"for scripts, which are compiled with them\n",
+			name);
+		return EXIT_USAGE;
+	}
 	if (built && (c->include_dirs || c->includes)) {
 		fprintf(stderr,
 			"awl: %s has its headers in it: -I and --include are given when it "
@@ -282,7 +289,7 @@ static int cmd_script(struct awl *awl, const struct cli *c)
 {
 	AWL_OPTS(awl_compile_opts, o, .params = c->params, .dump = c->dump,
 		 .probe_filter = c->probe_filter, .include_dirs = c->include_dirs,
-		 .includes = c->includes);
+		 .includes = c->includes, .max_rate = c->max_rate, .max_overhead = c->max_overhead);
 	struct buf text = BUF_INIT;
 	const char *name;
 	int r;

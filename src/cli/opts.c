@@ -94,6 +94,16 @@ static bool set_name(struct cli *c, const char *v)
 	return *v || complain("the name of --name is %s", "empty");
 }
 
+static bool set_rate(struct cli *c, const char *v)
+{
+	unsigned long long n;
+
+	if (!str_to_u64(str_of(v), &n) || n < 1 || n > UINT32_MAX)
+		return complain("\"%s\" is not a number of hits a second", v);
+	c->max_rate = n;
+	return true;
+}
+
 static bool set_debug(struct cli *c, const char *v)
 {
 	static const struct {
@@ -246,6 +256,11 @@ static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
 	case OPT_WARNINGS:
 		c->warnings = true;
 		break;
+	case OPT_MAX_OVERHEAD:
+		c->max_overhead = v;
+		break;
+	case OPT_MAX_RATE:
+		return set_rate(c, v);
 	case OPT_TEST:
 		c->mode = AWL_TEST;
 		break;
@@ -410,9 +425,10 @@ static bool check_aot(const struct cli *c)
 	if (!c->output)
 		return complain("%s needs -o FILE: where to write the compiled program", "--aot");
 	if (c->command || c->npids || c->follow || c->process_name || c->probe_filter ||
-	    c->warnings || c->mode)
+	    c->warnings || c->mode || c->max_rate || c->max_overhead)
 		return complain("%s belong to the run of a compiled program, not to --aot",
-				"-c, -p, -k, --probe-filter, --test and --bench");
+				"-c, -p, -k, --probe-filter, --max-rate, --max-overhead, --test "
+				"and --bench");
 	return true;
 }
 
@@ -530,6 +546,7 @@ void opts_help(struct buf *out, bool peer)
 		      "       awl doctor\n");
 	if (!peer)
 		buf_adds(out, "       awl golist PROGRAM [FUNCTION]\n"
+			      "       awl gotrace [options] PROGRAM|PID FUNCTION … (gotrace --help)\n"
 			      "       awl "
 			      "funccount|stackcount|trace|argdist|tplist|funclatency|funcslower "
 			      "[options] …\n"

@@ -34,6 +34,8 @@ struct cli {
 	bool quiet, verbose, dry_run, explain, unsafe, fmt, json_diag, no_warnings, info, help,
 		version;
 	const char *output;
+	const char *max_overhead;
+	uint64_t max_rate;
 	enum awl_buffering buffering;
 	enum awl_mode mode;
 	enum awl_profile profile;

@@ -356,6 +356,7 @@ static bool assemble_probe(struct assembly *a, struct probe *probe)
 		.attach_btf_id = probe->attach_btf_id,
 		.attach_module = probe->attach_module,
 		.attach_prog = probe->attach_prog,
+		.guard = probe->guard,
 		.code = code,
 	};
 	if (need)
@@ -450,6 +451,7 @@ static bool assemble_probes(struct assembly *a)
 static void copy_plan(struct program *p, struct plan *plan)
 {
 	p->config = *plan->config;
+	p->overhead = config_overhead(plan->config);
 	p->events = plan->events;
 	p->nevents = plan->nevents;
 	p->resolved = plan->resolved;

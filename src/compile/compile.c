@@ -45,6 +45,42 @@ static bool pass_parse(struct compilation *c)
 	return diag_errors(c->diag) == 0;
 }
 
+static void apply_settings(struct compilation *c, const struct setting *v, size_t n)
+{
+	const char *why;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct setting *s = &v[i];
+
+		if (!config_set(c->config, c->arena, str_of(s->name), str_of(s->value), &why))
+			diag_report(c->diag, E_CONFIG, NO_SPAN, "%s=%s: %s", s->name, s->value,
+				    why);
+	}
+}
+
+static bool pass_limits(struct compilation *c)
+{
+	if (!c->in->nlimits)
+		return true;
+	config_from_script(c->config, c->arena, c->diag, c->script);
+	config_from_env(c->config, c->arena, c->diag);
+	apply_settings(c, c->in->limits, c->in->nlimits);
+	return diag_errors(c->diag) == 0;
+}
+
+/* What the limits are is decided by the machine that the program runs on. */
+static bool check_limits(struct compilation *c)
+{
+	struct diag_msg *m;
+
+	if (!kernel_recording(c->in->kernel) || !config_is_limited(c->config))
+		return true;
+	m = diag_report(c->diag, E_CONFIG, NO_SPAN,
+			"max_rate and max_overhead cannot be compiled ahead of time");
+	diag_help(m, "run the script itself: it is compiled with the limits of that run");
+	return false;
+}
+
 static bool pass_sema(struct compilation *c)
 {
 	struct sema_in in = {
@@ -88,19 +124,6 @@ static struct compilation compilation_new(const struct compile_in *in)
 	return c;
 }
 
-static void apply_settings(struct compilation *c)
-{
-	const char *why;
-
-	for (size_t i = 0; i < c->in->nsettings; i++) {
-		const struct setting *s = &c->in->settings[i];
-
-		if (!config_set(c->config, c->arena, str_of(s->name), str_of(s->value), &why))
-			diag_report(c->diag, E_CONFIG, NO_SPAN, "%s=%s: %s", s->name, s->value,
-				    why);
-	}
-}
-
 struct program *compile_script(const struct compile_in *in, struct diag **diag,
 			       struct arena **arena)
 {
@@ -108,9 +131,10 @@ struct program *compile_script(const struct compile_in *in, struct diag **diag,
 
 	*diag = c.diag;
 	*arena = c.arena;
-	apply_settings(&c);
+	apply_settings(&c, in->settings, in->nsettings);
 	c.config->helper_warnings = in->helper_warnings;
-	if (diag_errors(c.diag) || !pass_parse(&c) || !pass_sema(&c))
+	if (diag_errors(c.diag) || !pass_parse(&c) || !pass_limits(&c) || !pass_sema(&c) ||
+	    !check_limits(&c))
 		return NULL;
 	return assemble(in, c.arena, c.diag, c.types, c.plan);
 }

@@ -29,6 +29,9 @@ struct compile_in {
 	struct files *files;   /* where imports and headers come from (base/files.h); NULL: disk */
 	const struct setting *settings;
 	size_t nsettings; /* config from the command line */
+	const struct setting
+		*limits; /* the same, stronger than the script's and the environment's */
+	size_t nlimits;
 };
 
 /* Compiles. The diag (owned by the program, or returned alone in *diag after errors) has all

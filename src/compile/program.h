@@ -39,7 +39,8 @@ struct program_prog {
 	uint32_t attach_type, attach_btf_id;
 	const char *attach_module; /* as in struct probe */
 	uint32_t attach_prog;
-	bool follows; /* none of the script's: keeps `followed`, attached before all others */
+	uint32_t guard; /* globals: struct guard_words; 0: none */
+	bool follows;   /* none of the script's: keeps `followed`, attached before all others */
 	struct ir_code code; /* n is 0: part of another program (compile/session.c) */
 };
 
@@ -49,6 +50,7 @@ struct program {
 	struct arena *arena;
 	struct diag *diag; /* sources, for the places of rejections and messages */
 	struct config config;
+	uint64_t overhead; /* config_overhead() */
 	struct types *types;
 	struct program_map *maps;
 	size_t nmaps;

@@ -145,11 +145,13 @@ static void check_exit(struct gen *g, struct ir_block *early)
 static void enter(struct gen *g, struct ir_block *early)
 {
 	g->leave = early;
+	guard_count(g);
 	if (g->p->prov->enter)
 		g->p->prov->enter(g, g->p);
 	if (g->in->plan->uses_exit && (!g->p->prov->once || g->p->prov->gated))
 		check_exit(g, early);
 	follow_check(g, early);
+	guard_check(g, GUARD_EARLY, early);
 }
 
 /* Keeps the current block open for a claim and goes on in a new one, which is returned. */
@@ -212,6 +214,7 @@ static void program(struct gen *g)
 		predicate(g, early, main);
 		ir_at(&g->b, main);
 	}
+	guard_check(g, GUARD_BODY, g->scratch ? leave : early);
 	body(g);
 	emit_exit(g, leave, true);
 	emit_exit(g, early, false);

@@ -229,6 +229,11 @@ void fn_return(struct gen *g, struct expr *value);
 void fn_leave(struct gen *g);
 void fn_left_loop(struct gen *g);
 
+/* guard.c */
+void guard_count(struct gen *g);
+void guard_check(struct gen *g, enum guard_gate which,
+		 struct ir_block *out); /* goes on below the limit */
+
 /* stmt.c, loop.c, formap.c */
 void gen_stmts(struct gen *g, struct block *b);
 void gen_stmt(struct gen *g, struct stmt *s);

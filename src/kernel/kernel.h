@@ -304,6 +304,24 @@ int bpf_test_run(int prog_fd, const void *ctx, uint32_t ctx_size, int32_t *retva
 		 struct err *e); /* raw_tp programs, on this CPU */
 int bpf_load_btf(const void *data, uint32_t size, char *log, uint32_t log_size);
 
+/* ---- what things cost -------------------------------------------------------------------------
+ */
+
+/* How the kernel gets over the instruction under a user probe. */
+enum trap { TRAP_CALL, TRAP_COMPUTED, TRAP_STEPPED, TRAP_COUNT };
+/* Nanoseconds of a hit beside the program: measured at the first question, where that is possible.
+ */
+uint32_t kernel_trap_ns(struct kernel *k, enum trap kind);
+bool kernel_trap_measured(struct kernel *k);
+
+/* While the descriptor is open the kernel counts how often and how long programs run; -errno where
+ * it does not, or may not. */
+int bpf_stats_enable(void);
+struct bpf_prog_stats {
+	uint64_t ns, runs;
+};
+bool bpf_prog_stats(int fd, struct bpf_prog_stats *out);
+
 /* ---- perf events --------------------------------------------------------------------------- */
 
 int perf_open(struct perf_event_attr *attr, int pid, int cpu,

@@ -217,6 +217,24 @@ uint64_t bpf_link_missed(int fd)
 	return 0;
 }
 
+int bpf_stats_enable(void)
+{
+	union bpf_attr a = {0};
+
+	a.enable_stats.type = BPF_STATS_RUN_TIME;
+	return sys_bpf(BPF_ENABLE_STATS, &a, sizeof(a));
+}
+
+bool bpf_prog_stats(int fd, struct bpf_prog_stats *out)
+{
+	struct bpf_prog_info i = {0};
+
+	if (!get_info(fd, &i, sizeof(i)))
+		return false;
+	*out = (struct bpf_prog_stats){.ns = i.run_time_ns, .runs = i.run_cnt};
+	return true;
+}
+
 uint64_t bpf_prog_missed(int fd)
 {
 	struct bpf_prog_info i = {0};

@@ -61,6 +61,9 @@ struct kernel {
 	struct facts *facts; /* of the compilation that is recorded; NULL: none */
 	int facts_paused;
 
+	uint32_t trap_ns[TRAP_COUNT];
+	bool trap_tried, trap_measured;
+
 	int cgroup_mount; /* fd of the cgroup v2 root, -1 */
 	bool cgroup_tried;
 };

@@ -145,6 +145,11 @@ static int hardware_list(struct kernel *k, int pid, const struct attach_point *p
 	return counter_list("hardware", hardware, pattern, fn, arg);
 }
 
+static uint32_t counter_cost(struct kernel *k, const struct attach_target *t)
+{
+	return 1000; /* an interrupt */
+}
+
 static void counter_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
 	buf_printf(out, "a counter on each CPU, fires at every %" PRIu64 ". event\n", t->addr);
@@ -167,6 +172,7 @@ const struct provider provider_software = {
 	.name_load = probe_perf_name_load,
 	.attach = counter_attach,
 	.list = software_list,
+	.cost = counter_cost,
 	.explain = counter_explain,
 };
 
@@ -184,5 +190,6 @@ const struct provider provider_hardware = {
 	.name_load = probe_perf_name_load,
 	.attach = counter_attach,
 	.list = hardware_list,
+	.cost = counter_cost,
 	.explain = counter_explain,
 };

@@ -402,6 +402,11 @@ static int fexit_list(struct kernel *k, int pid, const struct attach_point *patt
 	return list_as("fexit", k, pattern, verbose, fn, arg, e);
 }
 
+static uint32_t fentry_cost(struct kernel *k, const struct attach_target *t)
+{
+	return 40; /* a trampoline calls the program */
+}
+
 static void fentry_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
 	const char *of = t->a ? "BPF program's" : t->module ? t->module : "kernel";
@@ -433,6 +438,7 @@ const struct provider provider_fentry = {
 	.attach = fentry_attach,
 	.list = fentry_list,
 	.lacks = fentry_lacks,
+	.cost = fentry_cost,
 	.explain = fentry_explain,
 };
 
@@ -453,5 +459,6 @@ const struct provider provider_fexit = {
 	.attach = fentry_attach,
 	.list = fexit_list,
 	.lacks = fentry_lacks,
+	.cost = fentry_cost,
 	.explain = fentry_explain,
 };

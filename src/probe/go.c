@@ -423,6 +423,21 @@ static const struct type *word_type(struct sema *s, struct probe *p, unsigned in
 	return &type_poison;
 }
 
+static const struct type *go_word_type(struct sema *s, struct probe *p, enum go_name name)
+{
+	const struct go_place_info *info = p->targets[0].data;
+	struct diag_msg *m;
+
+	if (name != GO_PARENT || info->layout.parent)
+		return type_int(sema_types(s), 8, false);
+	m = sema_report(s, E_PROBE_LIMIT, p->ap->span,
+			"%s does not keep who started a goroutine: it was built by Go 1.%d, and "
+			"Go 1.21 is the first that does",
+			info->path, info->minor);
+	diag_help(m, "go:FILE:@start tells of each goroutine that is made; goid is its parent's");
+	return &type_poison;
+}
+
 static const struct type *go_name_type(struct sema *s, struct probe *p, enum probe_name name,
 				       unsigned index)
 {
@@ -434,7 +449,7 @@ static const struct type *go_name_type(struct sema *s, struct probe *p, enum pro
 	case NAME_RETVAL:
 		return p->prov == &provider_goret ? go_results_type(s, p) : NULL;
 	case NAME_GOID:
-		return type_int(sema_types(s), 8, false);
+		return go_word_type(s, p, (enum go_name)index);
 	default:
 		return probe_func_name(s, name);
 	}
@@ -468,7 +483,7 @@ static struct val go_name_load(struct gen *g, struct probe *p, enum probe_name n
 	case NAME_RETVAL:
 		return go_results(g, p);
 	case NAME_GOID:
-		return val_scalar(u64, go_goid(g, p, go_g(g, p)));
+		return val_scalar(u64, go_name_value(g, p, (enum go_name)index));
 	default:
 		return load_func(g, p, name);
 	}
@@ -655,6 +670,7 @@ const struct provider provider_go = {
 	.caller = go_caller,
 	.attach = go_attach,
 	.list = go_list,
+	.cost = user_cost,
 	.explain = go_explain,
 };
 
@@ -679,5 +695,6 @@ const struct provider provider_goret = {
 	.caller = go_caller,
 	.attach = go_attach,
 	.list = goret_list,
+	.cost = user_cost,
 	.explain = go_explain,
 };

@@ -8,6 +8,8 @@
  * thread's system stack g is g0, which has the number 0. */
 #include "probe/gofn.h"
 
+enum { STACK_HI = 8 };
+
 static const struct type *u64_of(struct gen *g)
 {
 	return type_int(gen_types(g), 8, false);
@@ -79,4 +81,65 @@ ir_val go_goid(struct gen *g, struct probe *p, ir_val gptr)
 	ir_jmp(b, done);
 	ir_at(b, done);
 	return ir_get(b, goid);
+}
+
+/* The goroutine's g, also on a system stack; 0 when it works for none. */
+static ir_val own_g(struct gen *g, struct probe *p, ir_val gptr)
+{
+	const struct go_layout *l = &info_of(p)->layout;
+	struct ir *b = gen_ir(g);
+	struct ir_block *system = ir_block_new(b, NULL), *done = ir_block_new(b, NULL);
+	ir_cell own = ir_cell_new(b, "own_g", false);
+
+	ir_set(b, own, gptr);
+	ir_br(b, read_word(g, gptr, l->goid), done, system, IR_LIKELY_YES);
+	ir_at(b, system);
+	ir_set(b, own, read_word(g, read_word(g, gptr, l->m), l->curg));
+	ir_jmp(b, done);
+	ir_at(b, done);
+	return ir_get(b, own);
+}
+
+static ir_val word_of_goroutine(struct gen *g, struct probe *p, unsigned off)
+{
+	struct ir *b = gen_ir(g);
+	struct ir_block *some = ir_block_new(b, NULL), *done = ir_block_new(b, NULL);
+	ir_cell v = ir_cell_new(b, "g_word", false);
+	ir_val own = own_g(g, p, go_g(g, p));
+
+	ir_set(b, v, ir_const(b, 0));
+	ir_br(b, own, some, done, IR_LIKELY_YES);
+	ir_at(b, some);
+	ir_set(b, v, read_word(g, own, off));
+	ir_jmp(b, done);
+	ir_at(b, done);
+	return ir_get(b, v);
+}
+
+/* Bytes of the stack that is in use, up to the return address; bit 63: it is a system stack. */
+static ir_val depth(struct gen *g, struct probe *p)
+{
+	struct ir *b = gen_ir(g);
+	ir_val gptr = go_g(g, p), sp = probe_ctx_reg(g, u64_of(g), regs_sp()).v;
+	ir_val in_use = ir_bin(b, IR_SUB, read_word(g, gptr, STACK_HI), sp);
+	ir_val system = ir_bini(b, IR_EQ, read_word(g, gptr, info_of(p)->layout.goid), 0);
+
+	return ir_bin(b, IR_OR, in_use, ir_bini(b, IR_SHL, system, 63));
+}
+
+ir_val go_name_value(struct gen *g, struct probe *p, enum go_name name)
+{
+	const struct go_layout *l = &info_of(p)->layout;
+
+	switch (name) {
+	case GO_DEPTH:
+		return depth(g, p);
+	case GO_PARENT:
+		return word_of_goroutine(g, p, l->parent);
+	case GO_START:
+		return word_of_goroutine(g, p, l->startpc);
+	case GO_ID:
+		break;
+	}
+	return go_goid(g, p, go_g(g, p));
 }

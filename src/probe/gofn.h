@@ -94,6 +94,7 @@ void go_describe(struct types *ts, struct arena *a, const struct go_place_info *
 ir_val go_g(struct gen *g, struct probe *p);
 /* The goroutine's number; on the system stack that of the goroutine it works for, 0: none. */
 ir_val go_goid(struct gen *g, struct probe *p, ir_val gptr);
+ir_val go_name_value(struct gen *g, struct probe *p, enum go_name name);
 
 /* ---- go_calls.c ---- */
 

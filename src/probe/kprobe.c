@@ -460,6 +460,11 @@ static int kretprobe_list(struct kernel *k, int pid, const struct attach_point *
 	return list_as("kretprobe", k, pattern, fn, arg, e);
 }
 
+static uint32_t kprobe_cost(struct kernel *k, const struct attach_target *t)
+{
+	return 150; /* through ftrace or a breakpoint */
+}
+
 static void kprobe_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
 	if (t->symbol)
@@ -495,6 +500,7 @@ const struct provider provider_kprobe = {
 	.attach = kprobe_attach,
 	.list = kprobe_list,
 	.lacks = kprobe_lacks,
+	.cost = kprobe_cost,
 	.explain = kprobe_explain,
 };
 
@@ -513,5 +519,6 @@ const struct provider provider_kretprobe = {
 	.attach = kretprobe_attach,
 	.list = kretprobe_list,
 	.lacks = kprobe_lacks,
+	.cost = kprobe_cost,
 	.explain = kprobe_explain,
 };

@@ -170,6 +170,11 @@ static int rawtp_list(struct kernel *k, int pid, const struct attach_point *patt
 	return r;
 }
 
+static uint32_t rawtp_cost(struct kernel *k, const struct attach_target *t)
+{
+	return 20;
+}
+
 static void rawtp_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
 	buf_adds(out, "a raw tracepoint: about 20 ns per hit\n");
@@ -194,5 +199,6 @@ const struct provider provider_rawtracepoint = {
 	.name_load = rawtp_name_load,
 	.attach = rawtp_attach,
 	.list = rawtp_list,
+	.cost = rawtp_cost,
 	.explain = rawtp_explain,
 };

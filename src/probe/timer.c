@@ -192,6 +192,11 @@ static int interval_list(struct kernel *k, int pid, const struct attach_point *p
 	return timer_list("interval", pattern, fn, arg);
 }
 
+static uint32_t profile_cost(struct kernel *k, const struct attach_target *t)
+{
+	return 1000; /* an interrupt */
+}
+
 static void profile_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
 	buf_printf(out, "a timer on each CPU, %s %" PRIu64 "\n", t->a ? "Hz" : "period in ns",
@@ -222,6 +227,7 @@ const struct provider provider_profile = {
 	.name_load = probe_perf_name_load,
 	.attach = profile_attach,
 	.list = profile_list,
+	.cost = profile_cost,
 	.explain = profile_explain,
 };
 

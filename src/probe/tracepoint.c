@@ -409,6 +409,11 @@ static int tracepoint_list(struct kernel *k, int pid, const struct attach_point 
 	return kernel_tp_each(k, list_one, &l, e);
 }
 
+static uint32_t tracepoint_cost(struct kernel *k, const struct attach_target *t)
+{
+	return t->a == TP_PERF ? 35 : t->a == TP_RAW || t->a == TP_RAW_SYS ? 20 : 25;
+}
+
 static void tracepoint_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
 	switch ((enum tp_how)t->a) {
@@ -452,5 +457,6 @@ const struct provider provider_tracepoint = {
 	.arg_elem = raw_sys_elem,
 	.attach = tracepoint_attach,
 	.list = tracepoint_list,
+	.cost = tracepoint_cost,
 	.explain = tracepoint_explain,
 };

@@ -480,6 +480,7 @@ const struct provider provider_uprobe = {
 	.caller = user_caller,
 	.attach = uprobe_attach,
 	.list = uprobe_list,
+	.cost = user_cost,
 	.explain = user_explain,
 };
 
@@ -497,5 +498,6 @@ const struct provider provider_uretprobe = {
 	.name_load = uprobe_name_load,
 	.attach = uretprobe_attach,
 	.list = uretprobe_list,
+	.cost = user_cost,
 	.explain = user_explain,
 };

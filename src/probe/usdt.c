@@ -521,5 +521,6 @@ const struct provider provider_usdt = {
 	.name_load = usdt_name_load,
 	.attach = usdt_attach,
 	.list = usdt_list,
+	.cost = user_cost,
 	.explain = user_explain,
 };

@@ -419,14 +419,24 @@ static void explain_copy(const struct attach_target *t, struct buf *out)
 		elf_close(f);
 }
 
+uint32_t user_cost(struct kernel *k, const struct attach_target *t)
+{
+	static const enum trap traps[] = {
+		[COST_CHEAP] = TRAP_CALL,
+		[COST_EMULATED] = TRAP_COMPUTED,
+		[COST_STEPPED] = TRAP_STEPPED,
+		[COST_REFUSED] = TRAP_STEPPED,
+	};
+
+	return kernel_trap_ns(k, traps[t->b & 3]);
+}
+
 void user_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
-	static const char *const cost[] = {
-		[COST_CHEAP] = "which the kernel turns into a call: about 0.2 us per hit",
-		[COST_EMULATED] = "which the kernel computes itself: about 0.45 us per hit",
-		[COST_STEPPED] = ("which must be single-stepped: 1 us per hit, 15 us on virtual "
-				  "machines"),
-		[COST_REFUSED] = "refused",
+	static const char *const how[] = {
+		[COST_CHEAP] = "which the kernel turns into a call",
+		[COST_EMULATED] = "which the kernel computes itself",
+		[COST_STEPPED] = "which must be single-stepped",
 	};
 	char insn[64];
 
@@ -434,7 +444,13 @@ void user_explain(struct kernel *k, const struct attach_target *t, struct buf *o
 	buf_printf(out, "%s at 0x%" PRIx64 ", ", t->module, t->addr);
 	if (t->b & USER_MOVED)
 		buf_adds(out, "behind endbr64, ");
-	buf_printf(out, "on `%s`, %s\n", insn[0] ? insn : "?", cost[t->b & 3]);
+	buf_printf(out, "on `%s`, ", insn[0] ? insn : "?");
+	if ((t->b & 3) == COST_REFUSED)
+		buf_adds(out, "refused\n");
+	else
+		buf_printf(out, "%s: %s%.2f us per hit\n", how[t->b & 3],
+			   kernel_trap_measured(k) ? "measured here, " : "typically ",
+			   user_cost(k, t) / 1000.0);
 	if (t->b & USER_COPY)
 		explain_copy(t, out);
 }

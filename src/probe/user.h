@@ -19,6 +19,7 @@ void user_plan(struct sema *s, struct probe *p);
  * is refused because of some of its places is split until those are found; they are told of and
  * left out. */
 int user_attach(struct attach_env *env, const struct attach_prog *p, bool is_return, struct err *e);
+uint32_t user_cost(struct kernel *k, const struct attach_target *t);
 void user_explain(struct kernel *k, const struct attach_target *t, struct buf *out);
 /* The files that part 1 of an attach point names: fn for each; reports what cannot be found. With
  * -p a name or a path means all of that process's files that have it. Of the files that a pattern

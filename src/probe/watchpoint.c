@@ -124,6 +124,11 @@ static int watchpoint_attach(struct attach_env *env, const struct attach_prog *p
 	return 0;
 }
 
+static uint32_t watchpoint_cost(struct kernel *k, const struct attach_target *t)
+{
+	return 1500; /* a debug exception */
+}
+
 static void watchpoint_explain(struct kernel *k, const struct attach_target *t, struct buf *out)
 {
 	buf_printf(out,
@@ -146,5 +151,6 @@ const struct provider provider_watchpoint = {
 	.name_type = probe_perf_name_type,
 	.name_load = probe_perf_name_load,
 	.attach = watchpoint_attach,
+	.cost = watchpoint_cost,
 	.explain = watchpoint_explain,
 };

@@ -362,6 +362,8 @@ static int attach_all(struct run *r, struct err *e)
 		ret = run_begins(r, false, e);
 	if (ret == 0 && !r->o.dry_run)
 		ret = trials_run(r, e);
+	if (ret == 0)
+		guard_start(r);
 	if (ret == 0 && !run_exited(r))
 		ret = attach_gated(r, e);
 	if (ret < 0)

@@ -59,25 +59,31 @@ static size_t close_fast(struct owned *v, size_t n)
 }
 
 /* A descriptor that is no link has no such number. */
+static uint64_t missed_of(const struct owned *v, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += v[i].fd >= 0 ? bpf_link_missed(v[i].fd) : 0;
+	return sum;
+}
+
 uint64_t links_missed(struct run *r)
 {
-	uint64_t n = r->missed;
+	uint64_t n = r->missed + missed_of(r->links.v, r->links.n);
 
-	for (size_t i = 0; i < r->links.n; i++)
-		n += r->links.v[i].fd >= 0 ? bpf_link_missed(r->links.v[i].fd) : 0;
-	for (size_t i = 0; r->links.n && i < r->p->nprogs; i++)
+	for (size_t i = 0; !r->links_closed && i < r->p->nprogs; i++)
 		n += r->prog_fds[i] >= 0 ? bpf_prog_missed(r->prog_fds[i]) : 0;
 	return n;
 }
 
-void links_close(struct run *r)
+static void close_links(struct run *r, struct owned *v, size_t all)
 {
-	struct closer c = {.v = r->links.v, .n = r->links.n};
+	struct closer c = {.v = v, .n = all};
 	pthread_t threads[CLOSERS];
 	size_t slow, n = 0;
 
-	r->missed = links_missed(r);
-	slow = close_fast(r->links.v, r->links.n);
+	slow = close_fast(v, all);
 	/* This thread closes too, so one link needs no other thread. */
 	while (n + 1 < slow && n < CLOSERS &&
 	       pthread_create(&threads[n], NULL, close_some, &c) == 0)
@@ -87,7 +93,32 @@ void links_close(struct run *r)
 		progress_say(r, "Detaching", MIN((size_t)c.next, c.n), c.n);
 	while (n > 0)
 		pthread_join(threads[--n], NULL);
+}
+
+void links_close(struct run *r)
+{
+	r->missed = links_missed(r);
+	r->links_closed = true;
+	close_links(r, r->links.v, r->links.n);
 	hvec_release(&r->links);
+}
+
+/* Those of one program, to the end of the list, which is cut off behind the others. */
+void links_close_prog(struct run *r, uint32_t prog)
+{
+	size_t keep = 0;
+
+	for (size_t i = 0; i < r->links.n; i++) {
+		struct owned o = r->links.v[i];
+
+		if (o.prog == prog)
+			continue;
+		r->links.v[i] = r->links.v[keep];
+		r->links.v[keep++] = o;
+	}
+	r->missed += missed_of(r->links.v + keep, r->links.n - keep);
+	close_links(r, r->links.v + keep, r->links.n - keep);
+	r->links.n = keep;
 }
 
 /* Descriptors of a program with several targets were opened in the targets' order. */

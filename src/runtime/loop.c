@@ -128,6 +128,7 @@ static size_t take_events(struct run *r)
 
 	flush(r);
 	remember_processes(r);
+	guard_turn(r);
 	if (run_exited(r))
 		r->done = true;
 	if (r->p->only_once && r->iters_done && !r->o.child) /* with -c: when the command ends */
@@ -141,6 +142,7 @@ static size_t turn(struct run *r, uint64_t most)
 {
 	bool busy = r->idle_ns == 0, behind = ring_used(&r->ring) > r->ring.size / 8;
 
+	most = MIN(most, guard_wait(r));
 	sleep_turn(r, behind ? 0 : MIN(busy ? MS : r->idle_ns, most), !busy);
 	return take_events(r);
 }

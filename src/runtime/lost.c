@@ -181,6 +181,7 @@ void lost_report(struct run *r)
 		else if (n)
 			report_one(r, c, n);
 	}
+	guard_report(r);
 	report_mappings(r, remember_lost(r));
 	report_packets(r, packets_lost(r));
 	if (r->bad_records)

@@ -8,7 +8,7 @@
  *                                     fmt.c       order.c
  *                                     render.c    lost.c
  *                                     stack.c     remember.c
- *                                     ndjson.c
+ *                                     ndjson.c  guard.c
  *
  * Ownership: map, program and link descriptors belong to the run and are closed by it; the program
  * and everything it points to belong to the caller and outlive the run. Nothing is pinned unless
@@ -166,7 +166,9 @@ struct run {
 	int exit_code;
 	bool exit_called;
 	uint64_t bad_records;
-	uint64_t missed; /* links_missed() when they were closed */
+	uint64_t missed; /* links_missed() of those that were closed */
+	bool links_closed;
+	struct guard *guard; /* NULL: no limits */
 };
 
 /* Messages of the environment to the caller; no newline at the end. With -f ndjson warnings and
@@ -219,6 +221,7 @@ void progress_say(struct run *r, const char *what, size_t done, size_t all);
 /* links.c */
 void links_own(struct run *r, int fd, bool slow);
 void links_close(struct run *r);
+void links_close_prog(struct run *r, uint32_t prog);
 uint64_t
 links_missed(struct run *r); /* hits that the kernel left out, until the links are closed */
 void links_close_addr(struct run *r, uint64_t addr); /* unwatch() */
@@ -315,6 +318,15 @@ void map_print(struct run *r, uint32_t map,
 	       const struct print_opts *o); /* NULL: all of it, as usual */
 void map_print_all(struct run *r);
 int map_clear(struct run *r, uint32_t map, bool keep_keys, bool printed);
+
+/* guard.c: --max-rate and --max-overhead. The turn is called often, and looks ten times a second.
+ */
+struct guard;
+void guard_start(struct run *r); /* before anything is attached */
+void guard_turn(struct run *r);
+uint64_t guard_wait(const struct run *r); /* nanoseconds until it has something to do */
+void guard_report(struct run *r);
+void guard_end(struct run *r);
 
 /* lost.c */
 void lost_report(struct run *r);

@@ -259,6 +259,7 @@ void run_free(struct run *r)
 	ticker_stop(r);
 	stop_iterators(r);
 	links_close(r);
+	guard_end(r);
 	signal_restore(r);
 	ring_close(&r->ring);
 	packets_close(r);

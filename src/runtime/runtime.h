@@ -49,6 +49,9 @@ struct run_opts {
 	void *arg;
 };
 
+/* About what a run of the program takes, in nanoseconds: by its instructions and calls. */
+uint32_t run_prog_ns(const struct program_prog *p);
+
 struct run *run_new(struct program *p, const struct run_opts *o);
 int run_load(struct run *r, struct err *e);
 int run_attach(struct run *r, struct err *e);

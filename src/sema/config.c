@@ -12,7 +12,7 @@
 
 #include "sema/config.h"
 
-enum row_kind { ROW_NUM, ROW_BOOL, ROW_TEXT, ROW_ENUM, ROW_IGNORED, ROW_RENAMED };
+enum row_kind { ROW_NUM, ROW_BOOL, ROW_TEXT, ROW_PERCENT, ROW_ENUM, ROW_IGNORED, ROW_RENAMED };
 
 struct row {
 	const char *name;
@@ -46,6 +46,9 @@ static const struct row rows[] = {
 	NUM(perf_rb_pages, 0, 1 << 20, "it takes a number of pages up to 1048576"),
 	NUM(log_size, 0, 1 << 30, "it takes a number of bytes up to 1073741824"),
 	NUM(printf_limit, 0, UINT32_MAX, "it takes a number of lines"),
+	NUM(max_rate, 0, UINT32_MAX, "it takes a number of hits a second"),
+	{"max_overhead", ROW_PERCENT, offsetof(struct config, max_overhead), 0, 0, NULL,
+	 "it takes a share of a processor from 0.001% on: \"5%\""},
 	BOOL(print_maps_on_exit),
 	BOOL(detach_last),
 	BOOL(begin_attached),
@@ -97,6 +100,7 @@ void config_init(struct config *c, struct arena *a)
 		.cpp_demangle = true,
 		.lazy_symbolication = true,
 		.printf_filter = "",
+		.max_overhead = "",
 		.stack_frame = "",
 		.str_trunc_trailer = "..",
 		.license = "GPL",
@@ -126,6 +130,7 @@ bool config_get(const struct config *c, size_t i, struct config_value *v)
 		v->text = rows[i].choices[*(const unsigned *)at];
 		return true;
 	case ROW_TEXT:
+	case ROW_PERCENT:
 		v->kind = CONFIG_STR;
 		v->text = *(const char *const *)at;
 		return true;
@@ -186,6 +191,41 @@ static bool set_num(uint64_t *out, const struct row *r, struct str v)
 	return true;
 }
 
+/* "5%", "0.5 %", "5": thousandths of a percent; 0 when it is none of these. */
+static uint64_t percent(const char *text)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	while (*end == ' ')
+		end++;
+	if (*end == '%')
+		end++;
+	if (end == text || *end || !(v >= 0.001) || v > 100000)
+		return 0;
+	return (uint64_t)(v * 1000 + 0.5);
+}
+
+static bool set_percent(const char **out, struct arena *a, struct str v)
+{
+	const char *text = arena_strndup(a, v.p ? v.p : "", v.n);
+
+	if (v.n && !percent(text))
+		return false;
+	*out = text;
+	return true;
+}
+
+uint64_t config_overhead(const struct config *c)
+{
+	return percent(c->max_overhead);
+}
+
+bool config_is_limited(const struct config *c)
+{
+	return c->max_rate || c->max_overhead[0];
+}
+
 static bool row_set(const struct row *r, struct config *c, struct arena *a, struct str v)
 {
 	void *at = (char *)c + r->off;
@@ -197,6 +237,8 @@ static bool row_set(const struct row *r, struct config *c, struct arena *a, stru
 		return set_bool(at, v);
 	case ROW_ENUM:
 		return set_choice(at, r->choices, v);
+	case ROW_PERCENT:
+		return set_percent(at, a, v);
 	case ROW_TEXT:
 		*(const char **)at = arena_strndup(a, v.p ? v.p : "", v.n);
 		return true;

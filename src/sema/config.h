@@ -23,6 +23,8 @@ struct config {
 	enum stack_mode stack_mode;
 	const char *printf_filter; /* "": none; only lines with this text are printed */
 	uint64_t printf_limit;     /* 0: none; the run ends after so many lines of printf */
+	uint64_t max_rate;         /* 0: none; hits a second that run the body of a probe */
+	const char *max_overhead;  /* "": none; share of a processor: config_overhead() */
 	const char *stack_frame;   /* "": as stack_mode has it; else the format of one frame */
 	bool stack_root_first;     /* with stack_frame: the outermost frame first */
 	bool print_maps_on_exit;
@@ -37,6 +39,10 @@ struct config {
 	bool script_applied;           /* config_from_script has run */
 };
 
+/* max_overhead in thousandths of a percent; 0: none. */
+uint64_t config_overhead(const struct config *c);
+/* Are hits counted, and left out when there are too many? */
+bool config_is_limited(const struct config *c);
 void config_init(struct config *c, struct arena *a);
 /* Applies a setting; `value` as text. False with `why` set to a static text when the name or the
  * value is wrong. Names are case-insensitive. */

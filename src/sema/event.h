@@ -228,4 +228,18 @@ enum lost {
 	LOST_COUNT
 };
 
+/* ---- limits
+ * ---------------------------------------------------------------------------------------- */
+
+/* Of each probe while there is max_rate or max_overhead: words of the globals at probe.guard. A
+ * hit is left out when as many have been taken since the runtime set `taken` to 0; each of the two
+ * limits has its pair. UINT64_MAX: no limit. */
+enum guard_gate { GUARD_EARLY, GUARD_BODY, GUARD_GATES }; /* before and behind the predicate */
+struct guard_words {
+	uint64_t hits; /* all of them */
+	struct {
+		uint64_t taken, limit, left_out;
+	} gate[GUARD_GATES];
+};
+
 #endif

@@ -29,6 +29,21 @@ static bool is_argn(struct str name, unsigned *n)
 	return true;
 }
 
+bool sema_go_name(struct str name, unsigned *which)
+{
+	static const char *const names[] = {
+		[GO_ID] = "goid",
+		[GO_DEPTH] = "godepth",
+		[GO_PARENT] = "goparent",
+		[GO_START] = "gostart",
+	};
+
+	for (*which = 0; *which < ARRAY_SIZE(names); ++*which)
+		if (str_is(name, names[*which]))
+			return true;
+	return false;
+}
+
 unsigned sema_name_uses(struct str name)
 {
 	unsigned n;
@@ -39,7 +54,7 @@ unsigned sema_name_uses(struct str name)
 		return USES_RETVAL;
 	if (str_is(name, "ctx"))
 		return USES_CTX;
-	if (str_is(name, "goid"))
+	if (sema_go_name(name, &n))
 		return USES_GOID;
 	if (str_is(name, "func"))
 		return USES_FUNC;

@@ -28,7 +28,8 @@ static bool probe_name(struct str name, enum probe_name *kind, unsigned *index)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (names[i].use == use) {
 			*kind = names[i].name;
-			sema_argn(name, index);
+			if (!sema_argn(name, index))
+				sema_go_name(name, index);
 			return true;
 		}
 	return false;

@@ -42,8 +42,10 @@ enum probe_name {
 	NAME_CTX,
 	NAME_FUNC,
 	NAME_UREGS, /* registers: reg("ax"), usermode */
-	NAME_GOID,  /* the number of the goroutine */
+	NAME_GOID,  /* of the goroutine: index is an enum go_name */
 };
+
+enum go_name { GO_ID, GO_DEPTH, GO_PARENT, GO_START };
 
 /* What a body uses; found by a walk before the targets are grouped. */
 enum probe_uses {
@@ -81,6 +83,7 @@ struct probe {
 	uint32_t attach_prog;      /* … or that of the BPF program with this id */
 	const char *attach_name;   /* of the kernel's type that attach_btf_id is; or NULL */
 	bool preemptible;          /* two tasks may be inside on one CPU (uprobes) */
+	uint32_t guard;            /* globals: its struct guard_words; 0: it has no limits */
 	int pid_filter;            /* the body starts with `if (tgid != this) return`; 0: none */
 	void *data;                /* the provider's own */
 	void *sema;                /* sema's own: variables, scopes */
@@ -205,6 +208,8 @@ struct provider {
 		    list_fn fn, void *arg, struct err *e);
 	/* Why this kernel attaches none of these probes; NULL, or NULL returned: it does. */
 	const char *(*lacks)(struct kernel *k);
+	/* Nanoseconds of a hit beside the program. NULL: awl runs it itself. */
+	uint32_t (*cost)(struct kernel *k, const struct attach_target *t);
 	/* For --explain: where the probe lands and what a hit costs, appended as lines of text. */
 	void (*explain)(struct kernel *k, const struct attach_target *t, struct buf *out);
 };

@@ -335,6 +335,17 @@ static void make_plan(struct sema *s)
 	s->plan->start_off = sema_global(s, 8);
 }
 
+/* begin, end and timers that only print are the script's own frame, no load on what is traced. */
+static void add_guards(struct sema *s)
+{
+	for (size_t i = 0; config_is_limited(s->in->config) && i < s->probes.n; i++) {
+		struct probe *p = s->probes.v[i];
+
+		if (!p->prov->once && !p->prov->anywhere)
+			p->guard = sema_global(s, sizeof(struct guard_words));
+	}
+}
+
 static void fill_plan(struct sema *s)
 {
 	struct plan *p = s->plan;
@@ -404,6 +415,7 @@ bool sema_run(const struct sema_in *in, struct plan **out)
 	sema_named_check(s);
 	report_nothing(s);
 	sema_plan(s);
+	add_guards(s);
 	fill_plan(s);
 	*out = s->plan;
 	return diag_errors(in->diag) == 0;

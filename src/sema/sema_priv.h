@@ -110,6 +110,7 @@ void sema_group(struct sema *s, const struct probe_decl *decl, const struct prov
 /* The attach points of a declaration with the command line's parameters put in. */
 struct attach_point *sema_given_points(struct sema *s, const struct probe_decl *decl, size_t *n);
 unsigned sema_name_uses(struct str name);
+bool sema_go_name(struct str name, unsigned *which);       /* enum go_name */
 unsigned sema_block_uses(struct sema *s, struct block *b); /* enum probe_uses */
 bool sema_argn(struct str name, unsigned *n);              /* arg12 */
 void sema_no_btf(struct sema *s, const struct expr *e, const char *what);

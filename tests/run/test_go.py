@@ -150,6 +150,34 @@ def test_what_a_goroutine_starts_with(awl, subject):
     assert "@[main.each.func1]: 4\n" in r.out, r
 
 
+def test_what_is_known_of_a_goroutine(awl, subject):
+    r = run(awl, subject, """
+        go:BIN:"main.sleeper" { @start[usym(gostart)] = count(); @depth[goid] = sum(godepth); @system = sum(godepth >> 63); }
+        goret:BIN:"main.sleeper" { @back[goid] = sum(godepth); @n = count(); }
+        go:BIN:"main.main" { @start[usym(gostart)] = count(); }""", "sleep", 10)
+    assert "@start[main.each.func1]: 200\n" in r.out and "@start[runtime.main]: 1\n" in r.out, r
+    depth, back = (dict(re.findall(rf"^@{name}\[(\d+)\]: (\d+)$", r.out, re.M)) for name in ("depth", "back"))
+    assert len(depth) == 20 and depth == back and value(r, "system") == 0 and value(r, "n") == 200, r
+
+
+def test_who_started_a_goroutine(awl, subject):
+    """Go keeps it from 1.21 on."""
+    minor = int(re.search(r"go1\.(\d+)", subprocess.run(["go", "version"], capture_output=True, text=True).stdout)[1])
+    script = f'go:{subject}:"main.sleeper" {{ @[goparent] = count(); }}'
+    r = awl("-e", script, "-c", f"{subject} sleep 10", timeout=120)
+    if minor < 21:
+        assert r.code == 1 and "Go 1.21 is the first" in r.err and "@start" in r.err, r
+    else:
+        assert "@[1]: 200" in r.lines, r
+
+
+def test_a_system_stack_is_marked(awl, subject):
+    r = run(awl, subject, 'go:BIN:"runtime.newstack" { @ = count(); @n = sum(godepth >> 63); @start[usym(gostart)] = count(); }', "grow", 300)
+    found = re.search(r"^@: (\d+)$", r.out, re.M)
+    assert int(found[1]) >= 300 and value(r, "n") == int(found[1]), r
+    assert "main.each.func1]: " in r.out, r
+
+
 def test_events_of_the_runtime(awl, subject):
     r = run(awl, subject, 'go:BIN:"@end" { @end = count(); } go:BIN:"@panic" { @panic = count(); } go:BIN:"@start" { @start = count(); }'
             'go:BIN:"@gcstart" { @gc = count(); }', "panic", 30)
@@ -181,6 +209,7 @@ def test_a_return_probe_of_the_kernel_is_refused(awl, subject):
     ('go:BIN:"@nothing" { }', "there are @start"),
     ('go:/bin/true:"main.f" { }', "no table of Go functions"),
     ('goret:BIN:"main.main.func2" { }', "never returns"),
+    ('uprobe:BIN:main.small { print(gostart); }', "goroutines are there in go and goret probes"),
 ])
 def test_what_cannot_be_done_says_why(awl, subject, script, text):
     r = awl("-e", script.replace("BIN", subject))
