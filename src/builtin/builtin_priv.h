@@ -21,12 +21,12 @@ extern const struct builtin builtins_ctl[], builtins_proc[], builtins_time[], bu
 extern const struct builtin builtins_buf[], builtins_stack[], builtins_sym[], builtins_net[];
 extern const struct builtin builtins_meta[], builtins_errno[], builtins_task[], builtins_match[];
 extern const struct builtin builtins_reach[], builtins_report[], builtins_tseries[],
-	builtins_getopt[], builtins_packet[], builtins_go[];
+	builtins_getopt[], builtins_packet[], builtins_go[], builtins_govalue[];
 
 /* What prints values, and what carries out events: table.c lists them, too. */
-extern const struct view view_cgroup_path, view_inet, view_kfunc, view_ksym, view_mac, view_probe,
-	view_probename, view_seconds, view_signal, view_strerror, view_strftime, view_syscall,
-	view_ufunc, view_username, view_usym;
+extern const struct view view_cgroup_path, view_govalue, view_inet, view_kfunc, view_ksym, view_mac,
+	view_probe, view_probename, view_seconds, view_signal, view_strerror, view_strftime,
+	view_syscall, view_ufunc, view_username, view_usym;
 extern const struct event_kind kind_assert, kind_cat, kind_clear, kind_errorf, kind_exit, kind_join,
 	kind_print, kind_print_map, kind_printf, kind_skboutput, kind_system, kind_time,
 	kind_unwatch, kind_warnf, kind_zero;
@@ -67,6 +67,13 @@ bool builtin_print_form(struct sema *s, const struct record_field *f, const stru
 /* Do the format's conversions and the values of an entry go together? */
 void builtin_check_print_form(struct sema *s, struct expr *e, const struct map_sym *m,
 			      struct print_opts *o);
+
+/* Values of Go (govalue.c). Puts govalue(…) around argument `i` when that is a value of a Go
+ * function; without `all`, only when it is more than a number, a truth value or a text. */
+void builtin_wrap_go(struct sema *s, struct expr *e, size_t i, bool all);
+/* len() of one: false when the argument is none, or has no length. */
+bool builtin_check_go_len(struct sema *s, struct expr *e);
+struct val builtin_lower_go_len(struct gen *g, struct expr *e);
 
 /* ---- generating -------------------------------------------------------------------------- */
 

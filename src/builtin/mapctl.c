@@ -173,8 +173,8 @@ static void check_len(struct sema *s, struct expr *e)
 				    feature_text(FEATURE_FOR_EACH_MAP));
 		return;
 	}
-	if (builtin_known(e, 0) && a->type->kind != TYPE_STACK)
-		builtin_bad_arg(s, e, 0, "a map or a stack");
+	if (builtin_known(e, 0) && a->type->kind != TYPE_STACK && !builtin_check_go_len(s, e))
+		builtin_bad_arg(s, e, 0, "a map, a stack, or a value of Go that has a length");
 }
 
 /* The kernel counts the elements that it gives to a callback, which has nothing to do. */
@@ -198,6 +198,8 @@ static struct val lower_len(struct gen *g, struct expr *e, struct val want)
 
 	if (is_map(a))
 		return val_scalar(e->type, count_entries(g, a->sem));
+	if (a->type->kind != TYPE_STACK)
+		return builtin_lower_go_len(g, e);
 	stack = gen_expr(g, a);
 	return val_scalar(e->type, ir_load(gen_ir(g), 2, stack.v, stack.off + 12, IR_MEM_NONE));
 }
@@ -285,9 +287,13 @@ const struct builtin builtins_mapctl[] = {
 	},
 	{
 		.name = "len",
-		.proto = "uint64 len(map @m) | len(stack s)",
-		.doc = "The number of entries of a map, or of frames of a stack.\n\n"
-		       "A map is counted entry by entry: do not do it at every event.\n\n"
+		.proto = "uint64 len(map @m) | len(stack s) | len(value v)",
+		.doc = "The number of entries of a map, of frames of a stack, or of elements of a "
+		       "Go value.\n\n"
+		       "A map is counted entry by entry: do not do it at every event. In go and "
+		       "goret probes v is a string,\n"
+		       "slice, array, map or channel of Go: args.NAME, retval, and their "
+		       "fields.\n\n"
 		       "    tracepoint:raw_syscalls:sys_enter { @seen[tid] = 1; }\n"
 		       "    interval:s:1 { printf(\"%d threads\\n\", len(@seen)); }\n",
 		.examples = EXAMPLES("begin { @[pid] = 1; printf(\"%d\\n\", len(@)); exit(); }",

@@ -37,6 +37,27 @@ void builtin_check_format(struct sema *s, struct expr *e, const struct event_kin
 	def->format = format;
 }
 
+/* %v shows values of Go as Go does. The text is looked through as it is, before it is checked. */
+static void prepare_format(struct sema *s, struct expr *e)
+{
+	const struct expr *f = builtin_arg(e, 0);
+	size_t arg = 1;
+
+	if (f->kind != EXPR_STR)
+		return;
+	for (size_t i = 0; i < f->str.n; i++) {
+		if (f->str.p[i] != '%')
+			continue;
+		for (i++; i < f->str.n && strchr("-+ #0123456789.hljztL", f->str.p[i]);)
+			i++;
+		if (i >= f->str.n || f->str.p[i] == '%')
+			continue;
+		if (f->str.p[i] == 'v' && arg < builtin_nargs(e))
+			builtin_wrap_go(s, e, arg, true);
+		arg++;
+	}
+}
+
 static struct val lower_format(struct gen *g, struct expr *e, struct val want)
 {
 	gen_event_call(g, e, 1);
@@ -207,6 +228,11 @@ static void check_print_map(struct sema *s, struct expr *e)
 		def->print = o;
 }
 
+static void prepare_print(struct sema *s, struct expr *e)
+{
+	builtin_wrap_go(s, e, 0, false);
+}
+
 static void check_print(struct sema *s, struct expr *e)
 {
 	struct expr *a = builtin_arg(e, 0);
@@ -355,7 +381,8 @@ const struct builtin builtins_print[] = {
 		       "may stand between. Integers\n"
 		       "are printed in full width; hh, h cut them. %s takes a value of any type "
 		       "and prints it as\n"
-		       "print() does.\n\n"
+		       "print() does. %v does, too, but for values of Go functions, which it "
+		       "prints as Go does: govalue().\n\n"
 		       "    tracepoint:syscalls:sys_enter_openat { printf(\"%-16s %s\\n\", comm, "
 		       "str(args.filename)); }\n",
 		.examples = EXAMPLES("begin { printf(\"hello\\n\"); exit(); }",
@@ -364,6 +391,7 @@ const struct builtin builtins_print[] = {
 		.flags = BI_STMT | BI_EFFECT,
 		.min_args = 1,
 		.max_args = 128,
+		.prepare = prepare_format,
 		.check = check_printf,
 		.lower = lower_format,
 	},
@@ -376,6 +404,7 @@ const struct builtin builtins_print[] = {
 		.flags = BI_STMT | BI_EFFECT,
 		.min_args = 1,
 		.max_args = 128,
+		.prepare = prepare_format,
 		.check = check_errorf,
 		.lower = lower_format,
 	},
@@ -388,6 +417,7 @@ const struct builtin builtins_print[] = {
 		.flags = BI_STMT | BI_EFFECT,
 		.min_args = 1,
 		.max_args = 128,
+		.prepare = prepare_format,
 		.check = check_warnf,
 		.lower = lower_format,
 	},
@@ -404,6 +434,7 @@ const struct builtin builtins_print[] = {
 		.flags = BI_STMT | BI_EFFECT,
 		.min_args = 1,
 		.max_args = 128,
+		.prepare = prepare_format,
 		.check = check_cat,
 		.lower = lower_format,
 	},
@@ -448,6 +479,7 @@ const struct builtin builtins_print[] = {
 		.min_args = 1,
 		.max_args = 3 + 9, /* top, div, and options that are a word */
 		.is_word = builtin_is_print_word,
+		.prepare = prepare_print,
 		.check = check_print,
 		.lower = lower_print,
 	},

@@ -4,18 +4,19 @@
 #include "builtin/builtin_priv.h"
 
 const struct builtin *const builtin_families[] = {
-	builtins_print,  builtins_agg,  builtins_hist,  builtins_tseries, builtins_mapctl,
-	builtins_ctl,    builtins_proc, builtins_task,  builtins_time,    builtins_string,
-	builtins_match,  builtins_buf,  builtins_stack, builtins_sym,     builtins_net,
-	builtins_errno,  builtins_meta, builtins_reach, builtins_getopt,  builtins_report,
-	builtins_packet, builtins_go,   NULL,
+	builtins_print,  builtins_agg,    builtins_hist,    builtins_tseries,
+	builtins_mapctl, builtins_ctl,    builtins_proc,    builtins_task,
+	builtins_time,   builtins_string, builtins_match,   builtins_buf,
+	builtins_stack,  builtins_sym,    builtins_net,     builtins_errno,
+	builtins_meta,   builtins_reach,  builtins_getopt,  builtins_report,
+	builtins_packet, builtins_go,     builtins_govalue, NULL,
 };
 
 const struct view *const value_views[] = {
-	&view_cgroup_path, &view_inet,     &view_kfunc,     &view_ksym,
-	&view_mac,         &view_probe,    &view_probename, &view_seconds,
-	&view_signal,      &view_strerror, &view_strftime,  &view_syscall,
-	&view_ufunc,       &view_username, &view_usym,      NULL,
+	&view_cgroup_path, &view_govalue,  &view_inet,      &view_kfunc,   &view_ksym,
+	&view_mac,         &view_probe,    &view_probename, &view_seconds, &view_signal,
+	&view_strerror,    &view_strftime, &view_syscall,   &view_ufunc,   &view_username,
+	&view_usym,        NULL,
 };
 
 const struct event_kind *const event_kinds[] = {

@@ -146,12 +146,17 @@ static void add_unwind_maps(struct assembly *a)
 	images->inner = &program_unwind_image;
 }
 
-static void add_own(struct assembly *a, const struct own_map *m)
+static void add_own(struct assembly *a, struct own_map *m)
 {
 	uint32_t i = add_internal(a, m->name, m->type);
 	struct map_spec *spec = &a->p->maps[i].spec;
 
+	if (m->fill)
+		m->fill(m->arg, m);
 	a->p->maps[i].own = true;
+	a->p->maps[i].keys = m->keys;
+	a->p->maps[i].values = m->values;
+	a->p->maps[i].filled = m->filled;
 	spec->key_size = m->key_size;
 	spec->value_size = m->value_size;
 	spec->max_entries = m->max_entries;

@@ -13,7 +13,9 @@ struct program_map {
 	const char *name; /* "@start", "" of the anonymous map is "@"; internal ones ".ring" … */
 	bool user;        /* a map of the script: printed at the end */
 	bool mmapable;
-	bool own; /* keeps the state of a provider */
+	bool own;                  /* keeps the state of a provider */
+	const void *keys, *values; /* what is in it from the start: `filled` of each */
+	uint32_t filled;
 	struct map_spec spec;
 	const struct type *key; /* NULL: no key (scalar) */
 	uint32_t nkeys;

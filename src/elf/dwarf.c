@@ -21,8 +21,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { AT_GO_KIND = 0x2900 };
+enum { AT_GO_KIND = 0x2900, AT_GO_RUNTIME_TYPE = 0x2904 };
 enum { MAX_PEEL = 64, MAX_MEMBERS = 20000, MAX_PARAMS = 256, MAX_OPS = 256, MAX_REFS = 1 << 20 };
+enum { MAX_GO_TYPES = 1 << 17 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
@@ -333,11 +334,16 @@ static uint64_t element_size(struct dwarf *d, dwarf_ref ref)
 	return MIN(size, UINT32_MAX);
 }
 
-static uint8_t go_kind(Dwarf_Die *die)
+/* Interfaces, maps and channels of Go are typedefs of structures of the runtime: what tells the
+ * kind first says what it is. */
+static uint8_t go_kind(Dwarf_Die die)
 {
 	uint64_t kind = 0;
 
-	return attr_u64(die, AT_GO_KIND, &kind) && kind < 32 ? (uint8_t)kind : 0;
+	for (unsigned i = 0; i < MAX_PEEL && !attr_u64(&die, AT_GO_KIND, &kind); i++)
+		if (!is_transparent(dwarf_tag(&die)) || !attr_die(&die, DW_AT_type, &die))
+			return 0;
+	return kind < 32 ? (uint8_t)kind : 0;
 }
 
 bool dwarf_type_get(struct dwarf *d, dwarf_ref ref, struct dwarf_type *out)
@@ -352,13 +358,14 @@ bool dwarf_type_get(struct dwarf *d, dwarf_ref ref, struct dwarf_type *out)
 		return true;
 	if (!die_get(d, ref, &die))
 		return false;
+	out->go_kind = go_kind(die);
 	if (!peel(d, &die, &alias))
 		return true;
 	out->self = ref_of(d, &die);
 	own = dwarf_text(d, &die, DW_AT_name);
 	out->name = own ? own : alias;
+	out->alias = alias;
 	attr_u64(&die, DW_AT_byte_size, &out->size);
-	out->go_kind = go_kind(&die);
 	fill_type(d, &die, out);
 	if (out->kind == DWARF_ARRAY)
 		out->size = out->count * element_size(d, out->to);
@@ -465,6 +472,48 @@ size_t dwarf_values(struct dwarf *d, dwarf_ref ref, struct arena *a, const struc
 		if (name && dwarf_attr(&c, DW_AT_const_value, &at) && dwarf_formsdata(&at, &n) == 0)
 			vec_push(a, &v, (struct dwarf_value){arena_strdup(a, name), n});
 	} while (v.n < MAX_MEMBERS && dwarf_siblingof(&c, &c) == 0);
+	*out = v.v;
+	return v.n;
+}
+
+/* ---- types of Go at run time ---------------------------------------------------------------- */
+
+/* An offset in the form of an address. */
+static bool runtime_type(Dwarf_Die *die, uint64_t *out)
+{
+	Dwarf_Attribute a;
+	Dwarf_Addr v;
+
+	if (attr_u64(die, AT_GO_RUNTIME_TYPE, out))
+		return *out != 0;
+	if (!dwarf_attr(die, AT_GO_RUNTIME_TYPE, &a) || dwarf_formaddr(&a, &v) != 0)
+		return false;
+	*out = v;
+	return v != 0;
+}
+
+size_t dwarf_go_types(struct dwarf *d, struct arena *a, const struct dwarf_go_type **out)
+{
+	VEC(struct dwarf_go_type) v = {0};
+	Dwarf_Die cu, sub, c;
+	Dwarf_CU *at = NULL;
+	uint8_t type;
+
+	if (d->reader)
+		return dwarf_remote_go_types(d->reader, a, out);
+	while (dwarf_get_units(d->dw, at, &at, NULL, &type, &cu, &sub) == 0) {
+		if (dwarf_child(&cu, &c) != 0)
+			continue;
+		do {
+			struct dwarf_go_type t;
+
+			if (dwarf_tag(&c) == DW_TAG_subprogram || !runtime_type(&c, &t.offset))
+				continue;
+			t.ref = ref_of(d, &c);
+			if (t.ref)
+				vec_push(a, &v, t);
+		} while (v.n < MAX_GO_TYPES && dwarf_siblingof(&c, &c) == 0);
+	}
 	*out = v.v;
 	return v.n;
 }

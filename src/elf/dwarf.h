@@ -46,6 +46,7 @@ struct dwarf_type { /* typedefs and qualifiers are peeled off */
 	bool by_reference; /* STRUCT: passed by address whatever its size (C++) */
 	bool incomplete;   /* STRUCT, UNION: only declared here */
 	uint8_t go_kind;   /* of Go: the number of reflect.Kind; 0: another language */
+	const char *alias; /* the outermost typedef's name, "error"; or NULL */
 	const char *name;  /* without struct; of a typedef when it has none of its own; or NULL */
 	uint64_t size;
 	dwarf_ref self; /* of the peeled type */
@@ -72,6 +73,14 @@ size_t dwarf_members(struct dwarf *d, dwarf_ref ref, struct arena *a,
 		     const struct dwarf_member **out);
 size_t dwarf_values(struct dwarf *d, dwarf_ref ref, struct arena *a,
 		    const struct dwarf_value **out);
+
+/* Types of Go that values of interfaces may have: the address of the type's descriptor, as an
+ * offset from that of runtime.types, and the type. In no order. */
+struct dwarf_go_type {
+	uint64_t offset;
+	dwarf_ref ref;
+};
+size_t dwarf_go_types(struct dwarf *d, struct arena *a, const struct dwarf_go_type **out);
 
 /* ---- functions ----------------------------------------------------------------------------- */
 

@@ -34,6 +34,7 @@ static void serve_type(struct dwarf *d, dwarf_ref ref, struct buf *out)
 	wire_put(out, t.incomplete, 1);
 	wire_put(out, t.go_kind, 1);
 	wire_put_text(out, t.name);
+	wire_put_text(out, t.alias);
 	wire_put(out, t.size, 8);
 	wire_put(out, t.self, 4);
 	wire_put(out, t.to, 4);
@@ -63,6 +64,18 @@ static void serve_values(struct dwarf *d, dwarf_ref ref, struct arena *a, struct
 	for (size_t i = 0; i < n; i++) {
 		wire_put_text(out, v[i].name);
 		wire_put(out, (uint64_t)v[i].value, 8);
+	}
+}
+
+static void serve_go_types(struct dwarf *d, struct arena *a, struct buf *out)
+{
+	const struct dwarf_go_type *v;
+	size_t n = dwarf_go_types(d, a, &v);
+
+	wire_put(out, n, 8);
+	for (size_t i = 0; i < n; i++) {
+		wire_put(out, v[i].offset, 8);
+		wire_put(out, v[i].ref, 4);
 	}
 }
 
@@ -172,6 +185,9 @@ static void serve(void *arg, struct wire *in, struct buf *out)
 	case 'v':
 		serve_values(d, (dwarf_ref)v, a, out);
 		break;
+	case 'g':
+		serve_go_types(d, a, out);
+		break;
 	case 'f':
 		serve_func(d, in, v, a, out);
 		break;
@@ -245,6 +261,7 @@ bool dwarf_remote_type(struct reader *r, struct arena *names, dwarf_ref ref, str
 	out->incomplete = wire_take(&w, 1);
 	out->go_kind = (uint8_t)wire_take(&w, 1);
 	out->name = wire_copy_text(&w, names);
+	out->alias = wire_copy_text(&w, names);
 	out->size = wire_take(&w, 8);
 	out->self = (dwarf_ref)wire_take(&w, 4);
 	out->to = (dwarf_ref)wire_take(&w, 4);
@@ -297,6 +314,25 @@ size_t dwarf_remote_values(struct reader *r, dwarf_ref ref, struct arena *a,
 
 		v[i].name = name ? name : "";
 		v[i].value = (int64_t)wire_take(&w, 8);
+	}
+	*out = v;
+	return w.bad ? 0 : n;
+}
+
+size_t dwarf_remote_go_types(struct reader *r, struct arena *a, const struct dwarf_go_type **out)
+{
+	struct dwarf_go_type *v;
+	struct wire w;
+	size_t n;
+
+	*out = NULL;
+	if (ask(r, 'g', 0, &w, NULL) < 0)
+		return 0;
+	n = wire_take_count(&w, 12);
+	v = arena_array_of(a, struct dwarf_go_type, n + 1);
+	for (size_t i = 0; i < n && !w.bad; i++) {
+		v[i].offset = wire_take(&w, 8);
+		v[i].ref = (dwarf_ref)wire_take(&w, 4);
 	}
 	*out = v;
 	return w.bad ? 0 : n;

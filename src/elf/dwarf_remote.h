@@ -19,6 +19,7 @@ size_t dwarf_remote_members(struct reader *r, dwarf_ref ref, struct arena *a,
 			    const struct dwarf_member **out);
 size_t dwarf_remote_values(struct reader *r, dwarf_ref ref, struct arena *a,
 			   const struct dwarf_value **out);
+size_t dwarf_remote_go_types(struct reader *r, struct arena *a, const struct dwarf_go_type **out);
 int dwarf_remote_func(struct reader *r, uint64_t addr, const char *copy_of, struct arena *a,
 		      struct dwarf_func *out, struct err *e);
 int dwarf_remote_copies(struct reader *r, const struct elf_pattern *wanted, struct arena *a,

@@ -100,6 +100,10 @@ bool go_layout(const struct go *go, struct go_layout *out);
 /* Where the pointer to g is, from the thread's segment base: a negative offset. */
 bool go_tls_offset(struct go *go, int64_t *out);
 
+/* The address of runtime.types, which the debug information tells types' descriptors from. */
+bool go_types_address(struct go *go, uint64_t *out);
+bool go_is_movable(const struct go *go); /* mapped at any address */
+
 /* ---- words of arguments --------------------------------------------------------------------- */
 
 /* What the runtime prints in tracebacks: the words of the arguments as they lie in the caller's

@@ -152,6 +152,22 @@ bool go_layout(const struct go *go, struct go_layout *out)
 	return false;
 }
 
+bool go_types_address(struct go *go, uint64_t *out)
+{
+	const struct image_sect *s = image_section(go->f->img, ".go.type");
+	uint64_t size;
+
+	if (elf_sym_find(go->f, STR("runtime.types"), out, &size))
+		return true;
+	*out = s ? s->addr : 0;
+	return s != NULL;
+}
+
+bool go_is_movable(const struct go *go)
+{
+	return go->f->img->type == ET_DYN;
+}
+
 /* Go's own linker puts g into the last word below the segment base. Others lay out all thread-local
  * variables: g is where the symbol says, in a block that ends at the base. */
 bool go_tls_offset(struct go *go, int64_t *out)

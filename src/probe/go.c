@@ -58,6 +58,8 @@ static void push_site(struct program *g, const struct go_place_info *info, const
 {
 	struct request *r = g->r;
 	struct arena *a = sema_arena(r->s);
+	/* The end of goroutines is another function's. */
+	uint32_t delta = kind & GO_END ? 0 : (uint32_t)(site->offset - fn->offset) & 0xffffff;
 
 	if (fn->assembly)
 		kind |= GO_ASSEMBLY;
@@ -68,7 +70,7 @@ static void push_site(struct program *g, const struct go_place_info *info, const
 			   .symbol = info->func,
 			   .addr = site->offset,
 			   .b = site->cost,
-			   .c = kind,
+			   .c = kind | delta << GO_DELTA,
 			   .pid = r->pid,
 			   .data = (void *)info,
 		   });
@@ -229,6 +231,8 @@ static bool add_from_file(void *arg, struct elf *f)
 	g.like = (struct go_place_info){.path = g.path, .minor = go_minor(g.go)};
 	g.like.layout_known = go_layout(g.go, &g.like.layout);
 	g.like.tls_known = go_tls_offset(g.go, &g.like.tls);
+	g.like.movable = go_is_movable(g.go);
+	go_types_address(g.go, &g.like.types);
 	find_end(&g);
 	ok = check_release(&g) && add_named(&g);
 	go_close(g.go);
@@ -361,7 +365,7 @@ static bool go_share(struct kernel *k, unsigned uses, const struct attach_target
 	if ((a->c ^ b->c) & GO_ASSEMBLY)
 		return false;
 	return kernel_has(k, FEATURE_COOKIE) ||
-	       (a->c == b->c && !probe_needs_cookie(k, uses, FEATURE_COOKIE));
+	       (!((a->c ^ b->c) & GO_KINDS) && !probe_needs_cookie(k, uses, FEATURE_COOKIE));
 }
 
 static void plan(struct sema *s, struct probe *p)
@@ -667,6 +671,9 @@ const struct provider provider_go = {
 	.target_id = go_target_id,
 	.arg_field = go_arg_field,
 	.no_arg = go_missing,
+	.go_place = go_value_place,
+	.go_load = go_value_load,
+	.go_bias = go_value_bias,
 	.caller = go_caller,
 	.attach = go_attach,
 	.list = go_list,
@@ -692,6 +699,9 @@ const struct provider provider_goret = {
 	.elapsed = goret_elapsed,
 	.arg_field = go_arg_field,
 	.no_arg = go_missing,
+	.go_place = go_value_place,
+	.go_load = go_value_load,
+	.go_bias = go_value_bias,
 	.caller = go_caller,
 	.attach = go_attach,
 	.list = goret_list,

@@ -178,6 +178,20 @@ const struct type *go_args_type(struct sema *s, struct probe *p)
 	return n ? n->args : report_unnamed(s, p, "arguments", &e);
 }
 
+const struct go_signature *go_names(struct sema *s, struct probe *p, struct dwarf **d,
+				    struct err *e)
+{
+	struct go_named *n = named_of(s, p, e);
+
+	*d = n ? n->dwarf : NULL;
+	return n ? &n->sig : NULL;
+}
+
+const struct go_signature *go_signature_of(const struct go_probe *d)
+{
+	return &d->named->sig;
+}
+
 const char *go_missing(struct probe *p, struct str name)
 {
 	const struct go_probe *d = p->data;
@@ -386,6 +400,33 @@ const struct type *go_results_type(struct sema *s, struct probe *p)
 	if (!n->results)
 		n->results = make_results(s, n);
 	return n->results;
+}
+
+const char *go_no_results(struct sema *s, struct probe *p)
+{
+	struct err e = {0};
+	const struct go_named *n = named_of(s, p, &e);
+
+	for (size_t i = 0; i < p->ntargets; i++)
+		if (p->targets[i].c & GO_TAIL)
+			return why_no_results(n, p);
+	return n && n->sig.nresults ? NULL : "the function has no results";
+}
+
+struct val go_bytes_of(struct gen *g, struct probe *p, bool result, unsigned index)
+{
+	const struct go_probe *d = p->data;
+	const struct go_signature *sig = &d->named->sig;
+	const struct go_value *v = result ? &sig->results[index] : &sig->args[index];
+	struct val m;
+
+	if (!result && d->map)
+		return kept_value(g, p, index, u64_of(gen_types(g)));
+	if (!v->in_regs)
+		return on_stack(g, v, &type_void);
+	m = gen_temp_bytes(g, ALIGN_UP(MAX(v->size, 1u), 8u), 8, false);
+	put_value(g, v, m);
+	return m;
 }
 
 static struct val load_result(struct gen *g, const struct go_named *n, size_t i)

@@ -4,13 +4,15 @@
  *   go_g.c       the goroutine that is running
  *   go_calls.c   pairing a return with its call
  *   go_abi.c     where arguments and results are
- *   go_args.c    their names, types and values */
+ *   go_args.c    their names, types and values
+ *   go_value.c   values with Go's own types, for showing them as Go does */
 #ifndef AWL_PROBE_GOFN_H
 #define AWL_PROBE_GOFN_H
 
 #include "elf/dwarf.h"
 #include "elf/go.h"
 #include "probe/user.h"
+#include "type/gotype.h"
 
 /* attach_target.c: kinds of places. */
 enum {
@@ -20,6 +22,8 @@ enum {
 	GO_END = 8,       /* runtime.goexit1: the end of a goroutine */
 	GO_REPEATED = 32, /* GO_END once more: not attached */
 	GO_ASSEMBLY = 16, /* g is not in its register, arguments are on the stack */
+	GO_KINDS = 0xff,
+	GO_DELTA = 8, /* the bits above: how far the place is from the function's first address */
 };
 
 /* Of one function; attach_target.data while compiling. */
@@ -30,6 +34,8 @@ struct go_place_info {
 	int minor;
 	bool regs; /* arguments are in registers */
 	bool layout_known, tls_known;
+	bool movable;   /* mapped at any address */
+	uint64_t types; /* link-time address of runtime.types; 0: not known */
 	struct go_layout layout;
 	int64_t tls;
 	struct go_word words[GO_WORDS];
@@ -71,6 +77,7 @@ int go_reg(unsigned n);
 /* ---- go_args.c ---- */
 
 struct go_named; /* what is known of a function by name */
+struct go_probe;
 
 const struct type *go_args_type(struct sema *s, struct probe *p);
 const struct type *go_results_type(struct sema *s, struct probe *p);
@@ -86,6 +93,21 @@ void go_move_kept(struct gen *g, struct probe *p);
 /* For lists: "(name string, year int) string". */
 void go_describe(struct types *ts, struct arena *a, const struct go_place_info *info,
 		 struct buf *out);
+
+/* The signature and its debug information; NULL with `e` set. */
+const struct go_signature *go_names(struct sema *s, struct probe *p, struct dwarf **d,
+				    struct err *e);
+const struct go_signature *go_signature_of(const struct go_probe *d); /* once it was found */
+/* Why a probe's results cannot be had; NULL: they can. */
+const char *go_no_results(struct sema *s, struct probe *p);
+/* The bytes of an argument or result, in memory. */
+struct val go_bytes_of(struct gen *g, struct probe *p, bool result, unsigned index);
+
+/* ---- go_value.c ---- */
+
+bool go_value_place(struct sema *s, struct probe *p, struct expr *e, struct go_place *out);
+struct val go_value_load(struct gen *g, struct probe *p, const struct go_place *pl);
+ir_val_t go_value_bias(struct gen *g, struct probe *p);
 
 /* ---- go_g.c ---- */
 

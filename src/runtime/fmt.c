@@ -408,6 +408,7 @@ static fmt_write pick(const struct conv *c, const struct type *t)
 	case 'r':
 		return pick_buffer(c);
 	case 's':
+	case 'v':
 		return t->kind == TYPE_STRING ? write_string : write_any;
 	default:
 		return NULL;

@@ -42,6 +42,21 @@ static bool is_used(const struct program *p, uint32_t i)
 	       p->maps[i].spec.type == BPF_MAP_TYPE_PERF_EVENT_ARRAY;
 }
 
+static int fill_map(int fd, const struct program_map *m, struct err *e)
+{
+	const uint8_t *key = m->keys, *value = m->values;
+
+	for (uint32_t i = 0; i < m->filled; i++) {
+		int ret = bpf_map_set(fd, key, value, BPF_ANY);
+
+		if (ret < 0)
+			return err_set(e, -ret, "fill the map %s", m->name);
+		key += m->spec.key_size;
+		value += m->spec.value_size;
+	}
+	return 0;
+}
+
 int load_maps(struct run *r, struct err *e)
 {
 	int ret = 0;
@@ -52,6 +67,9 @@ int load_maps(struct run *r, struct err *e)
 		r->map_fds[i] = bpf_map_make(&r->p->maps[i].spec, e);
 		if (r->map_fds[i] < 0)
 			return r->map_fds[i];
+		ret = fill_map(r->map_fds[i], &r->p->maps[i], e);
+		if (ret < 0)
+			return ret;
 	}
 	if (r->p->globals != NO_MAP)
 		ret = map_globals(r, e);

@@ -48,6 +48,9 @@ struct builtin {
 	unsigned arg_uses;          /* the same, when it is called with arguments */
 	/* Arguments that are options, not names, when they are one word; NULL: there are none. */
 	bool (*is_word)(struct str name);
+	/* May put other expressions in place of arguments, before these get types; NULL: does not.
+	 */
+	void (*prepare)(struct sema *s, struct expr *e);
 	/* Sets e->type (TYPE_VOID for statements); reports wrong arguments. Called again on every
 	 * round of the inference, with the arguments' types filled in; messages are kept only in
 	 * the last round. */

@@ -19,6 +19,9 @@ struct config {
 	uint64_t on_stack_limit; /* 32: objects above it go to scratch memory */
 	uint64_t perf_rb_pages;  /* 0: chosen by memory; pages of the ring buffer */
 	uint64_t log_size;       /* bytes of the verifier's log */
+	uint64_t go_value_size;  /* 1536: bytes of a Go value and all that is shown of it */
+	uint64_t go_max_string;  /* 256: bytes of a string in it */
+	uint64_t go_max_elems;   /* 16: elements of a slice or array in it */
 	enum missing_probes missing_probes;
 	enum stack_mode stack_mode;
 	const char *printf_filter; /* "": none; only lines with this text are printed */

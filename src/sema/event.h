@@ -95,7 +95,7 @@ struct event_def {
 /* One conversion of a parsed format. */
 struct conv {
 	struct str literal; /* text before it */
-	char spec;          /* d i u o x X c p s r; 0: only the literal (end of format) */
+	char spec;          /* d i u o x X c p s v r; 0: only the literal (end of format) */
 	char variant;       /* 'x' of %rx, 'h' of %rh, 'g' of %gr; otherwise 0 */
 	bool minus, plus, space, alt, zero;
 	int width, prec; /* -1: none */

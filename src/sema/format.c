@@ -2,6 +2,7 @@
  *
  *   d i u o x X c p   integers, bools, enums, pointers
  *   s                 anything
+ *   v                 anything; values of Go functions as Go prints them (builtin/govalue.c)
  *   r rx rh           buffers, strings, arrays of bytes
  *   gr                allocation flags (integers)
  *
@@ -93,8 +94,10 @@ static void report_conv(struct scan *c, size_t start, const char *why)
 	}
 	m = sema_report(c->s, E_FORMAT, c->span, "bad conversion \"%.*s\" in the format: %s",
 			(int)n, c->t.p + start, why);
-	diag_help(m, "conversions are %%d %%u %%x %%o %%c %%p %%s %%r %%rx %%rh; %%%% is a percent "
-		     "sign");
+	diag_help(
+		m,
+		"conversions are %%d %%u %%x %%o %%c %%p %%s %%v %%r %%rx %%rh; %%%% is a percent "
+		"sign");
 }
 
 static bool scan_spec(struct scan *c, struct conv *v, size_t start)
@@ -111,7 +114,7 @@ static bool scan_spec(struct scan *c, struct conv *v, size_t start)
 		report_conv(c, start, "there are no floating-point numbers");
 		return false;
 	}
-	if (!ch || !strchr("diuoxXcpsr", ch)) {
+	if (!ch || !strchr("diuoxXcpsrv", ch)) {
 		report_conv(c, start,
 			    ch == '*' ? "a width cannot come from an argument"
 			    : ch      ? "unknown conversion"
@@ -210,6 +213,7 @@ static bool accepts(const struct conv *v, const struct type *t)
 {
 	switch (v->spec) {
 	case 's':
+	case 'v':
 		return t->kind != TYPE_AGG && t->kind != TYPE_VOID && t->kind != TYPE_FLOAT;
 	case 'r':
 		return v->variant == 'g' ? type_is_integer(t) : is_buffer(t);

@@ -181,6 +181,8 @@ static void call_builtin(struct sema *s, const struct builtin *b, struct expr *e
 	if (!check_allowed(s, b, e) || !check_count(s, b, e))
 		return;
 	s->agg_call = NULL;
+	if (b->prepare)
+		b->prepare(s, e);
 	if (!(b->flags & BI_LAZY_ARGS))
 		known = type_args(s, b, e);
 	settle_args(s, e);

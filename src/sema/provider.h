@@ -63,6 +63,20 @@ enum probe_uses {
 	USES_GOID = 2048,
 };
 
+/* A value of a Go program that an expression names: args.p.x, retval.1. */
+struct go_step {
+	bool deref;   /* the place holds the address of the next one */
+	uint32_t off; /* then so many bytes on */
+};
+
+struct go_place {
+	uint32_t type, file; /* numbers in the table of gotype.h */
+	bool result, all;
+	unsigned index; /* of the argument or result; `all`: of the results, as a tuple */
+	VEC(struct go_step) steps;
+	const char *why; /* type 0: why it cannot be shown */
+};
+
 /* One program to be: a body, cloned, for one or several targets. */
 struct fn_inst; /* sema.h */
 
@@ -200,6 +214,13 @@ struct provider {
 	 * VAL_NONE: by arg_field. */
 	struct val (*arg_elem)(struct gen *g, struct probe *p, const struct member *m,
 			       uint64_t index);
+
+	/* The value that `e` names, with Go's own type; false when it names none of these. NULL:
+	 * there are none. */
+	bool (*go_place)(struct sema *s, struct probe *p, struct expr *e, struct go_place *out);
+	/* Its place in memory, and what is added to link-time addresses of its program. */
+	struct val (*go_load)(struct gen *g, struct probe *p, const struct go_place *pl);
+	ir_val_t (*go_bias)(struct gen *g, struct probe *p);
 
 	int (*attach)(struct attach_env *env, const struct attach_prog *p, struct err *e);
 	/* Lists what matches (parts as of an attach point, possibly with wildcards, fewer parts

@@ -145,11 +145,17 @@ struct resolved_decl {
 	VEC(struct resolved_target) targets; /* in the order of resolving */
 };
 
-/* A hash that a provider keeps its own state in. */
+/* A map that a provider or builtin keeps its own state or tables in. */
 struct own_map {
 	const char *name; /* ".gocalls" */
 	enum bpf_map_type type;
 	uint32_t key_size, value_size, max_entries;
+	/* What is in it from the start, and its sizes, where these are known only once the whole
+	 * script is: called once, before code is generated. NULL: it is empty. */
+	void (*fill)(void *arg, struct own_map *m);
+	void *arg;
+	const void *keys, *values; /* `filled` of them, one behind the other */
+	uint32_t filled;
 };
 
 /* The checked script: what gen and compile work from. */

@@ -42,6 +42,7 @@ struct types {
 	struct strmap typedefs;    /* of the script */
 	struct strmap enumerators; /* of the script → struct script_enumerator */
 	struct strmap dwarfs;      /* path → struct dwarf_types */
+	struct gotypes *gotypes;   /* gotype.c; NULL: none yet */
 	struct strmap cache;       /* "r NAME", "i NAME", "f NAME" → struct from BTF */
 };
 

@@ -183,15 +183,21 @@ const struct type *type_stack(struct types *ts, enum stack_kind kind, enum stack
 	return t;
 }
 
-const struct type *type_view(struct types *ts, const struct view *v, uint64_t arg)
+const struct type *type_view_sized(struct types *ts, const struct view *v, uint64_t arg,
+				   uint32_t size)
 {
-	struct type_key key = {.kind = TYPE_VIEW, .a = arg, .p = {(uintptr_t)v}};
+	struct type_key key = {.kind = TYPE_VIEW, .a = arg, .b = size, .p = {(uintptr_t)v}};
 	bool made;
-	struct type *t = intern_key(ts, &key, v->size, MAX(v->align, 1), &made);
+	struct type *t = intern_key(ts, &key, size, MAX(v->align, 1), &made);
 
 	t->view.view = v;
 	t->view.arg = arg;
 	return t;
+}
+
+const struct type *type_view(struct types *ts, const struct view *v, uint64_t arg)
+{
+	return type_view_sized(ts, v, arg, v->size);
 }
 
 const struct type *type_agg(struct types *ts, const struct agg *agg, uint32_t size, bool is_signed,

@@ -156,6 +156,9 @@ const struct type *type_record(struct types *ts, const struct str *names,
 const struct type *type_stack(struct types *ts, enum stack_kind kind, enum stack_mode mode,
 			      uint32_t limit);
 const struct type *type_view(struct types *ts, const struct view *v, uint64_t arg);
+/* The same, with values of `size` bytes instead of the view's. */
+const struct type *type_view_sized(struct types *ts, const struct view *v, uint64_t arg,
+				   uint32_t size);
 const struct type *type_agg(struct types *ts, const struct agg *agg, uint32_t size, bool is_signed,
 			    const int64_t p[3]);
 /* A struct made by awl (context of a probe): members keep their offsets. */

@@ -31,7 +31,7 @@ FACES = {
     "ir": {"ir.h"},
     "kernel": {"kernel.h"},
     "elf": {"elf.h", "dwarf.h", "go.h"},
-    "type": {"type.h"},
+    "type": {"type.h", "gotype.h"},
     "sema": {"sema.h", "builtin.h", "provider.h", "event.h", "config.h", "unwind.h"},
     "gen": {"gen.h"},
     "compile": {"compile.h", "program.h"},

@@ -1,0 +1,146 @@
+"""Values of Go as awl shows them, against what the program itself prints of them."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+SOURCE = pathlib.Path(__file__).parent / "targets" / "values.go"
+
+pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="no Go toolchain")
+
+
+def build(directory, source, *flags):
+    program = directory / "program"
+    subprocess.run(["go", "build", *flags, "-o", program, source], check=True, timeout=500, stdin=subprocess.DEVNULL,
+                   env=dict(os.environ, GO111MODULE="off", GOCACHE=str(directory / "cache")))
+    return str(program)
+
+
+WAYS = {"optimised": (), "not optimised": ("-gcflags=-N -l",), "position-independent": ("-buildmode=pie",)}
+
+
+@pytest.fixture(scope="session", params=list(WAYS))
+def values(request, tmp_path_factory):
+    return build(tmp_path_factory.mktemp("values"), SOURCE, *WAYS[request.param])
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("values"), SOURCE)
+
+
+def run(awl, program, script, **kw):
+    r = awl("-q", "-e", script.replace("BIN", program), "-c", program, timeout=120, **kw)
+    assert r.code == 0 and "done" in r.lines, r
+    return r
+
+
+def told(r, word):
+    return [line[len(word) + 1:] for line in r.lines if line.startswith(word + " ")]
+
+
+ARGS = {
+    "texts": ("s", "b", "long", "none"),
+    "scalars": ("t", "f", "i8", "u16", "r", "u"),
+    "slices": ("a", "b", "c", "d", "e", "long", "none"),
+    "arrays": ("a", "b", "one", "long"),
+    "pointers": ("p", "n", "i", "ps", "l", "pa", "f"),
+    "floats": ("f", "s", "m"),
+    "ifaces": ("a", "b", "c", "d", "s", "e"),
+    "errs": ("a", "b", "c", "d", "e", "f"),
+    "nested": ("a", "p"),
+    "times": ("d", "z", "neg", "small", "t", "ip", "ip6"),
+}
+
+
+@pytest.mark.parametrize("probe", ["go", "goret"])
+def test_arguments_as_go_prints_them(awl, values, probe):
+    """At the return, arguments are those of the call; some functions have more than are kept."""
+    script = ""
+    for func, names in ARGS.items():
+        if probe == "goret":
+            names = names[:3]
+        form = "|".join(["%v"] * len(names))
+        script += f'{probe}:BIN:"main.{func}" {{ printf("have {func} {form}\\n", {", ".join("args." + n for n in names)}); }}\n'
+    r = run(awl, values, script)
+    want = []
+    for line in told(r, "want"):
+        func, _, text = line.partition(" ")
+        if func in ARGS:
+            want.append(line if probe == "go" else func + " " + "|".join(text.split("|")[:3]))
+    assert told(r, "have") == want, r
+    assert len(want) == len(ARGS) + 1
+
+
+def test_lengths(awl, values):
+    r = run(awl, values, """go:BIN:"main.maps" { printf("have maps %v|%v|%v|%v|%v|%d|%d|%d|%d|%d\\n", args.m, args.none, args.empty,
+        args.c, args.nochan, len(args.m), len(args.none), len(args.c), len(args.s), len(args.b)); }""")
+    assert told(r, "have") == [line for line in told(r, "want") if line.startswith("maps")], r
+
+
+def test_results(awl, values):
+    r = run(awl, values, """
+        goret:BIN:"main.loads" { printf("have loads %v|%v\\n", retval.0, retval.1); }
+        goret:BIN:"main.opens" { printf("have opens %v\\n", retval.1); }""")
+    assert told(r, "have") == [line for line in told(r, "want") if re.match("loads|opens", line)], r
+    assert len(told(r, "have")) == 6
+
+
+def test_an_error_is_compared_and_printed(awl, plain):
+    r = run(awl, plain, """goret:BIN:"main.loads" /retval.1 != nil/ { print(retval.1); @n = count(); }
+        goret:BIN:"main.loads" /retval.1 == nil/ { print(retval); }""")
+    assert "load /none: open /none: no such file or directory" in r.lines, r
+    assert "load /etc/passwd/x: open /etc/passwd/x: not a directory" in r.lines, r
+    assert "(1, <nil>)" in r.lines and "@n: 2" in r.lines, r
+
+
+def test_print_shows_what_is_more_than_a_number(awl, plain):
+    r = run(awl, plain, """go:BIN:"main.pointers" { print(args.p); print(args.p.y); print(args.p.name); print(args.l.v); }
+        go:BIN:"main.nested" { print(args.a[0]); }""")
+    for line in ["&{1 2 pt}", "2", "pt", "3", "open /none: no such file or directory"]:
+        assert line in r.lines, (line, r)
+
+
+def test_json_has_the_text(awl, plain):
+    r = run(awl, plain, """goret:BIN:"main.loads" { print(retval.1); }""")
+    j = awl("-q", "-f", "json", "-e", f'goret:{plain}:"main.loads" {{ print(retval.1); }}', "-c", plain, timeout=120)
+    assert '{"type": "value", "data": "load /none: open /none: no such file or directory"}' in j.out, (r, j)
+
+
+def test_limits_are_settings(awl, plain):
+    script = """config = { go_max_string = 5; go_max_elems = 2 }
+        go:BIN:"main.texts" { printf("A %v %v\\n", args.long, args.b); }
+        go:BIN:"main.arrays" { printf("B %v %v\\n", args.a, args.one); }"""
+    r = run(awl, plain, script)
+    assert "A xxxxx... [97 98 ...1 more]" in r.lines and "B [1 2 ...1 more] [{5 6 z}]" in r.lines, r
+    # Three empty headers of slices are read, and then there is no room for what they lead to.
+    r = run(awl, plain, """config = { go_value_size = 640 } go:BIN:"main.slices" { printf("A %v\\n", args.e); }""")
+    assert "A [... ... []]" in r.lines, r
+
+
+def test_a_value_in_a_map(awl, plain):
+    r = run(awl, plain, """goret:BIN:"main.loads" { @last[args.path] = govalue(retval.1); }""")
+    assert "@last[/none]: load /none: open /none: no such file or directory" in r.lines, r
+
+
+def test_a_file_that_others_may_write(awl, plain, tmp_path):
+    """Its debug information is read by a process without rights; the answers are the same."""
+    program = tmp_path / "theirs"
+    shutil.copy(plain, program)
+    os.chown(program, 65534, 65534)
+    r = run(awl, str(program), 'goret:BIN:"main.loads" { print(retval.1); }')
+    assert "load /none: open /none: no such file or directory" in r.lines, r
+
+
+@pytest.mark.parametrize("script,text", [
+    ('begin { print(govalue(1)); }', "shows values of Go functions"),
+    ('go:BIN:"main.texts" { print(govalue(pid)); }', "shows values of Go functions"),
+    ('go:BIN:"main.texts" { print(len(args.nothing)); }', "no argument nothing"),
+    ('go:BIN:"main.scalars" { print(len(args.i8)); }', "a value of Go that has a length"),
+])
+def test_what_is_no_value_of_go(awl, plain, script, text):
+    r = awl("-e", script.replace("BIN", plain))
+    assert r.code != 0 and re.search(text, r.err), r
