@@ -545,12 +545,13 @@ void opts_help(struct buf *out, bool peer)
 	buf_adds(out, "       awl doc [NAME]\n"
 		      "       awl doctor\n");
 	if (!peer)
-		buf_adds(out, "       awl golist PROGRAM [FUNCTION]\n"
-			      "       awl gotrace [options] PROGRAM|PID FUNCTION … (gotrace --help)\n"
-			      "       awl "
-			      "funccount|stackcount|trace|argdist|tplist|funclatency|funcslower "
-			      "[options] …\n"
-			      "       (bcc's commands: awl trace --help)\n");
+		buf_adds(out,
+			 "       awl golist PROGRAM [FUNCTION]\n"
+			 "       awl gotrace [options] PROGRAM|PID FUNCTION … (gotrace --help)\n"
+			 "       awl "
+			 "funccount|stackcount|trace|argdist|tplist|funclatency|funcslower "
+			 "[options] …\n"
+			 "       (bcc's commands: awl trace --help)\n");
 	buf_adds(out, "\n"
 		      "Traces a running Linux system with programs in the bpftrace "
 		      "language.\n\nOptions:\n");
