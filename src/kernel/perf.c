@@ -10,10 +10,33 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/capability.h>
 
 #include "kernel/priv.h"
 
 #define PMU_DIR "/sys/bus/event_source/devices"
+
+/* Debian's and Ubuntu's kernels have levels above 2, where perf events are for CAP_SYS_ADMIN alone.
+ * Who has not even the others is told of those. */
+static bool hint_paranoid(struct err *e)
+{
+	static const int need[] = {CAP_BPF, CAP_PERFMON}, all[] = {CAP_SYS_ADMIN};
+	struct buf b = BUF_INIT;
+	int level = 0;
+
+	if ((e->code != EACCES && e->code != EPERM) || !caps_check(need, 2, NULL, 0) ||
+	    caps_check(all, 1, NULL, 0))
+		return false;
+	if (buf_read_file(&b, "/proc/sys/kernel/perf_event_paranoid", 64) == 0)
+		level = atoi(buf_cstr(&b));
+	buf_release(&b);
+	if (level > 2)
+		err_hint(e,
+			 "kernel.perf_event_paranoid is %d, which keeps perf events for "
+			 "CAP_SYS_ADMIN: sysctl kernel.perf_event_paranoid=2, or run as root",
+			 level);
+	return level > 2;
+}
 
 static void hint_open(struct err *e, const struct perf_event_attr *attr)
 {
@@ -37,7 +60,8 @@ static void hint_open(struct err *e, const struct perf_event_attr *attr)
 		err_hint(e, "raise the limit of open files (ulimit -n)");
 		break;
 	default:
-		kernel_hint_bpf(e);
+		if (!hint_paranoid(e))
+			kernel_hint_bpf(e);
 	}
 }
 
