@@ -107,6 +107,8 @@ const char *bcc_error_line(struct arena *a, const char *text);
 long bcc_count_places(struct bcc *b, const char *what, const char *place);
 /* With -v: the functions that a pattern matches and that are not among the `n` places, and why. */
 void bcc_report_unprobed(struct bcc *b, const struct probe *p, long n);
+/* For each of the names that a list has why it cannot be probed; NULL where it can. */
+const char **bcc_find_reasons(struct bcc *b, const words *names);
 /* Prints the script (--show-script) or runs it. */
 int bcc_run(struct bcc *b, const char *what);
 
@@ -155,6 +157,7 @@ struct probe {
 	const char *offset;     /* "+0x12" or "" */
 	const char *place;      /* attach points of awl, between commas */
 	const char *entry;      /* the same for the entry, of a return probe */
+	words matched;          /* with -r: the listed probes, whose names are in `place` */
 };
 
 enum { ALLOW_RETURN = 1, ALLOW_OFFSET = 2, ALLOW_REGEX = 4, ALLOW_EVENTS = 8 };

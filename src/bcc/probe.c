@@ -133,9 +133,8 @@ const char *bcc_file_of(struct bcc *b, const char *lib)
 struct matching {
 	struct bcc *b;
 	regex_t re;
-	struct buf *out;
 	size_t skip; /* parts of a listed name in front of what is matched */
-	size_t n;
+	words matched;
 };
 
 static int add_match(void *arg, const char *probe, const char *detail)
@@ -148,10 +147,28 @@ static int add_match(void *arg, const char *probe, const char *detail)
 		str_cut(&rest, ':');
 	if (!rest.p || regexec(&m->re, rest.p, 1, &at, 0) || at.rm_so != 0)
 		return 0;
-	buf_adds(m->out, m->n++ ? "," : "");
-	buf_add(m->out, probe, (size_t)(rest.p - probe));
-	add_part(m->out, rest);
+	vec_push(m->b->a, &m->matched, arena_strdup(m->b->a, probe));
 	return 0;
+}
+
+/* What was matched as attach points, but for functions of programs that cannot be probed: with a
+ * pattern those are left out, too, and counted. False with the reason when none is left. */
+static bool add_matches(struct reading *r, const struct matching *m, struct buf *out)
+{
+	const char **why = r->p->kind == PROBE_USER ? bcc_find_reasons(r->b, &m->matched) : NULL;
+
+	for (size_t i = 0; i < m->matched.n; i++) {
+		struct str rest = str_of(m->matched.v[i]);
+
+		if (why && why[i])
+			continue;
+		for (size_t k = 0; k < m->skip; k++)
+			str_cut(&rest, ':');
+		buf_adds(out, out->n ? "," : "");
+		buf_add(out, m->matched.v[i], (size_t)(rest.p - m->matched.v[i]));
+		add_part(out, rest);
+	}
+	return out->n || wrong(r, why[0]);
 }
 
 /* The probes of a list whose name a regular expression matches from its beginning on, as Python's
@@ -159,7 +176,7 @@ static int add_match(void *arg, const char *probe, const char *detail)
 static bool add_regex(struct reading *r, const char *list, size_t skip, const char *re,
 		      struct buf *out)
 {
-	struct matching m = {.b = r->b, .out = out, .skip = skip};
+	struct matching m = {.b = r->b, .skip = skip};
 	struct awl *awl;
 	char why[128];
 	int ret = regcomp(&m.re, re, REG_EXTENDED);
@@ -172,13 +189,15 @@ static bool add_regex(struct reading *r, const char *list, size_t skip, const ch
 	awl = bcc_session(r->b, false);
 	if (awl_list(awl, list, add_match, &m) < 0)
 		wrong(r, bcc_error_line(r->b->a, awl_error(awl)));
-	else if (m.n == 0)
+	else if (m.matched.n == 0)
 		wrong(r, arena_printf(r->b->a,
 				      "nothing matches \"%s\"; awl -l '%s' lists what there is", re,
 				      list));
 	awl_free(awl);
 	regfree(&m.re);
-	return m.n > 0;
+	if (!r->p->matched.n) /* the return's come first, those of its entry then */
+		r->p->matched = m.matched;
+	return m.matched.n && add_matches(r, &m, out);
 }
 
 /* "{a,b}" and "a" as attach points with the same front. */

@@ -101,7 +101,7 @@ static void read_errors(struct bcc *b, const char *text, size_t n, const char **
 
 /* One script has all names, each on a line of its own. NULL: it can be probed, under another name.
  */
-static const char **find_reasons(struct bcc *b, const words *names)
+const char **bcc_find_reasons(struct bcc *b, const words *names)
 {
 	const char **why = arena_array_of(b->a, const char *, names->n + 1);
 	struct awl *awl = bcc_session(b, false);
@@ -141,7 +141,7 @@ static words not_probed(struct bcc *b, const struct names *all, const struct nam
 
 static void report(struct bcc *b, const words *names, size_t all)
 {
-	const char **why = find_reasons(b, names);
+	const char **why = bcc_find_reasons(b, names);
 	size_t refused = 0;
 
 	for (size_t i = 0; i < names->n; i++) {
@@ -162,7 +162,11 @@ void bcc_report_unprobed(struct bcc *b, const struct probe *p, long n)
 	struct names all = {.a = b->a}, probed = {.a = b->a};
 	words names;
 
-	if (p->kind != PROBE_USER || !p->many || !list(b, p->place, &all) || all.v.n <= (size_t)n ||
+	if (p->kind != PROBE_USER || !p->many)
+		return;
+	all.v = p->matched;
+	sort(&all);
+	if ((!all.v.n && !list(b, p->place, &all)) || all.v.n <= (size_t)n ||
 	    !list_probed(b, p->place, &probed))
 		return;
 	names = not_probed(b, &all, &probed);

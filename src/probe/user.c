@@ -85,11 +85,28 @@ static void report_file(struct file_walk *w, const char *path, const struct err 
 	w->ok = false;
 }
 
+static void close_kept(void *kept)
+{
+	elf_close(kept);
+}
+
+/* A list may name thousands of functions of one file: it stays open, with its symbols sorted. */
+static struct elf *open_kept(struct sema *s, const char *path, struct err *e)
+{
+	struct elf *f = sema_kept(s);
+
+	if (f && strcmp(elf_path(f), path) == 0)
+		return f;
+	f = elf_open(path, e);
+	sema_keep(s, f, close_kept);
+	return f;
+}
+
 static int open_one(void *arg, const char *path)
 {
 	struct file_walk *w = arg;
 	struct err e = {0};
-	struct elf *f = elf_open(path, &e);
+	struct elf *f = open_kept(w->s, path, &e);
 
 	if (!f) {
 		if (!w->many)
@@ -98,7 +115,6 @@ static int open_one(void *arg, const char *path)
 	}
 	w->n++;
 	w->ok &= w->fn(w->arg, f);
-	elf_close(f);
 	return 0;
 }
 

@@ -346,6 +346,7 @@ bool sema_resolve_again(const struct sema_in *in, const struct attach_point *aps
 	ok = resolve_points(s, &all, aps, n);
 	keep_for_run(s, &all);
 	gathered_targets(s, &all, out);
+	sema_keep(s, NULL, NULL);
 	return ok && !diag_errors(in->diag);
 }
 

@@ -19,6 +19,19 @@ struct arena *sema_arena(struct sema *s)
 	return s->a;
 }
 
+void sema_keep(struct sema *s, void *kept, void (*release)(void *kept))
+{
+	if (s->kept)
+		s->release(s->kept);
+	s->kept = kept;
+	s->release = release;
+}
+
+void *sema_kept(struct sema *s)
+{
+	return s->kept;
+}
+
 struct diag *sema_diag(struct sema *s)
 {
 	return s->in->diag;
@@ -410,6 +423,7 @@ bool sema_run(const struct sema_in *in, struct plan **out)
 		sema_macros_expand_block(s, f->body);
 	for (size_t i = 0; i < n; i++)
 		sema_resolve(s, &decls[i]);
+	sema_keep(s, NULL, NULL);
 	s->resolving = false;
 	infer(s);
 	sema_named_check(s);

@@ -206,6 +206,10 @@ struct types *sema_types(struct sema *s);
 struct kernel *sema_kernel(struct sema *s);
 struct config *sema_config(struct sema *s);
 const struct sema_in *sema_input(struct sema *s);
+/* One thing is kept from attach point to attach point, the last: the file that a provider looked
+ * into. It is released when another is kept, and when all points are resolved. */
+void sema_keep(struct sema *s, void *kept, void (*release)(void *kept));
+void *sema_kept(struct sema *s);
 /* The one process that is traced, when a constant says it; otherwise 0. */
 int sema_only_pid(struct sema *s);
 struct probe *sema_probe(struct sema *s); /* the one whose body is being checked; NULL outside */

@@ -96,6 +96,8 @@ struct sema {
 	VEC(struct attach_target *) targets;
 	struct strmap target_ids; /* name → id + 1 of the first target that has it */
 	VEC(struct resolved_decl) resolved;
+	void *kept; /* a provider's, until another is kept or everything is resolved */
+	void (*release)(void *kept);
 };
 
 /* sema.c */

@@ -4,6 +4,7 @@ What bcc of today gets wrong is tested to be right here: each such test says wha
 """
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -87,6 +88,28 @@ def test_funccount_every_function_of_libc():
     assert n + unprobed >= names > n and others + refused == unprobed and refused > 0  # a name may be several functions'
     named = run_awl("funccount", "-v", "-d", "0.1", f"{LIBC}:str*").err.splitlines()
     assert any("indirect function" in line for line in named), named
+
+
+def test_funccount_regex_leaves_out_what_cannot_be_probed():
+    """As a glob does, with the number and, asked, the names; what matches nothing else is an error."""
+    r = run_awl("funccount", "-v", "-d", "0.1", "-r", f"{LIBC}:str.*")
+    n, names, refused = map(int, re.search(r"^funccount: (\d+) of (\d+) names .*, (\d+) are functions that cannot be probed$", r.err, re.M).groups())
+    assert r.code == 0 and r.out.startswith(f"Tracing {names - refused} functions") and 0 < refused == n < names, r
+    assert r.err.count("indirect function") == refused
+    r = run_awl("funccount", "-r", f"{LIBC}:strcasecmp$")
+    assert r.code == 1 and "indirect function" in r.err and r.err.count("\n") == 1, r
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="there is no node")
+def test_funccount_every_function_of_a_large_program():
+    """bcc: at most 1000 probes."""
+    node = os.path.realpath(shutil.which("node"))
+    r = run_awl("funccount", "-d", "0.1", f"{node}:*", timeout=300)
+    n = int(re.match(r"Tracing (\d+) functions", r.out).group(1))
+    unprobed, names = map(int, re.search(r"(\d+) of (\d+) names are not probed on their own", r.err).groups())
+    assert r.code == 0 and n > 20_000 and n + unprobed >= names and r.out.endswith("Detaching...\n"), r
+    r = run_awl("funccount", "-d", "0.1", "-r", f"{node}:.*Array", timeout=300)
+    assert r.code == 0 and int(re.match(r"Tracing (\d+) functions", r.out).group(1)) > 100, r
 
 
 def test_funccount_system_calls():
