@@ -24,7 +24,7 @@ enum { MOST = 150, MOST_TRIES = 8, EXIT_KERNEL = 255 };
 
 static const struct opt options[] = {
 	O('h', "--help", NULL, OPT_FLAG, help, "show this help message and exit"),
-	O('t', "--longer", "TIME", OPT_TEXT, filter,
+	O('t', "--longer", "TIME", OPT_TEXT, least,
 	  "calls that take at least this long: 10us, 1ms, 0.5s (a number alone: ms)"),
 	O('p', "--pid", "PID", OPT_NUMBER, pid, "trace this process only, leave when it ends"),
 	O('c', "--cmd", "COMMAND", OPT_TEXT, command, "start this and trace it"),
@@ -549,29 +549,6 @@ static int trace(struct tracing *t)
 	return r;
 }
 
-static bool read_least(struct bcc *b, uint64_t *ns)
-{
-	static const struct {
-		const char *unit;
-		double ns;
-	} units[] = {{"", 1e6}, {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
-	char *end;
-	double v;
-
-	*ns = 0;
-	if (!b->o.filter)
-		return true;
-	v = strtod(b->o.filter, &end);
-	for (size_t i = 0; i < ARRAY_SIZE(units) && end != b->o.filter; i++)
-		if (!strcmp(end, units[i].unit) && v >= 0 && v * units[i].ns < 1e18) {
-			*ns = (uint64_t)(v * units[i].ns);
-			return true;
-		}
-	bcc_fail(b, "argument -t/--longer: \"%s\" is not a length of time such as 10us, 1ms or 2s",
-		 b->o.filter);
-	return false;
-}
-
 static bool prepare(struct tracing *t)
 {
 	struct bcc *b = t->b;
@@ -603,11 +580,11 @@ static int run(struct bcc *b)
 				.values = put_values,
 				.write = write_out,
 				.arg = &t,
-				.least_text = b->o.filter,
+				.least_text = b->o.least,
 				.depth = b->o.level > 0 ? (unsigned)b->o.level : 0};
 	int r;
 
-	if (!read_least(b, &o.least) || !prepare(&t))
+	if (!opts_read_least(b, &o.least) || !prepare(&t))
 		return EXIT_WRONG;
 	if (b->o.show) {
 		add_script(&t);

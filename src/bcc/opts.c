@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/diag.h"
 #include "bcc/priv.h"
 
@@ -177,6 +178,29 @@ bool opts_read(struct bcc *b, int argc, char **argv)
 			return false;
 	}
 	return true;
+}
+
+bool opts_read_least(struct bcc *b, uint64_t *ns)
+{
+	static const struct {
+		const char *unit;
+		double ns;
+	} units[] = {{"", 1e6}, {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
+	char *end;
+	double v;
+
+	*ns = 0;
+	if (!b->o.least)
+		return true;
+	v = strtod(b->o.least, &end);
+	for (size_t i = 0; i < ARRAY_SIZE(units) && end != b->o.least; i++)
+		if (!strcmp(end, units[i].unit) && v >= 0 && v * units[i].ns < 1e18) {
+			*ns = (uint64_t)(v * units[i].ns);
+			return true;
+		}
+	bcc_fail(b, "argument -t/--longer: \"%s\" is not a length of time such as 10us, 1ms or 2s",
+		 b->o.least);
+	return false;
 }
 
 /* ---- --help, in argparse's form ---- */

@@ -24,7 +24,7 @@ struct opts {
 		user, addresses, delimiter, folded, self, print_cpu, aggregate, binary, usecs,
 		msecs, per_function, cumulative;
 	unsigned verbose;
-	const char *command, *cgroup, *comm, *filter, *symbols, *lib;
+	const char *command, *least, *cgroup, *comm, *filter, *symbols, *lib;
 	words headers, freq, hist, specs; /* specs: -H and -C in their order, 'H' or 'C' in front */
 	words rest;
 };
@@ -75,7 +75,8 @@ struct command {
 };
 
 extern const struct command cmd_funccount, cmd_stackcount, cmd_trace, cmd_argdist, cmd_tplist,
-	cmd_funclatency, cmd_funcslower, cmd_gotrace;
+	cmd_funclatency, cmd_funcslower, cmd_gotrace, cmd_gohttp, cmd_gosql, cmd_gogc, cmd_gosched,
+	cmd_goheap;
 
 struct bcc {
 	const struct command *cmd;
@@ -92,6 +93,8 @@ struct bcc {
 /* ---- opts.c ---- */
 
 bool opts_read(struct bcc *b, int argc, char **argv);
+/* The nanoseconds of -t TIME, 0 without; false after a message. */
+bool opts_read_least(struct bcc *b, uint64_t *ns);
 void opts_usage(const struct command *c, struct buf *out);
 
 /* ---- run.c ---- */

@@ -175,9 +175,10 @@ int bcc_run(struct bcc *b, const char *what)
 
 /* ---- the commands ---- */
 
-static const struct command *const commands[] = {&cmd_funccount,  &cmd_stackcount, &cmd_trace,
-						 &cmd_argdist,    &cmd_tplist,     &cmd_funclatency,
-						 &cmd_funcslower, &cmd_gotrace};
+static const struct command *const commands[] = {
+	&cmd_funccount,   &cmd_stackcount, &cmd_trace,   &cmd_argdist, &cmd_tplist,
+	&cmd_funclatency, &cmd_funcslower, &cmd_gotrace, &cmd_gohttp,  &cmd_gosql,
+	&cmd_gogc,        &cmd_gosched,    &cmd_goheap};
 
 const char *bcc_command(unsigned i, const char **about)
 {

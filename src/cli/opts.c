@@ -548,6 +548,7 @@ void opts_help(struct buf *out, bool peer)
 		buf_adds(out,
 			 "       awl golist PROGRAM [FUNCTION]\n"
 			 "       awl gotrace [options] PROGRAM|PID FUNCTION … (gotrace --help)\n"
+			 "       awl gohttp|gosql|gogc|gosched|goheap [options] PROGRAM|PID\n"
 			 "       awl "
 			 "funccount|stackcount|trace|argdist|tplist|funclatency|funcslower "
 			 "[options] …\n"

@@ -1,0 +1,199 @@
+"""gohttp, gosql, gogc, gosched, goheap on programs whose requests, statements and allocations are known."""
+import collections
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+from conftest import ROOT, Tracer
+
+TARGETS = pathlib.Path(__file__).parent / "targets"
+TOOLS = ["gohttp", "gosql", "gogc", "gosched", "goheap"]
+
+pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="no Go toolchain")
+
+
+def build(directory, name, *flags):
+    program = directory / name
+    subprocess.run(["go", "build", *flags, "-o", program, TARGETS / f"{name}.go"], check=True, timeout=500, stdin=subprocess.DEVNULL,
+                   env=dict(os.environ, GO111MODULE="off", GOCACHE=str(directory / "cache")))
+    return str(program)
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory):
+    """programs("web"), programs("web", "stripped"), programs("web", "pie"): built once."""
+    directory, done = tmp_path_factory.mktemp("gotools"), {}
+
+    def get(name, how="plain"):
+        if (name, how) not in done:
+            where = directory / how
+            where.mkdir(exist_ok=True)
+            flags = {"plain": [], "stripped": ["-ldflags=-s -w"], "pie": ["-buildmode=pie"]}[how]
+            done[name, how] = build(where, name, *flags)
+            if how == "stripped":
+                subprocess.run(["strip", "--strip-all", done[name, how]], check=True)
+        return done[name, how]
+    return get
+
+
+HOW = ["plain", "stripped", "pie"]
+
+
+def run(awl, tool, program, n, *args):
+    r = awl(tool, program, *args, "-c", f"{program} {n}", timeout=120)
+    assert r.code == 0 and f"done {n}" in r.out and "Lost" not in r.err, r
+    return r
+
+
+def requests(r, side):
+    """(method, path, status, bytes): how often; and the milliseconds of each path."""
+    found, ms = collections.Counter(), collections.defaultdict(list)
+    for line in r.lines:
+        m = re.match(rf"\S+ {side} +(\S+) +(\S+) +(\S+) +(-?\d+) +(-?\d+) +([\d.]+) +(\d+)$", line)
+        if m:
+            found[m[1], m[3], int(m[4]), int(m[5])] += 1
+            ms[m[3]].append(float(m[6]))
+            assert m[2].startswith("127.0.0.1:") and int(m[7]) > 0, line
+    return found, ms
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_requests(awl, programs, how):
+    n = 5
+    r = run(awl, "gohttp", programs("web", how), n)
+    served, ms = requests(r, "in")
+    expected = {("POST", "/none", 404, 13): n, ("PUT", "/silent", 200, 0): n, ("GET", "/twice", 201, 0): n,
+                ("GET", "/file", 200, 100000): n, ("GET", "/slow", 200, 4): n}
+    items = {("GET", f"/item/{i}", 200, 5): 1 for i in range(n)}
+    assert served == collections.Counter(expected | items), r
+    assert len(ms["/slow"]) == n and all(t >= 20 for t in ms["/slow"]), r
+    made, ms = requests(r, "out")
+    failed = {("DELETE", "/panic", -1, -1): n, ("GET", "/refused", -1, -1): 1}
+    assert made == collections.Counter(expected | items | failed), r
+    assert all(t >= 20 for t in ms["/slow"]), r
+    assert f"{6 * n} requests served, {7 * n + 1} made; {n} were begun and not finished" in r.out, r
+
+
+def test_slow_requests_alone(awl, programs):
+    r = run(awl, "gohttp", programs("web"), 3, "-t", "20ms")
+    served, ms = requests(r, "in")
+    assert served["GET", "/slow", 200, 4] == 3 and all(t >= 20 for v in ms.values() for t in v), r
+    assert "18 requests served" in r.out, r
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_statements(awl, programs, how):
+    r = run(awl, "gosql", programs("sql", how), 6)
+    found = collections.Counter(re.findall(r"^\d\d:\S+ (\S+) +(ok|error) +[\d.]+ +\d+ *(.*?)$", r.out, re.M))
+    assert found == collections.Counter({
+        ("prepare", "ok", "UPDATE prices SET cents = ?"): 1, ("exec", "ok", "INSERT INTO orders VALUES (?)"): 6,
+        ("query", "ok", "SELECT n FROM orders WHERE id = ?"): 6, ("exec*", "ok", "UPDATE prices SET cents = ?"): 6,
+        ("begin", "ok", ""): 6, ("commit", "ok", ""): 3, ("rollback", "ok", ""): 3, ("exec", "ok", "DELETE FROM orders"): 6,
+        **{("exec", "error", f"broken {i}"): 1 for i in range(6)}}), r
+    assert "6 errors" in r.out and "@us[query]" in r.out, r
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_collections(awl, programs, tmp_path_factory, how):
+    program = programs("subject", how)
+    r = awl("gogc", program, "-c", f"{program} gc 20", timeout=120)
+    rows = re.findall(r"^\d\d:\S+ +(\d+) +(\d+) (heap|time|call) +([\d.]+) +(\d+) +([\d.]+) +([\d.]+) +(\d+) +([\d.]+)$", r.out, re.M)
+    assert r.code == 0 and len(rows) >= 20, r
+    assert [int(row[1]) for row in rows] == list(range(1, len(rows) + 1)), r
+    for row in rows:
+        assert row[2] == "call" and int(row[4]) == 2 and float(row[6]) <= float(row[5]) <= 1000 * float(row[3]) + 1, row
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_waiting(awl, programs, how):
+    program = programs("subject", how)
+    r = awl("gosched", program, "-c", f"{program} sleep 20", timeout=120)
+    queue, blocked, stacks = (r.out.split(title)[1] for title in ("in the queue for a processor", "by the function that", "the longest,"))
+    buckets = [int(n) for n in re.findall(r"^\[.*[\])] +(\d+) \|", queue.split("Microseconds blocked")[0], re.M)]
+    assert r.code == 0 and sum(buckets) >= 400, r
+    # Each of twenty goroutines sleeps a millisecond twenty times.
+    counts = [sum(map(int, re.findall(r"\) +(\d+) \|", part))) for part in blocked.split("Stacks that")[0].split("@blocked_us[")[1:]]
+    assert 400 in counts, r
+    if how != "stripped":
+        assert "@blocked_us[main.each.func1]" in r.out and "main.sleeper" in stacks, r
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_allocations(awl, programs, how):
+    r = run(awl, "goheap", programs("web", how), 20, "--every", "10")
+    if how == "stripped":
+        assert "is stripped: there are no names of types" in r.err and "@bytes[(stripped)]" in r.out, r
+        return
+    count = {name: int(n) for name, n in re.findall(r"^@count\[(.*)\]: (\d+)$", r.out, re.M)}
+    assert any(name.endswith("http.Request") for name in count) and count.get("string", 0) > 0, r
+    size = {name: int(n) for name, n in re.findall(r"^@bytes\[(.*)\]: (\d+)$", r.out, re.M)}
+    assert size["uint8"] >= 100000, r
+    assert "net/http." in r.out.split("Bytes by stack")[1], r
+
+
+def test_a_packaged_server(awl, tmp_path):
+    """One that others built, stripped, under load: no request is missing."""
+    caddy = shutil.which("caddy")
+    if not caddy:
+        pytest.skip("no caddy")
+    (tmp_path / "a.txt").write_text("hello\n")
+    with subprocess.Popen([caddy, "file-server", "--listen", "127.0.0.1:18931"], cwd=tmp_path, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ, HOME=str(tmp_path))) as server:
+        try:
+            def get(path):
+                try:
+                    return urllib.request.urlopen(f"http://127.0.0.1:18931/{path}", timeout=20).status
+                except urllib.error.HTTPError as e:
+                    return e.code
+                except OSError:
+                    return 0
+            end = time.monotonic() + 60
+            while get("a.txt") != 200:
+                assert time.monotonic() < end and server.poll() is None
+                time.sleep(0.1)
+            t = Tracer("gohttp", str(server.pid))
+            try:
+                t.wait_output("TIME", timeout=60)
+                for i in range(300):
+                    assert get("a.txt") == 200 and get("none") == 404
+            finally:
+                r = t.finish(signal.SIGINT)
+            assert server.poll() is None, r
+        finally:
+            server.kill()
+    served, _ = requests(r, "in")
+    assert served == {("GET", "/a.txt", 200, 6): 300, ("GET", "/none", 404, 0): 300}, r
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_script_is_the_file(awl, programs, tool):
+    r = awl(tool, "--show-script", programs("subject" if tool in TOOLS[2:] else "web" if tool == "gohttp" else "sql"))
+    assert r.code == 0 and r.out == (ROOT / "tools" / f"{tool}.bt").read_text(), r
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_scripts_have_no_warnings(awl, programs, tool):
+    program = programs("subject" if tool in TOOLS[2:] else "web" if tool == "gohttp" else "sql")
+    r = awl("-d", "types", ROOT / "tools" / f"{tool}.bt", program)
+    assert r.code == 0 and "warning" not in r.err, r
+
+
+@pytest.mark.parametrize("tool,args,text", [
+    ("gosql", ["WEB"], "it runs no statements by database/sql"),
+    ("gohttp", ["SQL"], "it neither serves nor makes requests with net/http"),
+    ("gogc", ["/bin/true"], "no table of Go functions"),
+    ("gogc", ["/no/such"], "no such file|No such file"),
+    ("gohttp", [], "required: program"),
+    ("gohttp", ["WEB", "-t", "soon"], "is not a length of time"),
+    ("goheap", ["WEB", "-e", "0"], "a number from 1 on"),
+])
+def test_what_cannot_be_done_says_why(awl, programs, tool, args, text):
+    r = awl(tool, *[programs(a.lower()) if a in ("WEB", "SQL") else a for a in args])
+    assert r.code == 1 and re.search(text, r.err), r
