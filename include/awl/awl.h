@@ -174,9 +174,12 @@ enum awl_loss {
 	AWL_LOST_SCRATCH,
 	AWL_LOST_FAULT,
 	AWL_LOST_CONTEND,
-	AWL_LOST_MISSED
+	AWL_LOST_MISSED,
+	AWL_LOST_UNWOUND,  /* calls that ended without a return: none of their returns is lost */
+	AWL_LOST_UNPAIRED, /* returns of calls that began before the probe was there */
+	AWL_LOST_LOOP      /* loops that the kernel cut off: they took too long */
 };
-/* Events of a cause that happened and are not in the output. */
+/* Events of a cause that happened and are not in the output; of AWL_LOST_LOOP, loops. */
 AWL_API uint64_t awl_lost(const struct awl *awl, enum awl_loss cause);
 
 /* ---- without a script

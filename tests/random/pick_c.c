@@ -191,12 +191,12 @@ static const struct place places[] = {
 	 {"str(arg0)", "str(arg1, 5)"}},
 	{"uretprobe:libc:malloc", {"(uint64)retval", "*(uint16 *)retval"}, {"str(retval)"}},
 	{"profile:hz:99", {"reg(\"sp\")"}, {0}},
-	{"interval:s:1", {"0"}, {0}},
+	{"interval:s:1", {0}, {0}},
 	{"rawtracepoint:sched_switch",
 	 {"args.prev.pid", "args.next.prio", "((struct task_struct *)arg1).tgid", "args.preempt"},
 	 {"args.next.comm"}},
-	{"software:page-faults:100", {"0"}, {0}},
-	{"begin", {"0"}, {0}},
+	{"software:page-faults:100", {0}, {0}},
+	{"begin", {0}, {0}},
 };
 
 _Static_assert(ARRAY_SIZE(places) == PLACE_NONE + 1, "the last one");
