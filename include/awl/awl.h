@@ -122,6 +122,10 @@ enum { AWL_DUMP_AST = 1, AWL_DUMP_TYPES = 2, AWL_DUMP_IR = 4, AWL_DUMP_BPF = 8 }
 /* Compiles `text`; `name` appears in diagnostics. -EINVAL: the script is wrong. Neither is kept. */
 AWL_API int awl_compile(struct awl *awl, const char *name, const char *text,
 			const struct awl_compile_opts *opts);
+/* Compiles many times, and tells in a table how long each pass takes, in the mean: to be released
+ * with free(); NULL when the script is wrong. Of the options, dump is not used. */
+AWL_API char *awl_compile_bench(struct awl *awl, const char *name, const char *text,
+				const struct awl_compile_opts *opts);
 /* Compiles ahead of time: `*bytes` (to be released with free()) is a file that awl_load() takes on
  * this and other kernels. Of the options params, include_dirs and includes are used. */
 AWL_API int awl_build(struct awl *awl, const char *name, const char *text,
@@ -174,9 +178,12 @@ enum awl_loss {
 	AWL_LOST_SCRATCH,
 	AWL_LOST_FAULT,
 	AWL_LOST_CONTEND,
-	AWL_LOST_MISSED
+	AWL_LOST_MISSED,
+	AWL_LOST_UNWOUND,  /* calls that ended without a return: none of their returns is lost */
+	AWL_LOST_UNPAIRED, /* returns of calls that began before the probe was there */
+	AWL_LOST_LOOP      /* loops that the kernel cut off: they took too long */
 };
-/* Events of a cause that happened and are not in the output. */
+/* Events of a cause that happened and are not in the output; of AWL_LOST_LOOP, loops. */
 AWL_API uint64_t awl_lost(const struct awl *awl, enum awl_loss cause);
 
 /* ---- without a script

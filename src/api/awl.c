@@ -200,6 +200,28 @@ int awl_compile(struct awl *awl, const char *name, const char *text,
 	return awl->program ? 0 : -EINVAL;
 }
 
+char *awl_compile_bench(struct awl *awl, const char *name, const char *text,
+			const struct awl_compile_opts *opts)
+{
+	struct buf out = BUF_INIT;
+	struct preparation p;
+	struct diag *d;
+	struct arena *a;
+
+	if (prepare(awl, &p, opts) < 0)
+		return NULL;
+	p.in.name = name;
+	p.in.text = str_of(text);
+	p.in.dump = 0;
+	p.in.dump_to = NULL;
+	compile_bench(&p.in, &out, &d, &a);
+	if (p.filter)
+		regfree(p.filter);
+	render_diag(awl, d);
+	arena_free(a);
+	return out.p;
+}
+
 /* ---- ahead of time ---- */
 
 int awl_build(struct awl *awl, const char *name, const char *text,

@@ -98,9 +98,14 @@ struct builtin_loop {
 	ir_cell i;
 	struct ir_block *head, *next, *done;
 	uint64_t max;
+	bool guarded; /* the number of turns is left to the kernel, not walked by the verifier */
 };
 /* Starts it; returns i, known to be below max. Leave early by ir_jmp/ir_br to loop->done. */
 ir_val builtin_loop_begin(struct gen *g, struct builtin_loop *l, ir_val n, uint64_t max);
+/* The same for i from 0 to max - 1 where that is many: the verifier walks through few turns, if the
+ * kernel has the means. A loop that the kernel cuts off goes to `cut` (NULL: loop->done). */
+ir_val builtin_long_loop_begin(struct gen *g, struct builtin_loop *l, uint64_t max,
+			       struct ir_block *cut);
 void builtin_loop_end(struct gen *g,
 		      struct builtin_loop *l); /* no-op jump when the block has ended */
 

@@ -9,7 +9,12 @@
 #include <string.h>
 #include "builtin/builtin_priv.h"
 
-#define SEARCH_LIMIT 16384 /* bytes compared at most: what the verifier has to walk */
+/* Bytes compared at most: what the verifier can walk where it has to walk all of it, and what a
+ * probe should do at all. */
+#define WALK_LIMIT   16384
+#define SEARCH_LIMIT (1 << 20)
+/* Up to so many turns are left to the verifier. */
+#define SMALL_LOOP 64
 
 /* ---- comparing --------------------------------------------------------------------------- */
 
@@ -50,14 +55,23 @@ static void match_literal(struct gen *g, ir_val base, int32_t at, const char *by
 	}
 }
 
+/* A loop of `turns` turns, of which each stands for a part of `cost`. */
+static ir_val begin_loop(struct gen *g, struct builtin_loop *l, uint32_t turns, uint64_t cost,
+			 struct ir_block *cut)
+{
+	if (cost > SMALL_LOOP)
+		return builtin_long_loop_begin(g, l, turns, cut);
+	return builtin_loop_begin(g, l, ir_const(gen_ir(g), turns), turns);
+}
+
 /* A loop over the bytes of two strings; leaves to `differ` at the first difference. `stop_at_nul`:
  * equal up to a common NUL is equal. Falls through when equal. */
-static void match_bytes(struct gen *g, struct val x, struct val y, ir_val n, uint32_t max,
-			bool stop_at_nul, struct ir_block *differ)
+static void match_bytes(struct gen *g, struct val x, struct val y, uint32_t n, bool stop_at_nul,
+			struct ir_block *differ)
 {
 	struct ir *b = gen_ir(g);
 	struct builtin_loop l;
-	ir_val i = builtin_loop_begin(g, &l, n, max), cx, cy;
+	ir_val i = begin_loop(g, &l, n, n, NULL), cx, cy;
 
 	cx = ir_load(b, 1, ir_bin(b, IR_ADD, x.v, i), x.off, IR_MEM_NONE);
 	cy = ir_load(b, 1, ir_bin(b, IR_ADD, y.v, i), y.off, IR_MEM_NONE);
@@ -141,7 +155,7 @@ static struct val lower_strncmp(struct gen *g, struct expr *e, struct val want)
 	y = gen_to_bpf(g, gen_expr(g, r));
 	n = MIN(n, MIN(x.type->size, y.type->size));
 	if (n)
-		match_bytes(g, x, y, ir_const(b, (int64_t)n), (uint32_t)n, true, differ);
+		match_bytes(g, x, y, (uint32_t)n, true, differ);
 	return outcome(g, e, differ);
 }
 
@@ -152,9 +166,9 @@ static void check_memcmp(struct sema *s, struct expr *e)
 	int64_t n = 1;
 
 	builtin_set_int(s, e, 8, false);
-	if (sema_literal_int(s, e, 2, &n) && (n < 0 || n > SEARCH_LIMIT))
+	if (sema_literal_int(s, e, 2, &n) && (n < 0 || n > WALK_LIMIT))
 		sema_report(s, E_RANGE, builtin_arg(e, 2)->span,
-			    "memcmp() takes a length from 0 to %d, got %" PRId64, SEARCH_LIMIT, n);
+			    "memcmp() takes a length from 0 to %d, got %" PRId64, WALK_LIMIT, n);
 	sema_call(s, e)->num[0] = (uint64_t)MAX(n, 0);
 	for (unsigned i = 0; i < 2; i++) {
 		const struct type *t = builtin_argtype(e, i);
@@ -196,12 +210,20 @@ static struct val lower_memcmp(struct gen *g, struct expr *e, struct val want)
 		struct val x = memory_of(g, builtin_arg(e, 0), n, &r, 1);
 		struct val y = memory_of(g, r, n, NULL, 0);
 
-		match_bytes(g, x, y, ir_const(b, n), n, false, differ);
+		match_bytes(g, x, y, n, false, differ);
 	}
 	return outcome(g, e, differ);
 }
 
 /* ---- strstr, strcontains ----------------------------------------------------------------- */
+
+/* The kernel is asked for what only long searches need. */
+static uint64_t most_compared(struct sema *s, const struct type *h, const struct type *n)
+{
+	if ((uint64_t)h->size * n->size <= WALK_LIMIT)
+		return WALK_LIMIT;
+	return kernel_has(sema_kernel(s), FEATURE_MAY_GOTO) ? SEARCH_LIMIT : WALK_LIMIT;
+}
 
 static void check_search(struct sema *s, struct expr *e)
 {
@@ -211,12 +233,14 @@ static void check_search(struct sema *s, struct expr *e)
 		if (builtin_known(e, i) && !sema_arg_string(s, e, i))
 			return;
 	if (h->kind == TYPE_STRING && n->kind == TYPE_STRING &&
-	    (uint64_t)h->size * n->size > SEARCH_LIMIT)
+	    (uint64_t)h->size * n->size > most_compared(s, h, n))
 		diag_help(sema_report(s, E_SIZE, e->span,
 				      "%.*s() would compare up to %u times %u bytes, which is more "
-				      "than the "
-				      "verifier accepts",
-				      STR_ARG(call_name(e)), h->size, n->size),
+				      "than %s",
+				      STR_ARG(call_name(e)), h->size, n->size,
+				      (uint64_t)h->size * n->size > SEARCH_LIMIT
+					      ? "a probe should do"
+					      : "the verifier of this kernel accepts"),
 			  "make the strings smaller: str(p, 64)");
 }
 
@@ -238,27 +262,28 @@ static void match_at(struct gen *g, struct val hay, ir_val i, struct val needle,
 		     struct expr *literal, struct ir_block *found, struct ir_block *miss)
 {
 	struct ir *b = gen_ir(g);
-	ir_val base = ir_bin(b, IR_ADD, hay.v, i), n, left, ch, cn;
 	struct ir_block *alive, *more;
 	struct builtin_loop l;
+	ir_val left, at, ch, cn;
 
 	if (literal) {
-		match_literal(g, base, hay.off, literal->str.p, (uint32_t)literal->str.n, false,
-			      miss);
+		match_literal(g, ir_bin(b, IR_ADD, hay.v, i), hay.off, literal->str.p,
+			      (uint32_t)literal->str.n, false, miss);
 		ir_jmp(b, found);
 		return;
 	}
-	n = ir_const(b, needle.type->size);
-	left = builtin_loop_begin(g, &l, n, needle.type->size);
+	left = begin_loop(g, &l, needle.type->size, (uint64_t)needle.type->size * hay.type->size,
+			  miss);
 	cn = ir_load(b, 1, ir_bin(b, IR_ADD, needle.v, left), needle.off, IR_MEM_NONE);
 	alive = ir_block_new(b, "alive");
 	ir_br(b, cn, alive, found, IR_LIKELY_YES); /* the needle's end */
 	ir_at(b, alive);
 	more = ir_block_new(b, "inside");
-	ir_br(b, ir_bin(b, IR_ULT, ir_bin(b, IR_ADD, i, left), ir_const(b, hay.type->size)), more,
-	      miss, IR_LIKELY_YES);
+	at = ir_bin(b, IR_ADD, i, left);
+	ir_br(b, ir_bini(b, IR_ULT, at, hay.type->size), more, miss, IR_LIKELY_YES);
 	ir_at(b, more);
-	ch = ir_load(b, 1, ir_bin(b, IR_ADD, base, left), hay.off, IR_MEM_NONE);
+	at = ir_index(b, at, hay.type->size);
+	ch = ir_load(b, 1, ir_bin(b, IR_ADD, hay.v, at), hay.off, IR_MEM_NONE);
 	differ_unless(b, ir_bin(b, IR_EQ, ch, cn), miss);
 	builtin_loop_end(g, &l);
 	ir_jmp(b, found);
@@ -285,12 +310,14 @@ static ir_val search(struct gen *g, struct expr *e)
 	if (literal)
 		places -= (uint32_t)literal->str.n - 1;
 	ir_set(b, at, ir_const(b, -1));
-	i = builtin_loop_begin(g, &l, ir_const(b, places), places);
+	i = begin_loop(g, &l, places,
+		       (uint64_t)places * (literal ? literal->str.n : needle.type->size), NULL);
 	miss = ir_block_new(b, "miss");
 	here = ir_block_new(b, "here");
 	ir_jmp(b, here);
 	ir_at(b, found);
-	ir_set(b, at, ir_get(b, l.i));
+	/* One way on, not one for each place. */
+	ir_set(b, at, ir_bin(b, IR_ADD, ir_get(b, l.i), gen_unknown_zero(g)));
 	ir_jmp(b, out);
 	ir_at(b, here);
 	match_at(g, hay, i, needle, literal, found, miss);

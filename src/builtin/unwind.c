@@ -282,46 +282,6 @@ static void read_registers(struct walk *w)
 	ir_set(b, w->bp, task_register(w, regs, REGS_BP));
 }
 
-/* Where the kernel knows may_goto, the frame's number is made unknown to the verifier in each turn
- * (by a zero from memory), so that it sees that all turns are alike. Otherwise it walks all. */
-static ir_val turn(struct walk *w, ir_val entry, uint32_t max)
-{
-	struct ir *b = w->b;
-	struct ir_block *next;
-	ir_val i;
-
-	if (!kernel_has(gen_kernel(w->g), FEATURE_MAY_GOTO))
-		return builtin_loop_begin(w->g, &w->loop, ir_const(b, max), max);
-	w->loop = (struct builtin_loop){ir_cell_new(b, "i", false), ir_block_new(b, "loop"),
-					ir_block_new(b, "next"), ir_block_new(b, "done"), max};
-	next = ir_block_new(b, NULL);
-	ir_store(b, 8, entry, 0, ir_const(b, 0));
-	ir_set(b, w->loop.i, ir_const(b, 0));
-	ir_jmp(b, w->loop.head);
-	ir_at(b, w->loop.head);
-	ir_may_goto(b, w->loop.done, next);
-	ir_at(b, next);
-	i = ir_bin(b, IR_ADD, ir_get(b, w->loop.i), ir_load(b, 8, entry, 0, IR_MEM_VOLATILE));
-	next = ir_block_new(b, NULL);
-	ir_br(b, ir_bini(b, IR_ULT, i, max), next, w->loop.done, IR_LIKELY_YES);
-	ir_at(b, next);
-	return ir_index(b, i, max);
-}
-
-static void next_turn(struct walk *w, ir_val i)
-{
-	struct ir *b = w->b;
-
-	if (!kernel_has(gen_kernel(w->g), FEATURE_MAY_GOTO)) {
-		builtin_loop_end(w->g, &w->loop);
-		return;
-	}
-	ir_at(b, w->loop.next);
-	ir_set(b, w->loop.i, ir_bini(b, IR_ADD, i, 1));
-	ir_jmp(b, w->loop.head);
-	ir_at(b, w->loop.done);
-}
-
 static void walk(struct walk *w, ir_val proc, ir_val entry, ir_cell n, uint32_t max)
 {
 	struct ir *b = w->b;
@@ -336,7 +296,7 @@ static void walk(struct walk *w, ir_val proc, ir_val entry, ir_cell n, uint32_t 
 	w->by_bp = ir_block_new(b, "by_bp");
 	code = ir_block_new(b, NULL);
 	ir_set(b, w->called, ir_const(b, 0));
-	i = turn(w, entry, max);
+	i = builtin_long_loop_begin(w->g, &w->loop, max, NULL);
 	pc = ir_get(b, w->pc);
 	ir_br(b, ir_bini(b, IR_ULT, ir_bini(b, IR_SUB, pc, USER_MIN), USER_END - USER_MIN), code,
 	      w->loop.done, IR_LIKELY_YES);
@@ -345,7 +305,7 @@ static void walk(struct walk *w, ir_val proc, ir_val entry, ir_cell n, uint32_t 
 	ir_set(b, n, ir_bini(b, IR_ADD, i, 1));
 	find_mapping(w, proc, i, n);
 	step_up(w);
-	next_turn(w, i);
+	builtin_loop_end(w->g, &w->loop);
 }
 
 void unwind_stack(struct gen *g, struct val frames, uint32_t max, ir_cell n,

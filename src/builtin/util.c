@@ -150,17 +150,47 @@ ir_val builtin_pointer(struct gen *g, struct expr *arg, enum space *space)
 	return builtin_addr(g, v, 0);
 }
 
+static struct builtin_loop loop_new(struct ir *b, uint64_t max)
+{
+	return (struct builtin_loop){.i = ir_cell_new(b, "i", false),
+				     .head = ir_block_new(b, "loop"),
+				     .next = ir_block_new(b, "next"),
+				     .done = ir_block_new(b, "done"),
+				     .max = max};
+}
+
+ir_val builtin_long_loop_begin(struct gen *g, struct builtin_loop *l, uint64_t max,
+			       struct ir_block *cut)
+{
+	struct ir *b = gen_ir(g);
+	struct ir_block *body;
+	ir_val i, zero;
+
+	if (!kernel_has(gen_kernel(g), FEATURE_MAY_GOTO))
+		return builtin_loop_begin(g, l, ir_const(b, (int64_t)max), max);
+	*l = loop_new(b, max);
+	l->guarded = true;
+	body = ir_block_new(b, "body");
+	zero = gen_unknown_zero(g);
+	ir_set(b, l->i, ir_const(b, 0));
+	ir_jmp(b, l->head);
+	ir_at(b, l->head);
+	gen_may_goto(g, cut ? cut : l->done);
+	i = ir_bin(b, IR_ADD, ir_get(b, l->i), zero);
+	ir_br(b, ir_bini(b, IR_ULT, i, (int64_t)max), body, l->done, IR_LIKELY_YES);
+	ir_at(b, body);
+	i = ir_index(b, i, max);
+	ir_set(b, l->i, i);
+	return i;
+}
+
 ir_val builtin_loop_begin(struct gen *g, struct builtin_loop *l, ir_val n, uint64_t max)
 {
 	struct ir *b = gen_ir(g);
 	struct ir_block *body;
 	ir_val i;
 
-	l->i = ir_cell_new(b, "i", false);
-	l->head = ir_block_new(b, "loop");
-	l->next = ir_block_new(b, "next");
-	l->done = ir_block_new(b, "done");
-	l->max = max;
+	*l = loop_new(b, max);
 	body = ir_block_new(b, "body");
 	ir_set(b, l->i, ir_const(b, 0));
 	ir_jmp(b, l->head);
@@ -181,6 +211,11 @@ void builtin_loop_end(struct gen *g, struct builtin_loop *l)
 	ir_at(b, l->next);
 	i = ir_bini(b, IR_ADD, ir_get(b, l->i), 1);
 	ir_set(b, l->i, i);
+	if (l->guarded) {
+		ir_jmp(b, l->head);
+		ir_at(b, l->done);
+		return;
+	}
 	/* `max` again at the end: the verifier sees the bound whatever n is */
 	ir_br(b, ir_bini(b, IR_ULT, i, (int64_t)l->max), l->head, l->done, IR_LIKELY_YES);
 	ir_at(b, l->done);

@@ -20,7 +20,7 @@ static const struct {
 	{"MODE", "line full none"},
 	{"STAGE", "ast types ir bpf all"},
 	{"SHELL", "bash zsh fish"},
-	{"WHAT", "codegen format"},
+	{"WHAT", "codegen compiler-bench format test bench"},
 };
 
 static const char *words_of(const char *arg)

@@ -258,6 +258,25 @@ static int cmd_describe(struct awl *awl, const char *name, const struct buf *tex
 	return EXIT_DONE;
 }
 
+static int cmd_compiler_bench(struct awl *awl, const struct cli *c, const char *name,
+			      const struct buf *text, const struct awl_compile_opts *o)
+{
+	char *table;
+
+	if (awl_is_built(buf_cstr(text), text->n)) {
+		fprintf(stderr, "awl: %s is compiled already: the passes are timed of a script\n",
+			name);
+		return EXIT_USAGE;
+	}
+	table = awl_compile_bench(awl, name, buf_cstr(text), o);
+	if (!table || !c->no_warnings)
+		fputs(awl_error(awl), stderr);
+	if (table)
+		fputs(table, stdout);
+	free(table);
+	return table ? EXIT_DONE : EXIT_USAGE;
+}
+
 static int cmd_compile(struct awl *awl, const struct cli *c, const char *name,
 		       const struct buf *text, const struct awl_compile_opts *o)
 {
@@ -305,6 +324,8 @@ static int cmd_script(struct awl *awl, const struct cli *c)
 		r = cmd_fmt(awl, c, name, &text);
 	} else if (c->info) {
 		r = cmd_describe(awl, name, &text);
+	} else if (c->compiler_bench) {
+		r = cmd_compiler_bench(awl, c, name, &text, &o);
 	} else {
 		r = c->aot ? cmd_aot(awl, c, name, &text, &o)
 			   : cmd_compile(awl, c, name, &text, &o);

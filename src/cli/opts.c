@@ -144,13 +144,17 @@ static bool set_debug(struct cli *c, const char *v)
 
 static bool set_mode(struct cli *c, const char *v)
 {
-	if (strcmp(v, "codegen") && strcmp(v, "format") && strcmp(v, "test") && strcmp(v, "bench"))
-		return complain("the mode \"%s\" is not one of codegen, format, test, bench", v);
+	if (strcmp(v, "codegen") && strcmp(v, "compiler-bench") && strcmp(v, "format") &&
+	    strcmp(v, "test") && strcmp(v, "bench"))
+		return complain("the mode \"%s\" is not one of codegen, compiler-bench, format, "
+				"test, bench",
+				v);
 	if (v[0] == 't')
 		c->mode = AWL_TEST;
 	if (v[0] == 'b')
 		c->mode = AWL_BENCH;
 	c->codegen = strcmp(v, "codegen") == 0;
+	c->compiler_bench = strcmp(v, "compiler-bench") == 0;
 	c->fmt |= strcmp(v, "format") == 0;
 	return true;
 }

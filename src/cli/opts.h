@@ -27,7 +27,7 @@ struct cli {
 	bool list;
 	const char *pattern; /* of -l, "" */
 	bool peer;           /* called as bpftrace: names and forms are those of it */
-	bool warnings, codegen;
+	bool warnings, codegen, compiler_bench;
 	const char *probe_filter, *traceable, *completion, *complete;
 	bool aot; /* write a compiled program */
 	int json; /* enum awl_json, 0: text */

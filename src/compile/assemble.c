@@ -10,6 +10,7 @@
  * Internal indices are fixed before code is generated, their sizes known after it. */
 #include <stdio.h>
 #include "compile/assemble.h"
+#include "compile/clock.h"
 #include "compile/session.h"
 #include "gen/gen.h"
 
@@ -331,7 +332,9 @@ static uint32_t generate(struct assembly *a, struct probe *probe, struct ir_code
 			return UINT32_MAX;
 		if (trace)
 			buf_reset(trace);
+		pass_clock_lap(a->in->clock, PASS_GEN);
 		need = ir_compile(m, &a->isa, code, trace);
+		pass_clock_lap(a->in->clock, PASS_IR);
 		if (!need)
 			break;
 	}

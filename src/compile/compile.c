@@ -7,6 +7,7 @@
  * is done. */
 #include <stdlib.h>
 #include "compile/assemble.h"
+#include "compile/clock.h"
 #include "compile/compile.h"
 #include "compile/import.h"
 #include "lang/lang.h"
@@ -42,6 +43,7 @@ static bool pass_parse(struct compilation *c)
 	if (diag_errors(c->diag) || c->in->format_only)
 		return false;
 	c->script = import_all(c->arena, c->diag, c->in->files, c->script, c->in->name);
+	pass_clock_lap(c->in->clock, PASS_PARSE);
 	return diag_errors(c->diag) == 0;
 }
 
@@ -105,6 +107,7 @@ static bool pass_sema(struct compilation *c)
 	};
 	bool ok = sema_run(&in, &c->plan);
 
+	pass_clock_lap(c->in->clock, PASS_SEMA);
 	if (ok && wants(c, DUMP_TYPES))
 		plan_dump(c->plan, c->arena, c->in->dump_to);
 	return ok;
@@ -127,7 +130,10 @@ static struct compilation compilation_new(const struct compile_in *in)
 struct program *compile_script(const struct compile_in *in, struct diag **diag,
 			       struct arena **arena)
 {
+	pass_clock_start(in->clock);
+
 	struct compilation c = compilation_new(in);
+	struct program *p;
 
 	*diag = c.diag;
 	*arena = c.arena;
@@ -136,7 +142,9 @@ struct program *compile_script(const struct compile_in *in, struct diag **diag,
 	if (diag_errors(c.diag) || !pass_parse(&c) || !pass_limits(&c) || !pass_sema(&c) ||
 	    !check_limits(&c))
 		return NULL;
-	return assemble(in, c.arena, c.diag, c.types, c.plan);
+	p = assemble(in, c.arena, c.diag, c.types, c.plan);
+	pass_clock_lap(in->clock, PASS_GEN);
+	return p;
 }
 
 void program_free(struct program *p)

@@ -7,6 +7,8 @@
 
 enum dump_stage { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_BPF = 8 };
 
+struct pass_clock;
+
 struct setting {
 	const char *name, *value;
 };
@@ -32,6 +34,7 @@ struct compile_in {
 	const struct setting
 		*limits; /* the same, stronger than the script's and the environment's */
 	size_t nlimits;
+	struct pass_clock *clock; /* told how long the passes take; NULL */
 };
 
 /* Compiles. The diag (owned by the program, or returned alone in *diag after errors) has all
@@ -39,6 +42,10 @@ struct compile_in {
 struct program *compile_script(const struct compile_in *in, struct diag **diag,
 			       struct arena **arena);
 void program_free(struct program *p);
+/* Compiles many times and appends a table of how long the passes take. False when the script is
+ * wrong. The diag is *arena's in any case. */
+bool compile_bench(const struct compile_in *in, struct buf *out, struct diag **diag,
+		   struct arena **arena);
 /* -d bpf of one program. */
 void compile_dump_code(const struct program *p, const struct program_prog *prog, struct buf *out);
 

@@ -145,7 +145,7 @@ static void store_nullable(struct gen *g, struct val dst, struct val src, bool p
 	if (pad || dst.type->kind != TYPE_STRING)
 		gen_zero(g, dst);
 	else
-		ir_store(b, 1, dst.v, dst.off, ir_const(b, 0));
+		str_end(g, dst, 0);
 	ir_jmp(b, done);
 	ir_at(b, ok);
 	src.v = ir_nonnull(b, src.v);

@@ -62,6 +62,7 @@ static void emit_body(struct gen *g, struct stmt *s, const struct map_sym *m)
 	}
 	g->pair = &pair;
 	g->loop = &loop;
+	loop_forget(g, s->loop.body);
 	gen_stmts(g, s->loop.body);
 	if (s->loop.body->value)
 		gen_effect(g, s->loop.body->value);

@@ -165,6 +165,12 @@ void gen_control(struct gen *g, const struct event_def *def);
 /* Globals and losses. */
 ir_val gen_global(struct gen *g, uint32_t off); /* address */
 void gen_lost(struct gen *g, enum lost cause);
+/* At the head of a loop whose number of turns the verifier shall not count, on kernels that have
+ * may_goto: when the kernel cuts the loop off, that is counted (LOST_LOOP) and `out` comes next.
+ * False: this kernel has none, nothing is generated. */
+bool gen_may_goto(struct gen *g, struct ir_block *out);
+/* A zero that the verifier does not know. What it is added to, it knows nothing of either. */
+ir_val gen_unknown_zero(struct gen *g);
 /* -k: tells at run time that `helper` failed with `code`, here. Nothing without it. */
 void gen_warn(struct gen *g, const char *helper, ir_val code);
 bool gen_warns(const struct gen *g);

@@ -173,6 +173,7 @@ void gen_move(struct gen *g, struct val dst, struct val src, uint32_t size);
 void zero_holes(struct gen *g, struct val tuple);
 
 /* str.c */
+void str_end(struct gen *g, struct val dst, uint32_t at); /* the NUL behind `at` bytes */
 void str_literal(struct gen *g, struct val dst, struct str s, bool pad);
 void str_store(struct gen *g, struct val dst, struct val src, bool pad);
 ir_val str_eq_literal(struct gen *g, struct val m, struct str s);
@@ -241,6 +242,7 @@ void loop_while(struct gen *g, struct stmt *s);
 void loop_range(struct gen *g, struct stmt *s);
 void loop_unroll(struct gen *g, struct stmt *s);
 void loop_map(struct gen *g, struct stmt *s);
+void loop_forget(struct gen *g, struct block *body);
 /* A loop of generated code over 0 … n-1 (n constant): body(g, i, arg) may leave to `out`. */
 void loop_count(struct gen *g, uint32_t n,
 		void (*body)(struct gen *, ir_val i, struct ir_block *out, void *arg), void *arg);

@@ -2,20 +2,22 @@
  * generate.
  *
  * The verifier walks through a loop once for each turn unless its head is a may_goto, which bounds
- * the turns at run time. So loops whose number of turns is small and known are left to the
- * verifier, all others have a may_goto where the kernel knows it:
+ * the turns at run time. So loops without choices whose number of turns is small and known are left
+ * to the verifier, all others have a may_goto where the kernel knows it:
  *
  *           i = from
- *   head:   may_goto out            (kernels that have it)
+ *   head:   may_goto cut            (kernels that have it)
  *           i = i + unknown zero
  *           br i < end, body, out
  *   body:   …
  *   next:   i = i + 1; jmp head
+ *   cut:    count a loss; jmp out
  *
  * Even then the verifier walks on as long as it knows every value exactly, and a condition in the
  * body teaches it one: behind `if $x == 0 { … }` it follows $x from 0 through all later turns. So
  * what the loop changes is made unknown to it at the start of each turn, by adding a zero that it
- * had to load from memory.
+ * had to load from memory. The bodies of loops over maps are functions that the verifier walks
+ * again and again in the same way, and begin with the same.
  */
 #include "gen/gen_impl.h"
 
@@ -27,16 +29,26 @@ static bool has_may_goto(struct gen *g)
 	return kernel_has(g->in->kernel, FEATURE_MAY_GOTO);
 }
 
-/* At the head of a loop that may be long. */
-static void guard(struct gen *g, struct ir_block *out)
+bool gen_may_goto(struct gen *g, struct ir_block *out)
 {
-	struct ir_block *next;
+	struct ir *b = &g->b;
+	struct ir_block *next, *cut;
 
 	if (!has_may_goto(g))
-		return;
-	next = ir_block_new(&g->b, NULL);
-	ir_may_goto(&g->b, out, next);
-	ir_at(&g->b, next);
+		return false;
+	next = ir_block_new(b, NULL);
+	cut = ir_block_new(b, "cut");
+	ir_may_goto(b, cut, next);
+	ir_at(b, cut);
+	gen_lost(g, LOST_LOOP);
+	ir_jmp(b, out);
+	ir_at(b, next);
+	return true;
+}
+
+ir_val gen_unknown_zero(struct gen *g)
+{
+	return ir_load(&g->b, 8, gen_zeroes(g, 8), 0, IR_MEM_VOLATILE);
 }
 
 /* ---- what a loop changes
@@ -44,7 +56,7 @@ static void guard(struct gen *g, struct ir_block *out)
 
 struct forget {
 	struct gen *g;
-	ir_val zero;
+	ir_val zero;   /* 0: not loaded yet */
 	unsigned loop; /* number of the loop: each variable once */
 };
 
@@ -61,6 +73,8 @@ static void forget_var(struct forget *f, struct expr *e)
 	if (h->loop == f->loop)
 		return;
 	h->loop = f->loop;
+	if (!f->zero)
+		f->zero = gen_unknown_zero(f->g);
 	struct ir *b = &f->g->b;
 	var_set(f->g, v, ir_bin(b, IR_ADD, gen_rvalue(f->g, var_read(f->g, e)).v, f->zero));
 }
@@ -107,12 +121,10 @@ static void forget_block(struct forget *f, struct block *b)
 		ast_walk_expr(b->value, forget_visit, f);
 }
 
-/* A zero that the verifier does not know; 0: none is needed. */
+/* 0: none is needed. */
 static ir_val unknown_zero(struct gen *g)
 {
-	if (!has_may_goto(g))
-		return 0;
-	return ir_load(&g->b, 8, gen_zeroes(g, 8), 0, IR_MEM_VOLATILE);
+	return has_may_goto(g) ? gen_unknown_zero(g) : 0;
 }
 
 /* Adds it to all that `body` and the condition (or NULL) change. */
@@ -124,6 +136,14 @@ static void forget(struct gen *g, struct expr *cond, struct block *body, ir_val 
 		return;
 	if (cond)
 		ast_walk_expr(cond, forget_visit, &f);
+	forget_block(&f, body);
+}
+
+/* For the body of a loop over a map. */
+void loop_forget(struct gen *g, struct block *body)
+{
+	struct forget f = {g, 0, ++g->nloops};
+
 	forget_block(&f, body);
 }
 
@@ -151,7 +171,7 @@ void loop_while(struct gen *g, struct stmt *s)
 	ir_val zero = unknown_zero(g);
 	ir_jmp(b, head);
 	ir_at(b, head);
-	guard(g, out);
+	gen_may_goto(g, out);
 	forget(g, s->repeat.cond, s->repeat.body, zero);
 	struct gen_mark mark = gen_mark(g);
 	gen_branch(g, s->repeat.cond, body, out, IR_LIKELY_YES);
@@ -177,11 +197,34 @@ void loop_unroll(struct gen *g, struct stmt *s)
 	ir_at(b, out);
 }
 
-static bool is_small(const struct stmt *s)
+static void see_choice(void *arg, struct expr *e)
+{
+	bool *found = arg;
+
+	*found |= e->kind == EXPR_IF || e->kind == EXPR_TERNARY || e->kind == EXPR_MAP ||
+		  e->kind == EXPR_CALL ||
+		  (e->kind == EXPR_BINARY && (e->bin.op == BIN_LAND || e->bin.op == BIN_LOR));
+}
+
+/* Without choices there is one way through the body. With them, the verifier may have to walk each
+ * turn once for every way through those before. */
+static bool has_choice(struct block *b)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < b->n && !found; i++)
+		found = b->stmts[i]->kind == STMT_FOR_RANGE || b->stmts[i]->kind == STMT_FOR_MAP ||
+			b->stmts[i]->kind == STMT_WHILE || b->stmts[i]->kind == STMT_UNROLL;
+	ast_walk_block(b, see_choice, &found);
+	return found;
+}
+
+static bool is_small(struct gen *g, const struct stmt *s)
 {
 	const struct expr *from = s->loop.from, *to = s->loop.to;
 
-	return from->folded && to->folded && (int64_t)(to->value - from->value) <= SMALL_LOOP;
+	return from->folded && to->folded && (int64_t)(to->value - from->value) <= SMALL_LOOP &&
+	       !(has_choice(s->loop.body) && has_may_goto(g));
 }
 
 /* The counter is the loop's own: assigning to the variable in the body changes one turn only. */
@@ -192,17 +235,18 @@ void loop_range(struct gen *g, struct stmt *s)
 	struct ir_block *head = ir_block_new(b, "for"), *body = ir_block_new(b, NULL);
 	struct ir_block *next = ir_block_new(b, NULL), *out = ir_block_new(b, NULL);
 	ir_cell i = ir_cell_new(b, "i", false), end = 0;
+	bool small = is_small(g, s);
 
 	ir_set(b, i, gen_scalar(g, s->loop.from));
-	ir_val zero = is_small(s) ? 0 : unknown_zero(g);
+	ir_val zero = small ? 0 : unknown_zero(g);
 	if (!s->loop.to->folded) {
 		end = ir_cell_new(b, "end", false);
 		ir_set(b, end, gen_scalar(g, s->loop.to));
 	}
 	ir_jmp(b, head);
 	ir_at(b, head);
-	if (!is_small(s))
-		guard(g, out);
+	if (!small)
+		gen_may_goto(g, out);
 	if (zero)
 		ir_set(b, i, ir_bin(b, IR_ADD, ir_get(b, i), zero));
 	forget(g, NULL, s->loop.body, zero);

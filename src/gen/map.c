@@ -264,7 +264,7 @@ void map_read_to(struct gen *g, struct expr *e, struct val dst, bool pad)
 	try_lookup(g, m, gen_map_key(g, e), p, hit, IR_LIKELY_YES);
 	warn_missing(g);
 	if (dst.type->kind == TYPE_STRING && !pad)
-		ir_store(b, 1, dst.v, dst.off, ir_const(b, 0));
+		str_end(g, dst, 0);
 	else
 		gen_zero(g, dst);
 	ir_jmp(b, done);

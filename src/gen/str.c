@@ -9,6 +9,10 @@
  *   x & keep != 0 → different;  z != 0 → equal;  otherwise the next word
  *
  * Strings of different capacity are compared up to the shorter one.
+ *
+ * Behind the NUL nothing needs to be written, except on the stack: its places serve one object
+ * after another, a pointer may be left there, and what loads words or bytes of a string would get
+ * at it.
  */
 #include "gen/gen_impl.h"
 
@@ -42,6 +46,8 @@ static uint32_t capacity(const struct type *t)
 /* With `pad` all of the capacity is written, otherwise up to the NUL. */
 void str_literal(struct gen *g, struct val dst, struct str s, bool pad)
 {
+	pad |= ir_is_object(&g->b, dst.v);
+
 	uint32_t cap = capacity(dst.type), n = pad ? cap : MIN(cap, ALIGN_UP((uint32_t)s.n + 1, 8));
 
 	for (uint32_t off = 0, w; off < n; off += w) {
@@ -58,9 +64,14 @@ void str_literal(struct gen *g, struct val dst, struct str s, bool pad)
 /* ---- copies
  * ------------------------------------------------------------------------------------------ */
 
-static void store_nul(struct gen *g, struct val dst)
+void str_end(struct gen *g, struct val dst, uint32_t at)
 {
-	ir_store(&g->b, 1, dst.v, dst.off, ir_const(&g->b, 0));
+	struct val end = gen_part(dst, dst.type, (int32_t)at);
+
+	if (ir_is_object(&g->b, dst.v))
+		gen_move(g, end, VAL_VOID, dst.type->size - at);
+	else
+		ir_store(&g->b, 1, end.v, end.off, ir_const(&g->b, 0));
 }
 
 /* By the helper that stops at the NUL. At a fault it writes zeroes: the empty string. */
@@ -90,7 +101,7 @@ void str_store(struct gen *g, struct val dst, struct val src, bool pad)
 	}
 	gen_move(g, dst, src, n);
 	if (d > s)
-		store_nul(g, gen_part(dst, dst.type, (int32_t)s));
+		str_end(g, dst, s);
 }
 
 /* ---- comparison

@@ -314,6 +314,11 @@ ir_val ir_index(struct ir *b, ir_val v, uint64_t count)
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
+bool ir_is_object(const struct ir *b, ir_val v)
+{
+	return v && b->fn->insns.v[v].op == OP_OBJ;
+}
+
 ir_val ir_object(struct ir *b, uint32_t size, uint32_t align)
 {
 	struct ir_fn *fn = b->fn;

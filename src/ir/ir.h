@@ -127,6 +127,7 @@ ir_val ir_index(struct ir *b, ir_val v, uint64_t count); /* in the branch where 
  * ir_stack_release, and must not be used after. The whole function has 512 bytes with its spill
  * slots; ir_stack_left says how much objects may still take here (spill slots set apart). */
 ir_val ir_object(struct ir *b, uint32_t size, uint32_t align);
+bool ir_is_object(const struct ir *b, ir_val v);
 uint32_t ir_stack_mark(const struct ir *b);
 void ir_stack_release(struct ir *b, uint32_t mark);
 uint32_t ir_stack_left(const struct ir *b);

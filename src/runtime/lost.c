@@ -146,6 +146,14 @@ static void report_one(struct run *r, enum lost cause, uint64_t n)
 			"room in the map of calls",
 			n, s);
 		break;
+	case LOST_LOOP:
+		tell(r, "loop", NULL, n,
+		     "Cut off %" PRIu64
+		     " loop%s: the kernel ends loops that take too long (8388608 turns, or a "
+		     "quarter of a second), and the rest of a body runs without what was left; "
+		     "take fewer turns",
+		     n, s);
+		break;
 	default:
 		break;
 	}

@@ -225,6 +225,7 @@ enum lost {
 	LOST_MISSED,  /* hits that the kernel left out: counted by it, not by programs */
 	LOST_UNWOUND, /* no loss: calls that ended without returning, by a panic or Goexit */
 	LOST_UNPAIRED, /* returns whose call was not seen */
+	LOST_LOOP,     /* no event: a loop that the kernel cut off, the rest of its turns */
 	LOST_COUNT
 };
 

@@ -101,6 +101,16 @@ static bool place_of(struct world *w, struct expr *e, struct place *out)
 	return true;
 }
 
+struct str memory_bytes(struct world *w, uint64_t pointer, size_t n)
+{
+	struct place p = {.n = 0};
+
+	at_pointer(w, pointer, &p);
+	if (p.at > p.n || n > p.n - p.at)
+		abort();
+	return (struct str){arena_strndup(w->arena, (char *)p.bytes + p.at, n), n};
+}
+
 /* Behind the end of an array: zero. */
 struct value memory_read(struct world *w, struct expr *e)
 {

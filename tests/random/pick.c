@@ -114,7 +114,7 @@ static void assign_agg_row(struct pick *p, unsigned row, unsigned depth)
 		pick_dyn(p, depth);
 		buf_addc(p->out, ')');
 	}
-	buf_adds(p->out, ");\n");
+	buf_printf(p->out, "%s);\n", map_rows[row].more ? map_rows[row].more : "");
 }
 
 static void assign_agg(struct pick *p)
@@ -487,9 +487,38 @@ static void set_memory(struct pick *p)
 	buf_adds(p->out, ";\n");
 }
 
+static void use_buffers(struct pick *p)
+{
+	static const char *const specs[] = {"%r", "%rx", "%rh", "%s"};
+	unsigned n = 1 + pick_below(p, 3);
+
+	if (pick_chance(p, 40)) {
+		buf_printf(p->out, "@wb[$i%u & 3] = buf($b0, 8);\n", pick_below(p, 5));
+		return;
+	}
+	if (pick_chance(p, 20)) {
+		buf_adds(p->out, "print((7, ");
+		pick_buffer(p, 1);
+		buf_adds(p->out, "));\n");
+		return;
+	}
+	buf_adds(p->out, "printf(\"P");
+	for (unsigned i = 0; i < n; i++)
+		buf_printf(p->out, "|%s", specs[pick_below(p, 4)]);
+	buf_adds(p->out, "\\n\"");
+	for (unsigned i = 0; i < n; i++) {
+		buf_adds(p->out, ", ");
+		pick_buffer(p, p->depth);
+	}
+	buf_adds(p->out, ");\n");
+}
+
 static void rare(struct pick *p)
 {
-	switch (pick_below(p, 6)) {
+	switch (pick_below(p, 7)) {
+	case 6:
+		use_buffers(p);
+		break;
 	case 0:
 	case 1:
 		remove_key(p);

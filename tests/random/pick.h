@@ -61,7 +61,8 @@ void pick_declarations(struct pick *p); /* of maps */
 void pick_named(struct pick *p);
 void pick_memory(struct pick *p, unsigned depth); /* an integer out of it */
 void pick_array(struct pick *p, unsigned depth);
-const char *pick_place(struct pick *p); /* of PROGRAM_LOAD */
+void pick_buffer(struct pick *p, unsigned depth); /* of up to 8 bytes */
+const char *pick_place(struct pick *p);           /* of PROGRAM_LOAD */
 void pick_live_int(struct pick *p);
 void pick_live_text(struct pick *p);
 
@@ -73,7 +74,8 @@ struct map_row {
 	const char *name;
 	int key; /* enum shape, -1: none, -2: two keys, int and string */
 	enum shape value;
-	const char *agg; /* or NULL */
+	const char *agg;  /* or NULL */
+	const char *more; /* arguments of it behind the number; NULL: its value can be read */
 };
 
 extern const struct map_row map_rows[];

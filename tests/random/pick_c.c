@@ -144,6 +144,28 @@ void pick_array(struct pick *p, unsigned depth)
 	buf_adds(p->out, ")))");
 }
 
+void pick_buffer(struct pick *p, unsigned depth)
+{
+	switch (pick_below(p, 4)) {
+	case 0:
+		buf_printf(p->out, "buf($b0, %u)", 1 + pick_below(p, 8));
+		break;
+	case 1:
+		buf_adds(p->out, "buf($b0 + (");
+		pick_dyn(p, depth);
+		buf_printf(p->out, " & 3), %u)", 4 + pick_below(p, 2));
+		break;
+	case 2:
+		buf_adds(p->out, "buf($b0, (");
+		pick_dyn(p, depth);
+		buf_adds(p->out, " & 7))");
+		break;
+	default:
+		buf_printf(p->out, "buf($a%u)", pick_below(p, 2));
+		break;
+	}
+}
+
 /* ---- the running system ---------------------------------------------------------------------- */
 
 static const char *const of_task[] = {
@@ -191,12 +213,12 @@ static const struct place places[] = {
 	 {"str(arg0)", "str(arg1, 5)"}},
 	{"uretprobe:libc:malloc", {"(uint64)retval", "*(uint16 *)retval"}, {"str(retval)"}},
 	{"profile:hz:99", {"reg(\"sp\")"}, {0}},
-	{"interval:s:1", {"0"}, {0}},
+	{"interval:s:1", {0}, {0}},
 	{"rawtracepoint:sched_switch",
 	 {"args.prev.pid", "args.next.prio", "((struct task_struct *)arg1).tgid", "args.preempt"},
 	 {"args.next.comm"}},
-	{"software:page-faults:100", {"0"}, {0}},
-	{"begin", {"0"}, {0}},
+	{"software:page-faults:100", {0}, {0}},
+	{"begin", {0}, {0}},
 };
 
 _Static_assert(ARRAY_SIZE(places) == PLACE_NONE + 1, "the last one");

@@ -10,24 +10,52 @@ static const char *const int_types[] = {"int8",  "int16",  "int32",  "int64",
 					"uint8", "uint16", "uint32", "uint64"};
 
 const struct map_row map_rows[] = {
-	{"g0", -1, SHAPE_INT, NULL},           {"g1", -1, SHAPE_INT, NULL},
-	{"gs", -1, SHAPE_STR, NULL},           {"gp", -1, SHAPE_PAIR, NULL},
-	{"gm", -1, SHAPE_MIX, NULL},           {"gr", -1, SHAPE_REC, NULL},
-	{"gn", -1, SHAPE_NEST, NULL},          {"ii", SHAPE_INT, SHAPE_INT, NULL},
-	{"ji", SHAPE_INT, SHAPE_INT, NULL},    {"si", SHAPE_STR, SHAPE_INT, NULL},
-	{"di", -2, SHAPE_INT, NULL},           {"pi", SHAPE_PAIR, SHAPE_INT, NULL},
-	{"mi", SHAPE_MIX, SHAPE_INT, NULL},    {"ni", SHAPE_NEST, SHAPE_INT, NULL},
-	{"is", SHAPE_INT, SHAPE_STR, NULL},    {"ip", SHAPE_INT, SHAPE_PAIR, NULL},
-	{"im", SHAPE_INT, SHAPE_MIX, NULL},    {"sr", SHAPE_STR, SHAPE_REC, NULL},
-	{"in", SHAPE_INT, SHAPE_NEST, NULL},   {"ac", -1, SHAPE_INT, "count"},
-	{"as", -1, SHAPE_INT, "sum"},          {"an", -1, SHAPE_INT, "min"},
-	{"ax", -1, SHAPE_INT, "max"},          {"av", -1, SHAPE_INT, "avg"},
-	{"bc", SHAPE_STR, SHAPE_INT, "count"}, {"bs", SHAPE_INT, SHAPE_INT, "sum"},
-	{"bn", SHAPE_INT, SHAPE_INT, "min"},   {"bx", SHAPE_MIX, SHAPE_INT, "max"},
-	{"bv", SHAPE_INT, SHAPE_INT, "avg"},   {"bt", SHAPE_INT, SHAPE_INT, "stats"},
-	{"gq", -1, SHAPE_DEEP, NULL},          {"qi", SHAPE_DEEP, SHAPE_INT, NULL},
-	{"iq", SHAPE_INT, SHAPE_DEEP, NULL},   {"ga", -1, SHAPE_ARR, NULL},
-	{"ai", SHAPE_ARR, SHAPE_INT, NULL},    {"ia", SHAPE_INT, SHAPE_ARR, NULL},
+	{"g0", -1, SHAPE_INT, NULL},
+	{"g1", -1, SHAPE_INT, NULL},
+	{"gs", -1, SHAPE_STR, NULL},
+	{"gp", -1, SHAPE_PAIR, NULL},
+	{"gm", -1, SHAPE_MIX, NULL},
+	{"gr", -1, SHAPE_REC, NULL},
+	{"gn", -1, SHAPE_NEST, NULL},
+	{"ii", SHAPE_INT, SHAPE_INT, NULL},
+	{"ji", SHAPE_INT, SHAPE_INT, NULL},
+	{"si", SHAPE_STR, SHAPE_INT, NULL},
+	{"di", -2, SHAPE_INT, NULL},
+	{"pi", SHAPE_PAIR, SHAPE_INT, NULL},
+	{"mi", SHAPE_MIX, SHAPE_INT, NULL},
+	{"ni", SHAPE_NEST, SHAPE_INT, NULL},
+	{"is", SHAPE_INT, SHAPE_STR, NULL},
+	{"ip", SHAPE_INT, SHAPE_PAIR, NULL},
+	{"im", SHAPE_INT, SHAPE_MIX, NULL},
+	{"sr", SHAPE_STR, SHAPE_REC, NULL},
+	{"in", SHAPE_INT, SHAPE_NEST, NULL},
+	{"ac", -1, SHAPE_INT, "count"},
+	{"as", -1, SHAPE_INT, "sum"},
+	{"an", -1, SHAPE_INT, "min"},
+	{"ax", -1, SHAPE_INT, "max"},
+	{"av", -1, SHAPE_INT, "avg"},
+	{"bc", SHAPE_STR, SHAPE_INT, "count"},
+	{"bs", SHAPE_INT, SHAPE_INT, "sum"},
+	{"bn", SHAPE_INT, SHAPE_INT, "min"},
+	{"bx", SHAPE_MIX, SHAPE_INT, "max"},
+	{"bv", SHAPE_INT, SHAPE_INT, "avg"},
+	{"bt", SHAPE_INT, SHAPE_INT, "stats", ""},
+	{"gq", -1, SHAPE_DEEP, NULL},
+	{"qi", SHAPE_DEEP, SHAPE_INT, NULL},
+	{"iq", SHAPE_INT, SHAPE_DEEP, NULL},
+	{"ga", -1, SHAPE_ARR, NULL},
+	{"ai", SHAPE_ARR, SHAPE_INT, NULL},
+	{"ia", SHAPE_INT, SHAPE_ARR, NULL},
+	{"wh", -1, SHAPE_INT, "hist", ""},
+	{"wk", SHAPE_STR, SHAPE_INT, "hist", ", 2"},
+	{"wu", SHAPE_INT, SHAPE_INT, "hist", ", 1"},
+	{"wl", -1, SHAPE_INT, "lhist", ", -20, 20, 7"},
+	{"wm", SHAPE_INT, SHAPE_INT, "lhist", ", 0, 8192, 1024"},
+	{"tl", -1, SHAPE_INT, "tseries", ", 10d, 5"},
+	{"tn", SHAPE_INT, SHAPE_INT, "tseries", ", 10d, 3, \"min\""},
+	{"tx", SHAPE_INT, SHAPE_INT, "tseries", ", 10d, 3, \"max\""},
+	{"ty", -1, SHAPE_INT, "tseries", ", 10d, 1, \"sum\""},
+	{"ta", SHAPE_INT, SHAPE_INT, "tseries", ", 10d, 2, \"avg\""},
 };
 
 const unsigned map_count = ARRAY_SIZE(map_rows);
@@ -306,7 +334,7 @@ static void pick_of_map(struct pick *p, unsigned depth)
 	unsigned row = pick_below(p, map_count);
 	const struct map_row *m = &map_rows[row];
 
-	if (m->agg && strcmp(m->agg, "stats") != 0 && pick_chance(p, 50)) {
+	if (m->agg && !m->more && pick_chance(p, 50)) {
 		buf_adds(p->out, "((int64)");
 		pick_map_ref(p, row, depth);
 		buf_addc(p->out, ')');
@@ -435,6 +463,15 @@ static void pick_character(struct pick *p, unsigned depth)
 	buf_printf(p->out, " & %u)]", pick_chance(p, 50) ? 7 : 127);
 }
 
+static void pick_buffers_equal(struct pick *p, unsigned depth)
+{
+	buf_addc(p->out, '(');
+	pick_buffer(p, depth);
+	buf_adds(p->out, pick_chance(p, 50) ? " == " : " != ");
+	pick_buffer(p, depth);
+	buf_addc(p->out, ')');
+}
+
 static void pick_constant(struct pick *p)
 {
 	static const char *const ops[] = {"+", "-", "*", "^", "|", "&", "/", "%", "<<", ">>"};
@@ -453,7 +490,10 @@ static void pick_leaf(struct pick *p)
 
 static void pick_rare(struct pick *p, unsigned depth)
 {
-	switch (pick_below(p, 16)) {
+	switch (pick_below(p, 17)) {
+	case 16:
+		pick_buffers_equal(p, depth);
+		return;
 	case 12:
 	case 13:
 		pick_memory(p, depth);

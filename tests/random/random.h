@@ -26,13 +26,15 @@ void expect_output(struct arena *a, struct plan *plan, struct buf *out);
 struct value {
 	const struct type *type;
 	uint64_t n;          /* scalars: extended to 64 bits by the sign of the type */
-	struct str s;        /* strings; arrays: all their bytes */
+	struct str s;        /* strings, buffers; arrays: all their bytes */
 	struct value *items; /* tuples and records */
 };
 
 struct tally { /* an aggregation */
 	uint64_t total, count;
 	int64_t min, max;
+	const struct expr *call; /* the function and what it is given besides the number */
+	VEC(int64_t) seen;       /* all numbers */
 };
 
 struct entry {
@@ -72,15 +74,20 @@ void value_text(const struct value *v, struct buf *out);
 
 struct table *table_of(struct world *w, const struct map_sym *m);
 struct entry *table_find(struct world *w, struct table *t, struct value key, bool add);
-void tally_add(struct entry *e, const char *fn, bool has_arg, uint64_t arg);
+void tally_add(struct arena *a, struct entry *e, const struct expr *call, uint64_t arg);
 uint64_t tally_number(const struct type *t, const struct tally *y);
 void tally_text(const struct type *t, const struct tally *y, struct buf *out);
 void table_text(const struct table *t, struct buf *out);
+/* hist, lhist, tseries: some lines, and an empty one. False: another aggregation. */
+bool chart_text(const struct type *t, const struct tally *y, struct buf *out);
+void buffer_text(struct str bytes, char variant, struct buf *out); /* %r, %rx, %rh */
 
 /* A pointer is the number of a variable, from 1, above 32 bits of offset in its bytes. */
 bool memory_is(const struct expr *e); /* `p.x`, `p[i]`, `*p`, `a[i]` … */
 struct value memory_read(struct world *w, struct expr *e);
 struct value memory_address(struct world *w, struct expr *var);
+/* Up to 8 bytes behind a pointer. */
+struct str memory_bytes(struct world *w, uint64_t pointer, size_t n);
 
 struct value eval(struct world *w, struct expr *e);
 uint64_t eval_num(struct world *w, struct expr *e);

@@ -2,6 +2,7 @@
  *
  *   int, bool    64 bits, extended by the sign of the type     value_fit cuts and extends
  *   string       at most the bytes of its type                 "abcd.." once nothing more fits
+ *   buffer       at most the bytes of its type, printable ASCII shown as it is
  *   tuple        items converted one by one
  *
  * Example: value_as(int64 300, uint8) is 44. */
@@ -80,7 +81,7 @@ struct value value_as(struct arena *a, struct value v, const struct type *t)
 		out.items = arena_array_of(a, struct value, t->tuple.n + 1);
 		for (uint32_t i = 0; i < t->tuple.n; i++)
 			out.items[i] = value_as(a, *item_for(&v, t, i), t->tuple.members[i].type);
-	} else if (t->kind == TYPE_STRING) {
+	} else if (t->kind == TYPE_STRING || t->kind == TYPE_BUF) {
 		out.s = v.s;
 		out.s.n = MIN(v.s.n, (size_t)t->str.cap);
 	} else if (t->kind == TYPE_ARRAY) {
@@ -99,7 +100,8 @@ bool value_eq(const struct value *a, const struct value *b)
 				return false;
 		return true;
 	}
-	if (a->type->kind == TYPE_STRING || a->type->kind == TYPE_ARRAY)
+	if (a->type->kind == TYPE_STRING || a->type->kind == TYPE_ARRAY ||
+	    a->type->kind == TYPE_BUF)
 		return str_eq(a->s, b->s);
 	return a->n == b->n;
 }
@@ -150,6 +152,8 @@ void value_text(const struct value *v, struct buf *out)
 		array_text(v, out);
 	} else if (v->type->kind == TYPE_ENUM) {
 		enum_text(v->n, out);
+	} else if (v->type->kind == TYPE_BUF) {
+		buffer_text(v->s, 0, out);
 	} else if (v->type->kind == TYPE_STRING) {
 		buf_addstr(out, v->s);
 		if (v->s.n && v->s.n == v->type->str.cap)
@@ -200,8 +204,9 @@ struct entry *table_find(struct world *w, struct table *t, struct value key, boo
 /* ---- aggregations
  * --------------------------------------------------------------------------------- */
 
-void tally_add(struct entry *e, const char *fn, bool has_arg, uint64_t arg)
+void tally_add(struct arena *a, struct entry *e, const struct expr *call, uint64_t arg)
 {
+	bool has_arg = call->kind == EXPR_CALL && call->call.nargs;
 	struct tally *y = &e->tally;
 	int64_t turn = type_is_signed(e->value.type) || e->value.type->agg.is_signed ? 0
 										     : INT64_MIN;
@@ -213,6 +218,8 @@ void tally_add(struct entry *e, const char *fn, bool has_arg, uint64_t arg)
 		y->max = (int64_t)arg;
 	y->count++;
 	y->total += has_arg ? arg : 1;
+	y->call = call;
+	vec_push(a, &y->seen, (int64_t)arg);
 }
 
 static uint64_t average(const struct type *t, const struct tally *y)
@@ -279,6 +286,16 @@ void table_text(const struct table *t, struct buf *out)
 			buf_addc(out, '[');
 			key_text(&e->key, out);
 			buf_addc(out, ']');
+		}
+		if (t->sym->value->kind == TYPE_AGG) {
+			struct buf chart = BUF_INIT;
+			bool is_chart = chart_text(t->sym->value, &e->tally, &chart);
+
+			if (is_chart)
+				buf_printf(out, ":\n%s", buf_cstr(&chart));
+			buf_release(&chart);
+			if (is_chart)
+				continue;
 		}
 		buf_adds(out, ": ");
 		if (t->sym->value->kind == TYPE_AGG)

@@ -78,7 +78,9 @@ static void call_printf(struct world *w, struct expr *e)
 		buf_addstr(w->out, f->convs[i].literal);
 		if (!f->convs[i].spec)
 			continue;
-		if (f->convs[i].spec == 's' || f->convs[i].spec == 'c')
+		if (f->convs[i].spec == 'r')
+			buffer_text(args[at++].s, f->convs[i].variant, w->out);
+		else if (f->convs[i].spec == 's' || f->convs[i].spec == 'c')
 			any_text(&f->convs[i], &args[at++], w->out);
 		else
 			integer_text(&f->convs[i], &args[at++], w->out);
@@ -127,6 +129,18 @@ static uint64_t call_find(struct world *w, struct expr *e)
 	if (at && w->flow == FLOW_NEXT)
 		*out = value_as(w->arena, at->value, out->type);
 	return at != NULL;
+}
+
+/* buf(pointer, length) or buf(array). */
+static struct value call_buf(struct world *w, struct expr *e)
+{
+	struct value from = eval(w, e->call.args[0]);
+	struct value out = {.type = e->type, .s = from.s};
+	uint64_t n = e->call.nargs > 1 ? eval_num(w, e->call.args[1]) : 0;
+
+	if (from.type->kind == TYPE_PTR && w->flow == FLOW_NEXT)
+		out.s = memory_bytes(w, from.n, MIN(n, (uint64_t)e->type->str.cap));
+	return out;
 }
 
 static uint64_t call_len(struct world *w, const struct expr *map)
@@ -216,6 +230,8 @@ struct value eval_call(struct world *w, struct expr *e)
 		return value_num(e->type, call_len(w, args[0]));
 	else if (str_is(f, "strstr"))
 		return value_num(e->type, call_strstr(w, e));
+	else if (str_is(f, "buf"))
+		return call_buf(w, e);
 	else if (str_is(f, "bswap"))
 		return value_num(e->type, call_bswap(w, e));
 	else if (e->folded)
@@ -258,7 +274,7 @@ static void assign_map(struct world *w, struct stmt *s)
 		if (w->flow != FLOW_NEXT)
 			return;
 		at = table_find(w, t, key, true);
-		tally_add(at, m->value->agg.agg->name, has_arg, arg);
+		tally_add(w->arena, at, value, arg);
 		return;
 	}
 	v = eval(w, value);

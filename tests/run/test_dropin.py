@@ -96,6 +96,20 @@ def test_mode_codegen_compiles_only(peer):
     assert "begin" in peer("--mode", "format", "-e", "begin{exit()}").stdout
 
 
+@pytest.mark.unprivileged
+def test_mode_compiler_bench_times_the_passes(peer):
+    r = peer("--mode", "compiler-bench", "-e", "begin { @[1] = hist(2); printf(\"x\"); }")
+    assert r.returncode == 0 and r.stderr == "", r
+    rule, head, again, *rows = r.stdout.splitlines()
+    assert set(rule) == {"-"} and rule == again and head.split() == ["Benchmark", "Time", "CPU", "Iterations"]
+    rows = {row.split()[0]: row.split()[1:] for row in rows}
+    assert list(rows) == ["parse", "sema", "gen", "ir", "all"]
+    assert all(row[1] == row[3] == "ns" and int(row[0]) >= 0 and int(row[4]) >= 3 for row in rows.values())
+    assert int(rows["all"][0]) >= max(int(rows[name][0]) for name in ("parse", "sema", "gen", "ir")) > 0
+    r = peer("--mode", "compiler-bench", "-e", "begin { $x = 1 + \"a\"; }")
+    assert r.returncode == 1 and r.stdout == "" and "E0302" in r.stderr, r
+
+
 # ---- running
 
 def test_output_and_messages_are_split(peer):

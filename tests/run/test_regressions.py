@@ -126,3 +126,53 @@ def test_nothing_stands_behind_the_end_of_a_string(awl):
               'printf("%d %d %d %d %d %d\\n", $s[0], $s[1], $s[2], $s[@z], $s[@z - 1], $s[@z - 2]); '
               'exit(); }')
     assert lines(awl, script)[:2] == ["110 110", "120 0 0 0 0 120"]
+
+
+@pytest.mark.parametrize("loop", ["for ($kv : @m)", "for $i : 0..200", "for $i : 0..40", "while $w-- > 0"])
+def test_branches_in_loops_are_not_walked_turn_by_turn(awl, loop):
+    """What a turn changes and the next one asks for: the verifier would follow each value."""
+    script = ("begin { for $i : 0..100 { @m[$i] = $i; } $w = 200; $odd = 0; $n = 0; %s { $n++; if $n & 1 { $odd++; continue; } "
+              'if $odd %% 5 == 0 { $odd++; } $n += 3; } printf("%%d\\n", $odd > 0 && $n > 40); exit(); }')
+    assert lines(awl, script % loop)[0] == "1"
+
+
+@pytest.mark.parametrize("find,want", [
+    ('strstr(@long, "twenty-four characters!!")', "300"),
+    ("strstr(@long, @needle)", "300"),
+    ("strstr(@long, comm)", "-1"),
+    ("strcontains(@long, @long)", "1"),
+    ('strcontains(@long, "characters of the end")', "0"),
+    ('strstr(@long, "xx!!")', "-1"),
+    ("strstr(@needle, @long)", "-1"),
+    ("(strstr(@long, @needle) & 7) + (strstr(@long, @needle) & 3) * 10", "4"),
+    ("memcmp(@long, @long, 1000)", "0"),
+    ("strncmp(@long, @other, 1000)", "1"),
+])
+def test_long_strings_are_searched(awl, find, want):
+    script = ('begin { @needle = "twenty-four characters!!"; @long = str($1); @long = str($2); @other = str($1); '
+              'printf("%%d\\n", %s); exit(); }' % find)
+    r = awl("-q", "-e", script, "a" * 1000, "x" * 300 + "twenty-four characters!!" + "y" * 600)
+    assert r.code == 0 and r.lines[0] == want, r
+
+
+def test_an_empty_string_leaves_nothing_of_an_older_pointer(awl):
+    """Its place on the stack had an address, of which the verifier lets nobody read single bytes."""
+    script = ("begin { let $m: uint64 = 1; $b = (uint8 *)&$m; "
+              'printf("%x|%s|%s|%-3hd|%-9s\\n", 1, { let $l = 1; @is[1] }, 1, 1, "eight888"); @is[1] = comm; $m = $b[0]; exit(); }')
+    assert lines(awl, script)[0] == "1||1|1  |eight888 "
+
+
+@pytest.mark.needs("MAY_GOTO")
+@pytest.mark.parametrize("probe", ["begin { $n = 0; while 1 { $n++; } @done = $n > 0; exit(); }",
+                                   "fn spin(): int64 { $n = 0; while $n >= 0 { $n++; } $n } begin { @done = spin() > 0; exit(); }"])
+def test_a_loop_that_the_kernel_cuts_off_is_told_of(awl, probe):
+    r = awl("-e", probe)
+    assert r.code == 0 and "@done: 1" in r.out.replace("true", "1"), r
+    assert "Cut off 1 loop: the kernel ends loops that take too long" in r.err, r
+    r = awl("-f", "ndjson", "-e", probe)
+    assert '"type": "lost"' in r.out and '"cause": "loop"' in r.out, r
+
+
+def test_a_loop_that_ends_is_not_told_of(awl):
+    r = awl("-e", "begin { for $i : 0..100000 { @n++; } exit(); }")
+    assert "Cut off" not in r.err and "@n: 100000" in r.out, r
