@@ -155,6 +155,18 @@ static void store_nullable(struct gen *g, struct val dst, struct val src, bool p
 	ir_at(b, done);
 }
 
+/* The bytes of a number as an array, which may be less aligned than the number. */
+static void store_as_bytes(struct gen *g, struct val dst, ir_val v)
+{
+	uint32_t n = MIN(dst.type->size, 8u), w = n;
+
+	while (dst.off % (int32_t)w)
+		w /= 2;
+	for (uint32_t at = 0; at < n; at += w)
+		ir_store(&g->b, w, dst.v, dst.off + (int32_t)at,
+			 ir_bini(&g->b, IR_LSHR, v, 8 * (int64_t)at));
+}
+
 void gen_store(struct gen *g, struct val dst, struct val src, bool pad)
 {
 	if (src.kind == VAL_NONE)
@@ -171,5 +183,5 @@ void gen_store(struct gen *g, struct val dst, struct val src, bool pad)
 	if (type_is_scalar(dst.type))
 		store_scalar(g, dst, gen_convert(g, src.v, src.type, dst.type));
 	else
-		ir_store(&g->b, MIN(dst.type->size, 8u), dst.v, dst.off, src.v);
+		store_as_bytes(g, dst, src.v);
 }

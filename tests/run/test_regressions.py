@@ -176,3 +176,10 @@ def test_a_loop_that_the_kernel_cuts_off_is_told_of(awl, probe):
 def test_a_loop_that_ends_is_not_told_of(awl):
     r = awl("-e", "begin { for $i : 0..100000 { @n++; } exit(); }")
     assert "Cut off" not in r.err and "@n: 100000" in r.out, r
+
+
+def test_an_array_lies_where_a_number_may_not(awl):
+    """Behind a byte in a tuple, an array of 16-bit numbers is aligned to two bytes; on the stack it was stored as eight at once."""
+    script = ("begin { print((7, { let $l = 1; (int16[4])(uint64)0x8877665544332211 })); $t = (1, { let $n = 2; (int16[2])(uint32)65537 }); "
+              "print($t); print((7, { let $n = 2; (int32[2])(uint64)4294967298 })); exit(); }")
+    assert lines(awl, script)[:3] == ["(7, [8721,17459,26197,-30601])", "(1, [1,1])", "(7, [2,1])"]
