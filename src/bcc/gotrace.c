@@ -76,7 +76,7 @@ static struct str cut_value(struct str *s)
 	size_t depth = 0, i = 0;
 
 	for (; i < s->n && (depth || s->p[i] != ','); i++)
-		depth += (strchr("([{", s->p[i]) != NULL) - (strchr(")]}", s->p[i]) != NULL);
+		depth += (strchr("([{<", s->p[i]) != NULL) - (strchr(")]}>", s->p[i]) != NULL);
 	struct str one = str_trim((struct str){s->p, i});
 
 	i += i < s->n;
@@ -177,16 +177,72 @@ static bool has_values(const struct func *f)
 	return false;
 }
 
-static void add_args(struct buf *out, const struct func *f)
+/* Shown well as it is: numbers, texts, addresses. The others are as Go shows them. */
+static bool is_plain(struct str type)
 {
+	static const char *const plain[] = {"string", "bool", "int", "uint", "byte", "rune"};
+	struct str base = type;
+
+	if (type.n && type.p[0] == '*')
+		return !memchr(type.p, '<',
+			       type.n); /* map and chan are pointers to hash<…> and so on */
+	while (base.n && base.p[base.n - 1] >= '0' && base.p[base.n - 1] <= '9')
+		base.n--;
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+		if (str_is(base, plain[i]))
+			return true;
+	return str_is(type, "uintptr");
+}
+
+static void add_value(struct buf *out, const struct name_type *v, const char *from)
+{
+	bool plain = is_plain(v->type);
+
+	buf_printf(out, "%s%s%s", plain ? "" : "govalue(", from, plain ? "" : ")");
+}
+
+static void add_args(struct tracing *t, const struct func *f)
+{
+	struct buf *out = &t->b->script;
 	const char *sep = ", (";
 
 	for (size_t i = 0; i < f->args.n; i++) {
-		struct str n = f->args.v[i].name;
+		const struct name_type *v = &f->args.v[i];
 
-		if (!can_read(&f->args.v[i]))
+		if (!can_read(v))
 			continue;
-		buf_printf(out, "%s%.*s=args.%.*s", sep, STR_ARG(n), STR_ARG(n));
+		buf_printf(out, "%s%.*s=", sep, STR_ARG(v->name));
+		add_value(out, v, arena_printf(t->b->a, "args.%.*s", STR_ARG(v->name)));
+		sep = ", ";
+	}
+	buf_addc(out, ')');
+}
+
+static bool has_results(const struct func *f)
+{
+	for (size_t i = 0; i < f->results.n; i++)
+		if (can_read(&f->results.v[i]))
+			return true;
+	return false;
+}
+
+static void add_results(struct tracing *t, const struct func *f)
+{
+	struct buf *out = &t->b->script;
+	const char *sep = ", (";
+
+	if (f->results.n == 1) {
+		buf_adds(out, ", ");
+		add_value(out, f->results.v, "retval");
+		return;
+	}
+	for (size_t i = 0; i < f->results.n; i++) {
+		const struct name_type *v = &f->results.v[i];
+
+		if (!can_read(v))
+			continue;
+		buf_printf(out, "%s%.*s=", sep, STR_ARG(v->name));
+		add_value(out, v, arena_printf(t->b->a, "retval.%zu", i));
 		sep = ", ";
 	}
 	buf_addc(out, ')');
@@ -202,15 +258,17 @@ static void add_probes(struct tracing *t, size_t i)
 		buf_printf(out, "go:%s:\"%s\" { print((1, goid, nsecs, 0, godepth, %zu", t->program,
 			   f->name, i);
 		if (f->entry == WITH_VALUES && has_values(f))
-			add_args(out, f);
+			add_args(t, f);
 		buf_adds(out, ")); }");
 	}
 	buf_addc(out, '\n');
-	if (f->entry != LEFT_OUT && f->ret != LEFT_OUT)
-		buf_printf(out,
-			   "goret:%s:\"%s\" { print((2, goid, nsecs, elapsed, godepth, %zu%s)); }",
-			   t->program, f->name, i,
-			   f->ret == WITH_VALUES && f->results.n ? ", retval" : "");
+	if (f->entry != LEFT_OUT && f->ret != LEFT_OUT) {
+		buf_printf(out, "goret:%s:\"%s\" { print((2, goid, nsecs, elapsed, godepth, %zu",
+			   t->program, f->name, i);
+		if (f->ret == WITH_VALUES && has_results(f))
+			add_results(t, f);
+		buf_adds(out, ")); }");
+	}
 	buf_addc(out, '\n');
 }
 
