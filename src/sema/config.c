@@ -70,6 +70,7 @@ static const struct row rows[] = {
 	{"stack_frame", ROW_TEXT, offsetof(struct config, stack_frame), 0, 0, NULL, NULL},
 	{"str_trunc_trailer", ROW_TEXT, offsetof(struct config, str_trunc_trailer), 0, 0, NULL,
 	 NULL},
+	{"str_unreadable", ROW_TEXT, offsetof(struct config, str_unreadable), 0, 0, NULL, NULL},
 	{"license", ROW_TEXT, offsetof(struct config, license), 0, 0, NULL, NULL},
 	{"cache_user_symbols", ROW_IGNORED},
 	{"show_debug_info", ROW_IGNORED},
@@ -112,6 +113,7 @@ void config_init(struct config *c, struct arena *a)
 		.max_overhead = "",
 		.stack_frame = "",
 		.str_trunc_trailer = "..",
+		.str_unreadable = "",
 		.license = "GPL",
 	};
 }

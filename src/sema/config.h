@@ -41,6 +41,7 @@ struct config {
 	bool cpp_demangle;
 	bool lazy_symbolication;
 	const char *str_trunc_trailer; /* ".." */
+	const char *str_unreadable;    /* "": what str() is when memory cannot be read */
 	const char *license;           /* "GPL" */
 	bool helper_warnings;          /* -k: see gen/warn.c */
 	bool script_applied;           /* config_from_script has run */
