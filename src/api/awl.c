@@ -165,6 +165,7 @@ static int prepare(struct awl *awl, struct preparation *p, const struct awl_comp
 		.params = {p->o.params, count_params(p->o.params)},
 		.whom = session_whom(awl),
 		.child = awl->child,
+		.command = awl->opts.command,
 		.unsafe = awl->opts.unsafe,
 		.helper_warnings = awl->opts.helper_warnings,
 		.mode = (enum run_mode)awl->opts.mode,
@@ -177,6 +178,28 @@ static int prepare(struct awl *awl, struct preparation *p, const struct awl_comp
 		.nlimits = p->nlimits,
 	};
 	return r;
+}
+
+/* Why stacks that no one asked to be are unwound by tables; false: none is. */
+static bool stacks_text(const struct program *p, struct buf *out)
+{
+	if (!p->frameless)
+		return false;
+	buf_printf(out,
+		   "ustack: by call frame information, as dw_ustack, because %s has no frame "
+		   "pointers\n    config = { ustack_unwind = fp } walks by frame pointers, which "
+		   "is quicker and misses callers",
+		   p->frameless);
+	return true;
+}
+
+static void report_stacks(struct awl *awl)
+{
+	struct buf b = BUF_INIT;
+
+	if (awl->opts.verbose && awl->opts.message && stacks_text(awl->program, &b))
+		awl->opts.message(awl->opts.arg, AWL_INFO, buf_cstr(&b));
+	buf_release(&b);
 }
 
 int awl_compile(struct awl *awl, const char *name, const char *text,
@@ -195,7 +218,9 @@ int awl_compile(struct awl *awl, const char *name, const char *text,
 	if (p.filter)
 		regfree(p.filter);
 	render_diag(awl, d);
-	if (!awl->program)
+	if (awl->program)
+		report_stacks(awl);
+	else
 		awl->failed = a;
 	return awl->program ? 0 : -EINVAL;
 }
@@ -364,6 +389,16 @@ static void explain_target(struct awl *awl, const struct program_prog *p,
 	buf_release(&b);
 }
 
+static void explain_stacks(const struct program *p, void (*line)(void *arg, const char *text),
+			   void *arg)
+{
+	struct buf b = BUF_INIT;
+
+	if (stacks_text(p, &b))
+		line(arg, buf_cstr(&b));
+	buf_release(&b);
+}
+
 int awl_explain(struct awl *awl, void (*line)(void *arg, const char *text), void *arg)
 {
 	if (!awl->program)
@@ -374,6 +409,7 @@ int awl_explain(struct awl *awl, void (*line)(void *arg, const char *text), void
 		for (size_t j = 0; !p->follows && j < p->ntargets; j++)
 			explain_target(awl, p, &p->targets[j], line, arg);
 	}
+	explain_stacks(awl->program, line, arg);
 	return 0;
 }
 

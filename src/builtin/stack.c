@@ -76,21 +76,64 @@ static void check_kstack(struct sema *s, struct expr *e)
 	check_stack(s, e, STACK_KERNEL);
 }
 
-static void check_ustack(struct sema *s, struct expr *e)
+static void unwind_by_tables(struct sema *s, struct expr *e, const char *frameless)
 {
-	check_stack(s, e, STACK_USER);
+	sema_need_unwind(s, frameless);
+	sema_call(s, e)->num[0] = true;
 }
 
 static void check_dw_ustack(struct sema *s, struct expr *e)
 {
 	check_stack(s, e, STACK_USER);
-	if (unwind_possible(sema_kernel(s)))
-		sema_need_unwind(s);
-	else
+	if (!unwind_possible(sema_kernel(s)))
 		diag_help(sema_report(s, E_FEATURE, e->span,
-				      "dw_ustack needs x86_64 and a kernel with BTF (Linux 5.15)"),
-			  "ustack walks by frame pointers");
-	sema_call(s, e)->num[0] = true;
+				      "unwinding by tables needs x86_64 and a kernel with BTF "
+				      "(Linux 5.15)"),
+			  "ustack walks by frame pointers, unless ustack_unwind = dwarf");
+	unwind_by_tables(s, e, NULL);
+}
+
+/* Programs that run in a thread and find the registers with which it left user space. */
+static bool has_user_registers(const struct probe *p)
+{
+	switch (p->prog_type) {
+	case BPF_PROG_TYPE_KPROBE:
+	case BPF_PROG_TYPE_TRACEPOINT:
+	case BPF_PROG_TYPE_RAW_TRACEPOINT:
+	case BPF_PROG_TYPE_PERF_EVENT:
+		return true;
+	case BPF_PROG_TYPE_TRACING:
+		return p->attach_type != BPF_TRACE_ITER;
+	default:
+		return false;
+	}
+}
+
+static const char *unwind_wanted(struct sema *s)
+{
+	const struct probe *p = sema_probe(s);
+	const char *frameless;
+
+	if (sema_config(s)->ustack_unwind != UNWIND_AUTO || !p || !has_user_registers(p))
+		return NULL;
+	frameless = sema_frameless(s);
+	return frameless && unwind_possible(sema_kernel(s)) &&
+			       kernel_has(sema_kernel(s), FEATURE_MAY_GOTO)
+		       ? frameless
+		       : NULL;
+}
+
+static void check_ustack(struct sema *s, struct expr *e)
+{
+	const char *frameless = unwind_wanted(s);
+
+	if (sema_config(s)->ustack_unwind == UNWIND_DWARF) {
+		check_dw_ustack(s, e);
+		return;
+	}
+	check_stack(s, e, STACK_USER);
+	if (frameless)
+		unwind_by_tables(s, e, frameless);
 }
 
 /* ---- generating -------------------------------------------------------------------------- */
@@ -371,8 +414,10 @@ const struct builtin builtins_stack[] = {
 		.name = "ustack",
 		.aliases = (const char *const[]){"gostack", NULL},
 		.proto = "ustack_t ustack [([mode,] [limit])]",
-		.doc = "The user stack of the current thread, found by frame pointers; dw_ustack "
-		       "does without.\n\n"
+		.doc = "The user stack of the current thread, found by frame pointers, or by call "
+		       "frame information where the\n"
+		       "programs that are traced are known to have none: config = { "
+		       "ustack_unwind = fp } or dwarf decides.\n\n"
 		       "mode and limit as for kstack.\n\n"
 		       "    profile:hz:99 { @[ustack(5), comm] = count(); }\n",
 		.examples = EXAMPLES("profile:hz:99 { @[ustack] = count(); }",

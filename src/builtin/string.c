@@ -64,19 +64,45 @@ static ir_val str_size(struct gen *g, struct expr *e)
 	return ir_bini(b, IR_ADD, ir_bound(b, gen_scalar(g, len), cap - 1), 1);
 }
 
+/* The setting's text where memory could not be read (r < 0), so that it does not pass for an empty
+ * string. There is nothing to be read behind a null pointer: that stays empty. */
+static void mark_unreadable(struct gen *g, struct val dst, uint32_t cap, ir_val p, ir_val r)
+{
+	const char *text = gen_plan(g)->config->str_unreadable;
+	struct ir_block *bad, *mark, *done;
+	struct ir *b = gen_ir(g);
+	size_t n = MIN(MIN(strlen(text), (size_t)64), (size_t)cap - 1);
+
+	if (!n)
+		return;
+	bad = ir_block_new(b, "unreadable");
+	mark = ir_block_new(b, NULL);
+	done = ir_block_new(b, NULL);
+	ir_br(b, ir_bini(b, IR_SLT, r, 0), bad, done, IR_LIKELY_NO);
+	ir_at(b, bad);
+	ir_br(b, p, mark, done, IR_LIKELY_YES);
+	ir_at(b, mark);
+	for (size_t i = 0; i <= n; i++)
+		ir_store(b, 1, dst.v, dst.off + (int32_t)i,
+			 ir_const(b, i < n ? (uint8_t)text[i] : 0));
+	ir_jmp(b, done);
+	ir_at(b, done);
+}
+
 static struct val lower_str(struct gen *g, struct expr *e, struct val want)
 {
 	struct expr *arg = builtin_arg(e, 0);
 	struct val dst;
 	enum space space;
-	ir_val p, size;
+	ir_val p, size, r;
 
 	p = builtin_pointer(g, arg, &space);
 	size = str_size(g, e);
 	dst = builtin_place(g, e, want);
 	if (space == SPACE_BPF || space == SPACE_CTX || space == SPACE_BTF)
 		space = SPACE_KERNEL;
-	gen_read_str(g, builtin_addr(g, dst, 0), size, p, space);
+	r = gen_read_str(g, builtin_addr(g, dst, 0), size, p, space);
+	mark_unreadable(g, dst, e->type->size, p, r);
 	return dst;
 }
 

@@ -40,6 +40,7 @@ struct walk {
 	ir_cell cfa, bp_at; /* of this frame; bp_at 0: rbp stays */
 	struct builtin_loop loop;
 	struct ir_block *step, *by_bp;
+	struct ir_block *unknown; /* the process is not known, or not as it is now */
 };
 
 /* ---- searching ------------------------------------------------------------------------------ */
@@ -217,7 +218,8 @@ static void step_up(struct walk *w)
 }
 
 /* An address that is in no executable mapping is no caller: what led there was wrong. The first is
- * where the thread is, whatever we know. */
+ * where the thread is: when we know nothing of the place, what we know of the process is old, as in
+ * the first moments behind exec, and it is walked as one that we do not know. */
 static void find_mapping(struct walk *w, ir_val proc, ir_val i, ir_cell n)
 {
 	struct ir *b = w->b;
@@ -234,7 +236,7 @@ static void find_mapping(struct walk *w, ir_val proc, ir_val i, ir_cell n)
 		     ir_load(b, 8, m, offsetof(struct unwind_mapping, len), IR_MEM_VOLATILE)),
 	      in, out, IR_LIKELY_YES);
 	ir_at(b, out);
-	ir_br(b, i, drop, w->by_bp, IR_LIKELY_YES);
+	ir_br(b, i, drop, w->unknown, IR_LIKELY_YES);
 	ir_at(b, drop);
 	ir_set(b, n, i);
 	ir_jmp(b, w->loop.done);
@@ -316,7 +318,7 @@ void unwind_stack(struct gen *g, struct val frames, uint32_t max, ir_cell n,
 	ir_val procs = gen_map_ref(g, gen_input(g)->maps.unwind_procs);
 
 	ir_set(b, n, ir_const(b, 0));
-	w.by_bp = unknown;
+	w.by_bp = w.unknown = unknown;
 	walk(&w, lookup(&w, procs, ir_bini(b, IR_LSHR, builtin_pid_tgid(g), 32)),
 	     builtin_addr(g, frames, 0), n, max);
 	/* Through memory: or the verifier would follow what comes after for each length. */

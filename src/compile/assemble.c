@@ -470,6 +470,7 @@ static void copy_plan(struct program *p, struct plan *plan)
 	p->exit_off = plan->exit_off;
 	p->start_off = plan->start_off;
 	p->help = plan->help;
+	p->frameless = plan->frameless ? arena_strdup(p->arena, plan->frameless) : NULL;
 	p->ntargets = plan->ntargets;
 	p->target_names = arena_array_of(p->arena, const char *, plan->ntargets);
 	for (size_t i = 0; i < plan->ntargets; i++)

@@ -101,6 +101,7 @@ static bool pass_sema(struct compilation *c)
 		.whom = c->in->whom,
 		.pid = c->in->whom.npids ? c->in->whom.pids[0] : 0,
 		.child = c->in->child,
+		.command = c->in->command,
 		.unsafe = c->in->unsafe,
 		.mode = c->in->mode,
 		.filter = c->in->filter,

@@ -22,6 +22,7 @@ struct compile_in {
 		*const *includes; /* -I, --include: NULL-terminated, or NULL */
 	struct whom whom;
 	int child;
+	const char *command; /* of the child; or NULL */
 	bool unsafe, helper_warnings;
 	enum run_mode mode;
 	unsigned dump; /* enum dump_stage */

@@ -73,8 +73,9 @@ struct program {
 	uint32_t exit_off;  /* globals: u64, not 0 once exit() has run: programs stop at their start
 			     */
 	uint32_t start_off; /* globals: u64 boot time of the start, for `elapsed` */
-	const char *help;   /* to be shown in place of a run; or NULL */
-	bool only_once;     /* only begin/end/iter probes: leave when they are done */
+	const char *frameless; /* `ustack` is unwound by tables: this file has no frame pointers */
+	const char *help;      /* to be shown in place of a run; or NULL */
+	bool only_once;        /* only begin/end/iter probes: leave when they are done */
 };
 
 #endif

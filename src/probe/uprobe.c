@@ -486,6 +486,7 @@ const struct provider provider_uprobe = {
 
 const struct provider provider_uretprobe = {
 	.name = "uretprobe",
+	.trampolines = true,
 	.aliases = uretprobe_aliases,
 	.form = "uretprobe:FILE:FUNCTION",
 	.doc = "The return of a function of a program or library; retval is what it returns.\n\n"

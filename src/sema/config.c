@@ -24,6 +24,7 @@ struct row {
 };
 
 static const char *const missing_choices[] = {"error", "warn", "ignore", "any", NULL};
+static const char *const unwind_choices[] = {"auto", "fp", "dwarf", NULL};
 static const char *const stack_choices[] = {"bpftrace", "perf", "raw", "build_id", NULL};
 
 #define NUM(name, min, max, why)                                                   \
@@ -63,10 +64,13 @@ static const struct row rows[] = {
 	 "it takes error, warn, ignore or any"},
 	{"stack_mode", ROW_ENUM, offsetof(struct config, stack_mode), 0, 0, stack_choices,
 	 "it takes bpftrace, perf, raw or build_id"},
+	{"ustack_unwind", ROW_ENUM, offsetof(struct config, ustack_unwind), 0, 0, unwind_choices,
+	 "it takes auto, fp or dwarf"},
 	{"printf_filter", ROW_TEXT, offsetof(struct config, printf_filter), 0, 0, NULL, NULL},
 	{"stack_frame", ROW_TEXT, offsetof(struct config, stack_frame), 0, 0, NULL, NULL},
 	{"str_trunc_trailer", ROW_TEXT, offsetof(struct config, str_trunc_trailer), 0, 0, NULL,
 	 NULL},
+	{"str_unreadable", ROW_TEXT, offsetof(struct config, str_unreadable), 0, 0, NULL, NULL},
 	{"license", ROW_TEXT, offsetof(struct config, license), 0, 0, NULL, NULL},
 	{"cache_user_symbols", ROW_IGNORED},
 	{"show_debug_info", ROW_IGNORED},
@@ -109,6 +113,7 @@ void config_init(struct config *c, struct arena *a)
 		.max_overhead = "",
 		.stack_frame = "",
 		.str_trunc_trailer = "..",
+		.str_unreadable = "",
 		.license = "GPL",
 	};
 }

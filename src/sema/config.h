@@ -8,6 +8,9 @@
 #include "type/type.h"
 
 /* MISSING_ANY: an error, unless another place of the same probe's list exists. */
+/* How `ustack` finds the callers. */
+enum ustack_unwind { UNWIND_AUTO, UNWIND_FP, UNWIND_DWARF };
+
 enum missing_probes { MISSING_ERROR, MISSING_WARN, MISSING_IGNORE, MISSING_ANY };
 
 struct config {
@@ -24,6 +27,7 @@ struct config {
 	uint64_t go_max_elems;   /* 16: elements of a slice or array in it */
 	enum missing_probes missing_probes;
 	enum stack_mode stack_mode;
+	enum ustack_unwind ustack_unwind;
 	const char *printf_filter; /* "": none; only lines with this text are printed */
 	uint64_t printf_limit;     /* 0: none; the run ends after so many lines of printf */
 	uint64_t max_rate;         /* 0: none; hits a second that run the body of a probe */
@@ -37,6 +41,7 @@ struct config {
 	bool cpp_demangle;
 	bool lazy_symbolication;
 	const char *str_trunc_trailer; /* ".." */
+	const char *str_unreadable;    /* "": what str() is when memory cannot be read */
 	const char *license;           /* "GPL" */
 	bool helper_warnings;          /* -k: see gen/warn.c */
 	bool script_applied;           /* config_from_script has run */

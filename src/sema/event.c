@@ -72,9 +72,11 @@ uint32_t sema_global(struct sema *s, uint32_t size)
 	return off;
 }
 
-void sema_need_unwind(struct sema *s)
+void sema_need_unwind(struct sema *s, const char *frameless)
 {
 	s->plan->needs_unwind = true;
+	if (frameless)
+		s->plan->frameless = frameless;
 }
 
 struct own_map *sema_own_map(struct sema *s, const char *name, enum bpf_map_type type,

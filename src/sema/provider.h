@@ -166,11 +166,13 @@ struct provider {
 	const char *doc;            /* one paragraph, then an example */
 	enum space space;           /* what args and arg0 point into unless typed */
 	bool listed;                /* part of `-l` without a pattern */
-	bool timer;    /* fires by itself, ends nothing: begin/end are not (auto-exit) */
-	bool args_btf; /* args come from the kernel's BTF and nowhere else */
-	bool anywhere; /* fires in no process of its own: not filtered by process */
-	bool once;     /* begin, end, iter: when only such probes exist, awl leaves after them */
-	bool gated;    /* once, and yet many times: leaves at its start when exit() has run */
+	bool timer;       /* fires by itself, ends nothing: begin/end are not (auto-exit) */
+	bool args_btf;    /* args come from the kernel's BTF and nowhere else */
+	bool anywhere;    /* fires in no process of its own: not filtered by process */
+	bool once;        /* begin, end, iter: when only such probes exist, awl leaves after them */
+	bool trampolines; /* puts addresses of its own in place of return addresses on user stacks
+			   */
+	bool gated;       /* once, and yet many times: leaves at its start when exit() has run */
 
 	enum run_mode mode;
 	const struct session *session; /* NULL: none */

@@ -148,8 +148,8 @@ static void add_builtin(struct sema *s, const struct builtin *b)
 
 static void make_tables(struct sema *s)
 {
-	struct strmap *const maps[] = {&s->builtins,  &s->maps, &s->macros,
-				       &s->map_decls, &s->fns,  &s->target_ids};
+	struct strmap *const maps[] = {&s->builtins, &s->maps,       &s->macros,   &s->map_decls,
+				       &s->fns,      &s->target_ids, &s->frameless};
 
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
 		strmap_init(maps[i], s->a);

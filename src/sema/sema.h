@@ -125,8 +125,9 @@ struct sema_in {
 	const char *const *includes;     /* --include: headers in front of the script; or NULL */
 	struct files *files;             /* where headers come from (base/files.h); NULL: disk */
 	struct whom whom;
-	int pid;   /* the first of whom.pids, for finding files; 0: none */
-	int child; /* pid of -c's child, 0: none (cpid) */
+	int pid;             /* the first of whom.pids, for finding files; 0: none */
+	int child;           /* pid of -c's child, 0: none (cpid) */
+	const char *command; /* what it is about to run; or NULL */
 	bool unsafe;
 	enum run_mode mode;
 	const regex_t *filter; /* full names of probes to keep; NULL: all. begin and end stay */
@@ -180,9 +181,10 @@ struct plan {
 	const char *help;      /* asked for by --help: to be shown in place of a run; or NULL */
 	bool uses_exit;        /* some probe calls exit(): programs look at exit_off first */
 	bool needs_stackmap;
-	bool needs_packets;   /* skboutput(): a map of perf events */
-	bool needs_unwind;    /* some stack is unwound by tables */
-	uint32_t stack_limit; /* deepest stack asked for, frames */
+	bool needs_packets;    /* skboutput(): a map of perf events */
+	bool needs_unwind;     /* some stack is unwound by tables */
+	const char *frameless; /* … as this file has no frame pointers; NULL: as the script says */
+	uint32_t stack_limit;  /* deepest stack asked for, frames */
 	bool needs_scratch;
 	struct {
 		struct own_map **v;
@@ -214,6 +216,9 @@ void *sema_kept(struct sema *s);
 int sema_only_pid(struct sema *s);
 struct probe *sema_probe(struct sema *s); /* the one whose body is being checked; NULL outside */
 bool sema_has_target(struct sema *s, struct str name); /* a declaration before has it */
+/* The first of the files that are known to be traced which is built without frame pointers; NULL:
+ * there is none, or user stacks are better walked by frame pointers all the same. */
+const char *sema_frameless(struct sema *s);
 /* May the probe whose body is being checked call the kernel's function of that name? */
 bool sema_kfunc_allowed(struct sema *s, const char *name);
 bool sema_final(struct sema *s); /* the round that reports */
@@ -271,7 +276,8 @@ uint32_t sema_global(struct sema *s, uint32_t size); /* 8-byte aligned zeroed sp
 struct own_map *sema_own_map(struct sema *s, const char *name, enum bpf_map_type type,
 			     uint32_t *index);
 void sema_need_stack(struct sema *s, uint32_t limit);
-void sema_need_unwind(struct sema *s); /* the maps of sema/unwind.h */
+/* The maps of sema/unwind.h; `frameless`: the file that is why, or NULL. */
+void sema_need_unwind(struct sema *s, const char *frameless);
 void sema_need_packets(struct sema *s);
 void sema_exits(struct sema *s); /* the script calls exit(): sets plan.uses_exit */
 

@@ -94,6 +94,7 @@ struct sema {
 	VEC(struct event_def *) events;
 	VEC(const char *) strings;
 	VEC(struct attach_target *) targets;
+	struct strmap frameless;  /* path → itself, or "": it has frame pointers (frames.c) */
 	struct strmap target_ids; /* name → id + 1 of the first target that has it */
 	VEC(struct resolved_decl) resolved;
 	void *kept; /* a provider's, until another is kept or everything is resolved */

@@ -206,6 +206,84 @@ def test_running_process(trace, build):
     assert stack[:3] == ["work", "middle", "main"] and stack[-1] == "_start", r
 
 
+DEEPER = """
+    #include <stdlib.h>
+    extern "C" NI void leaf(long x) { __asm__ volatile("" :: "r"(x) : "memory"); }
+    extern "C" NI int cmp(const void *a, const void *b) { leaf(1); return *(const int *)a - *(const int *)b; }
+    extern "C" NI int sorts(int n) { int v[64]; for (int i = 0; i < 64; i++) v[i] = i * 7 % 64; qsort(v, 64, sizeof *v, cmp); usleep(1); return v[n]; }
+    int main(int argc, char **) { PAUSE; int r = sorts(argc); __asm__ volatile("" :: "r"(r)); return 0; }
+"""
+
+
+def is_whole(stack):
+    at = iter(stack)
+    return all(f in at for f in (["leaf", "sorts", "main", "_start"]))
+
+
+@pytest.mark.needs("MAY_GOTO")
+@pytest.mark.parametrize("probe", ["uprobe:BIN:leaf", "uprobe:libc.so.6:qsort_r /comm == \"plain\"/", "tracepoint:syscalls:sys_enter_clock_nanosleep"])
+def test_ustack_of_a_program_without_frame_pointers(awl, build, probe):
+    """Nobody asks: what is probed or run by -c has no frame pointers."""
+    prog = build("plain", DEEPER)
+    r = awl("-q", "-e", probe.replace("BIN", prog) + ' { printf("STACK%s", ustack); }', "-c", prog)
+    stacks = frames_of(r.out)
+    assert stacks and all(s[-1] == "_start" and "main" in s for s in stacks if "main" in s or "leaf" in s), r
+    assert any("main" in s for s in stacks), r
+    if "leaf" in probe:
+        assert all(is_whole(s) for s in stacks), r
+
+
+@pytest.mark.needs("MAY_GOTO")
+def test_the_choice_is_told(awl, build):
+    prog = build("plain", DEEPER)
+    r = awl("--explain", "-e", f"uprobe:{prog}:leaf {{ @[ustack] = count(); }}")
+    assert f"ustack: by call frame information, as dw_ustack, because {prog} has no frame pointers" in r.out, r
+    r = awl("-v", "-e", f"uprobe:{prog}:leaf {{ @[ustack] = count(); }}", "-c", prog)
+    assert "by call frame information" in r.err, r
+
+
+@pytest.mark.parametrize("script", ["config = { ustack_unwind = fp } uprobe:BIN:leaf { @[ustack] = count(); }",
+                                    "uprobe:BIN:leaf { @[ustack] = count(); } uretprobe:BIN:leaf { @r = count(); }"],
+                         ids=["by setting", "return probes"])
+def test_frame_pointers_all_the_same(awl, build, script):
+    """Return probes put trampolines on the stack, which tables do not know."""
+    prog = build("plain", DEEPER)
+    r = awl("--explain", "-e", script.replace("BIN", prog))
+    assert r.code == 0 and "by call frame information" not in r.out, r
+
+
+def test_frame_pointers_where_they_are(awl, build):
+    prog = build("pointers", DEEPER, "-fno-omit-frame-pointer")
+    r = awl("--explain", "-e", f"uprobe:{prog}:leaf {{ @[ustack] = count(); }}")
+    assert r.code == 0 and "by call frame information" not in r.out, r
+
+
+@pytest.mark.needs("MAY_GOTO")
+def test_ustack_of_a_process(trace, build):
+    """-p: its program decides."""
+    prog = build("runs", """
+        extern "C" NI void work(void) { __asm__ volatile("" ::: "memory"); }
+        extern "C" NI void middle(void) { work(); usleep(1); __asm__ volatile(""); }
+        int main(void) { char c; while (read(0, &c, 1) == 1) middle(); return 0; }
+    """)
+    with subprocess.Popen([prog], stdin=subprocess.PIPE) as p:
+        with trace("-e", 'tracepoint:syscalls:sys_enter_clock_nanosleep { printf("STACK%s", ustack); }', "-p", p.pid) as t:
+            p.stdin.write(b"x")
+            p.stdin.close()
+            p.wait()
+            r = t.finish(sig=None)
+    (stack,) = frames_of(r.out)
+    assert stack[-1] == "_start" and stack[stack.index("middle") + 1] == "main", r
+
+
+def test_dwarf_by_setting(awl, build):
+    """Frame pointers are there, tables are asked for: callbacks of libc, which has none, are seen through."""
+    prog = build("pointers", DEEPER, "-fno-omit-frame-pointer")
+    r = awl("-q", "-e", f'config = {{ ustack_unwind = dwarf }} uprobe:{prog}:leaf {{ printf("STACK%s", ustack); }}', "-c", prog)
+    stacks = frames_of(r.out)
+    assert stacks and all(is_whole(s) for s in stacks), r
+
+
 def test_limit_and_modes(awl, build):
     prog = build("deep", DEEP)
     r = awl("-q", "-e", f"uprobe:{prog}:leaf {{ @[dw_ustack(perf, 2)] = count(); }}", "-c", prog)
