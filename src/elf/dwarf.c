@@ -800,6 +800,39 @@ bool dwarf_instance_at(struct dwarf *d, uint64_t addr, const char *copy_of, Dwar
 	return true;
 }
 
+static bool mentions(const struct dwarf_func *f, const char *name)
+{
+	for (size_t i = 0; i < f->nparams; i++)
+		if (!strcmp(f->params[i].name, name))
+			return true;
+	return false;
+}
+
+/* Go's compiler does not mention parameters of a copy that were optimized out; the function that
+ * was copied has them all. */
+static void add_missing(struct dwarf *d, Dwarf_Die *copy, struct arena *a, struct dwarf_func *out)
+{
+	struct dwarf_func all = {0};
+	struct dwarf_param *v;
+	Dwarf_Die origin, cu;
+
+	if (dwarf_srclang(dwarf_diecu(copy, &cu, NULL, NULL)) != DW_LANG_Go ||
+	    !attr_die(copy, DW_AT_abstract_origin, &origin))
+		return;
+	all.entry = true;
+	read_params(d, &origin, 0, a, &all);
+	v = arena_array_of(a, struct dwarf_param, out->nparams + all.nparams + 1);
+	if (out->nparams)
+		memcpy(v, out->params, out->nparams * sizeof(*v));
+	out->params = v;
+	for (size_t i = 0; i < all.nparams; i++) {
+		if (mentions(out, all.params[i].name))
+			continue;
+		v[out->nparams] = all.params[i];
+		v[out->nparams++].at = (struct dwarf_expr){0};
+	}
+}
+
 int dwarf_func_at(struct dwarf *d, uint64_t addr, const char *copy_of, struct arena *a,
 		  struct dwarf_func *out, struct err *e)
 {
@@ -823,5 +856,7 @@ int dwarf_func_at(struct dwarf *d, uint64_t addr, const char *copy_of, struct ar
 	out->frame_base = place(&outer, DW_AT_frame_base, addr, a, &always);
 	out->cfa = cfa_at(d, addr, a);
 	read_params(d, &fn, addr, a, out);
+	if (copy_of)
+		add_missing(d, &fn, a, out);
 	return 0;
 }

@@ -144,3 +144,28 @@ def test_a_file_that_others_may_write(awl, plain, tmp_path):
 def test_what_is_no_value_of_go(awl, plain, script, text):
     r = awl("-e", script.replace("BIN", plain))
     assert r.code != 0 and re.search(text, r.err), r
+
+
+@pytest.fixture(scope="session")
+def inlined(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("inlined"), SOURCE.parent / "inlined.go")
+
+
+def test_copies_of_a_function_that_is_only_inlined(awl, inlined):
+    """The program runs two functions with copies five times. What the compiler left out is marked, not made up."""
+    r = run(awl, inlined, """
+        go:BIN:"main.add" { @n = count(); printf("add %v %v\\n", args.a, args.s); }
+        go:BIN:"main.(*box).area" { printf("area %v %v %d\\n", args.b, args.k, goid); }
+        go:BIN:"main.outer" { printf("outer %d\\n", args.n); }""")
+    assert "@n: 10" in r.lines, r
+    assert told(r, "area") == [f"&{{2 3}} {k} 1" for k in range(1, 6)], r
+    assert told(r, "outer") == [str(n) for n in range(1, 6)], r
+    for line in told(r, "add"):
+        a, s = line.split(" ", 1)
+        assert a in ("(unreadable)", "0", "1", "2", "3", "4", "5") and s in ("(unreadable)", "abc", inlined), r
+    assert len(told(r, "add")) == 10
+
+
+def test_a_copy_without_the_argument_is_an_error(awl, inlined):
+    r = awl("-e", f'go:{inlined}:"main.add" {{ @[args.s] = count(); }}')
+    assert r.code != 0 and "optimized out of this copy" in r.err, r
