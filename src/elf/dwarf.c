@@ -351,6 +351,8 @@ bool dwarf_type_get(struct dwarf *d, dwarf_ref ref, struct dwarf_type *out)
 	Dwarf_Die die;
 	const char *alias = NULL, *own;
 
+	if (d->made)
+		return dwarf_made_type(d, ref, out);
 	if (d->reader)
 		return dwarf_remote_type(d->reader, d->arena, ref, out);
 	*out = (struct dwarf_type){.kind = DWARF_VOID};
@@ -433,6 +435,8 @@ size_t dwarf_members(struct dwarf *d, dwarf_ref ref, struct arena *a,
 	Dwarf_Die die, c;
 	const char *alias = NULL, *name;
 
+	if (d->made)
+		return dwarf_made_members(d, ref, out);
 	if (d->reader)
 		return dwarf_remote_members(d->reader, ref, a, out);
 	*out = NULL;
@@ -499,8 +503,11 @@ size_t dwarf_go_types(struct dwarf *d, struct arena *a, const struct dwarf_go_ty
 	Dwarf_CU *at = NULL;
 	uint8_t type;
 
+	*out = NULL;
 	if (d->reader)
 		return dwarf_remote_go_types(d->reader, a, out);
+	if (d->made)
+		return 0;
 	while (dwarf_get_units(d->dw, at, &at, NULL, &type, &cu, &sub) == 0) {
 		if (dwarf_child(&cu, &c) != 0)
 			continue;

@@ -2,6 +2,7 @@
  *
  *   go:./server:"main.prepareAnswer"        each call once, also when the stack grows meanwhile
  *   goret:./server:"main.(*Store).Load"     each return, with what it returns and how long it took
+ *   go:./srv:"main.f(s string, n int) error"   the types, for a program without debug information
  *   go:1234:"net/http.*"                    a process; * and ? are wildcards where no function has
  *                                           just this name
  *
@@ -22,6 +23,8 @@ struct request {
 	struct str func;
 	bool ret;
 	int pid;
+	struct dwarf *told_types; /* of the signature behind the name; NULL: there is none */
+	struct dwarf_func *told;
 	struct nearest near;
 	size_t skipped;
 	const char *why; /* of the last that was skipped */
@@ -289,6 +292,8 @@ static bool add_from_file(void *arg, struct elf *f)
 	g.like = (struct go_place_info){.path = g.path, .minor = go_minor(g.go)};
 	g.like.layout_known = go_layout(g.go, &g.like.layout);
 	g.like.tls_known = go_tls_offset(g.go, &g.like.tls);
+	g.like.told_types = g.r->told_types;
+	g.like.told = g.r->told;
 	g.like.movable = go_is_movable(g.go);
 	go_types_address(g.go, &g.like.types);
 	find_end(&g);
@@ -355,6 +360,48 @@ static bool find_event(struct request *r)
 	return false;
 }
 
+/* ---- a signature behind the name ---------------------------------------------------------------
+ */
+
+/* Where it begins: at a parenthesis that is no part of a name, main.(*T).f or F[func(int)]. */
+static size_t signature_at(struct str func)
+{
+	unsigned depth = 0;
+
+	for (size_t i = 0; i < func.n; i++) {
+		depth += func.p[i] == '[';
+		depth -= func.p[i] == ']' && depth;
+		if (func.p[i] == '(' && i && func.p[i - 1] != '.' && !depth)
+			return i;
+	}
+	return func.n;
+}
+
+static bool take_signature(struct request *r)
+{
+	size_t at = signature_at(r->func);
+	struct str sig = {r->func.p + at, r->func.n - at};
+	struct arena *a = sema_arena(r->s);
+	bool method = memmem(r->func.p, at, ".(*", 3) != NULL;
+	const char *why;
+	struct diag_msg *m;
+
+	if (!sig.n)
+		return true;
+	r->func.n = at;
+	r->told = arena_new_of(a, struct dwarf_func);
+	r->told_types = dwarf_made_from(sig, method, a, r->told, &why);
+	if (r->told_types) {
+		types_take_dwarf(sema_types(r->s), r->told_types);
+		return true;
+	}
+	m = sema_report(r->s, E_PROBE_TARGET, r->ap->span,
+			"the signature of %.*s is not understood: %s", STR_ARG(r->func), why);
+	diag_help(m,
+		  "it has names and types as in Go: \"main.f(name string, n int) (int, error)\"");
+	return false;
+}
+
 static bool resolve(struct request *r)
 {
 	const struct attach_point *ap = r->ap;
@@ -365,7 +412,7 @@ static bool resolve(struct request *r)
 	if (!implied && !probe_parts(r->s, r->prov, ap, 3, 3))
 		return false;
 	r->func = ap->parts[ap->nparts - 1];
-	if (!find_event(r))
+	if (!take_signature(r) || !find_event(r))
 		return false;
 	nearest_init(&r->near, r->func);
 	if (!find_file(r, &file) || !user_files(r->s, ap, file, add_from_file, r))

@@ -219,6 +219,11 @@ static const char *check_hidden(struct assign *s, const struct go_place_info *in
 {
 	if (info->nwords >= 0 && words_agree(s, info, sig))
 		return NULL;
+	if (info->told_types)
+		return info->nwords < 0
+			       ? NULL
+			       : "the arguments in the probe are not those of the function: the "
+				 "sizes of its words differ";
 	if (info->nwords >= 0)
 		return "the debug information of this release leaves out an unnamed parameter or a "
 		       "generic function's dictionary, so that the places of the others are not "
@@ -270,7 +275,7 @@ bool go_signature(struct dwarf *d, const struct dwarf_func *fn, const struct go_
 	for (size_t i = 0; i < out->nresults; i++)
 		ok &= assign_one(&s, &out->results[i]);
 	*why = ok ? NULL : "the type of an argument or result is not understood";
-	if (ok && info->minor == 17)
+	if (ok && info->minor == 17 && !info->told_types)
 		*why = "Go 1.17 tells neither all arguments nor where they are";
 	if (!*why)
 		*why = check_hidden(&s, info, out);

@@ -81,6 +81,11 @@ static int open_named(struct go_named *n, struct types *ts, const struct go_plac
 	int r;
 
 	n->info = info;
+	n->dwarf = info->told_types;
+	if (info->told_types)
+		return go_signature(n->dwarf, info->told, info, a, &n->sig, &why)
+			       ? 0
+			       : err_plain(e, EINVAL, "%s", why);
 	n->dwarf = types_dwarf(ts, info->path, e);
 	if (!n->dwarf)
 		return -ENOENT;

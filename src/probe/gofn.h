@@ -34,7 +34,9 @@ struct go_place_info {
 	const char *func; /* with dots in place of %2e */
 	uint64_t addr;
 	int minor;
-	bool regs; /* arguments are in registers */
+	bool regs;                /* arguments are in registers */
+	struct dwarf *told_types; /* of the signature in the probe; NULL: there is none */
+	const struct dwarf_func *told;
 	bool copy; /* inlined into another function: `addr` is where the copy begins */
 	bool layout_known, tls_known;
 	bool movable;   /* mapped at any address */
