@@ -168,6 +168,14 @@ static void copy_root(struct gen *g, struct val rec, struct val from, uint32_t n
 }
 
 /* Of a root that cannot be read the mark is all there is. */
+static void put_mark(struct gen *g, struct val rec, const struct shown *v)
+{
+	struct ir *b = gen_ir(g);
+
+	builtin_put(g, rec, 4, GO_REC_HEAD + 4, ir_const(b, v->pl.type | GO_CHUNK_FAULT));
+	builtin_put(g, rec, 8, GO_REC_HEAD + 8, ir_const(b, 0));
+}
+
 static void read_root(struct gen *g, struct val rec, struct val from, const struct shown *v)
 {
 	struct ir *b = gen_ir(g);
@@ -179,8 +187,7 @@ static void read_root(struct gen *g, struct val rec, struct val from, const stru
 	ir_br(b, r, fault, done, IR_LIKELY_NO);
 	ir_at(b, fault);
 	gen_lost(g, LOST_FAULT);
-	builtin_put(g, rec, 4, GO_REC_HEAD + 4, ir_const(b, v->pl.type | GO_CHUNK_FAULT));
-	builtin_put(g, rec, 8, GO_REC_HEAD + 8, ir_const(b, 0));
+	put_mark(g, rec, v);
 	ir_jmp(b, done);
 	ir_at(b, done);
 }
@@ -191,17 +198,21 @@ static struct val lower_govalue(struct gen *g, struct expr *e, struct val want)
 	const struct provider *prov = gen_probe_of(g)->prov;
 	struct gotypes *gt = table_of(gen_types(g));
 	const struct gotype *t = gotype_get(gt, v->pl.type);
-	struct val from = prov->go_load(g, gen_probe_of(g), &v->pl);
-	struct val rec = builtin_place(g, e, want);
+	struct val rec = builtin_place(g, e, want), from;
 
+	rec.type = e->type;
 	put_head(g, rec, v, v->pl.type);
+	if (v->pl.lost) {
+		put_mark(g, rec, v);
+		return rec;
+	}
+	from = prov->go_load(g, gen_probe_of(g), &v->pl);
 	if (from.space == SPACE_BPF)
 		copy_root(g, rec, from, v->root);
 	else if (v->root)
 		read_root(g, rec, from, v);
 	if (t->nops)
 		govalue_follow(g, rec, v->size, gt, v->pl.file);
-	rec.type = e->type;
 	return rec;
 }
 
@@ -224,7 +235,7 @@ bool builtin_check_go_len(struct sema *s, struct expr *e)
 			return false;
 		cs->data = pl;
 	}
-	return has_length(gotype_get(table_of(sema_types(s)), pl->type)->kind);
+	return !pl->lost && has_length(gotype_get(table_of(sema_types(s)), pl->type)->kind);
 }
 
 /* A map or channel is a pointer to a structure that begins with the number of its elements, in all

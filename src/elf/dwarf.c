@@ -351,6 +351,8 @@ bool dwarf_type_get(struct dwarf *d, dwarf_ref ref, struct dwarf_type *out)
 	Dwarf_Die die;
 	const char *alias = NULL, *own;
 
+	if (d->made)
+		return dwarf_made_type(d, ref, out);
 	if (d->reader)
 		return dwarf_remote_type(d->reader, d->arena, ref, out);
 	*out = (struct dwarf_type){.kind = DWARF_VOID};
@@ -433,6 +435,8 @@ size_t dwarf_members(struct dwarf *d, dwarf_ref ref, struct arena *a,
 	Dwarf_Die die, c;
 	const char *alias = NULL, *name;
 
+	if (d->made)
+		return dwarf_made_members(d, ref, out);
 	if (d->reader)
 		return dwarf_remote_members(d->reader, ref, a, out);
 	*out = NULL;
@@ -499,8 +503,11 @@ size_t dwarf_go_types(struct dwarf *d, struct arena *a, const struct dwarf_go_ty
 	Dwarf_CU *at = NULL;
 	uint8_t type;
 
+	*out = NULL;
 	if (d->reader)
 		return dwarf_remote_go_types(d->reader, a, out);
+	if (d->made)
+		return 0;
 	while (dwarf_get_units(d->dw, at, &at, NULL, &type, &cu, &sub) == 0) {
 		if (dwarf_child(&cu, &c) != 0)
 			continue;
@@ -800,6 +807,39 @@ bool dwarf_instance_at(struct dwarf *d, uint64_t addr, const char *copy_of, Dwar
 	return true;
 }
 
+static bool mentions(const struct dwarf_func *f, const char *name)
+{
+	for (size_t i = 0; i < f->nparams; i++)
+		if (!strcmp(f->params[i].name, name))
+			return true;
+	return false;
+}
+
+/* Go's compiler does not mention parameters of a copy that were optimized out; the function that
+ * was copied has them all. */
+static void add_missing(struct dwarf *d, Dwarf_Die *copy, struct arena *a, struct dwarf_func *out)
+{
+	struct dwarf_func all = {0};
+	struct dwarf_param *v;
+	Dwarf_Die origin, cu;
+
+	if (dwarf_srclang(dwarf_diecu(copy, &cu, NULL, NULL)) != DW_LANG_Go ||
+	    !attr_die(copy, DW_AT_abstract_origin, &origin))
+		return;
+	all.entry = true;
+	read_params(d, &origin, 0, a, &all);
+	v = arena_array_of(a, struct dwarf_param, out->nparams + all.nparams + 1);
+	if (out->nparams)
+		memcpy(v, out->params, out->nparams * sizeof(*v));
+	out->params = v;
+	for (size_t i = 0; i < all.nparams; i++) {
+		if (mentions(out, all.params[i].name))
+			continue;
+		v[out->nparams] = all.params[i];
+		v[out->nparams++].at = (struct dwarf_expr){0};
+	}
+}
+
 int dwarf_func_at(struct dwarf *d, uint64_t addr, const char *copy_of, struct arena *a,
 		  struct dwarf_func *out, struct err *e)
 {
@@ -823,5 +863,7 @@ int dwarf_func_at(struct dwarf *d, uint64_t addr, const char *copy_of, struct ar
 	out->frame_base = place(&outer, DW_AT_frame_base, addr, a, &always);
 	out->cfa = cfa_at(d, addr, a);
 	read_params(d, &fn, addr, a, out);
+	if (copy_of)
+		add_missing(d, &fn, a, out);
 	return 0;
 }

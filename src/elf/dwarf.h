@@ -21,6 +21,14 @@ struct dwarf;
 struct dwarf *dwarf_open(const char *path, struct err *e);
 void dwarf_close(struct dwarf *d);
 
+struct dwarf_func;
+/* In place of debug information: the types in the signature of a Go function, as its user writes
+ * it,
+ * "(name string, n int) (int, error)", and in *out its arguments and results, which live as long as
+ * the result. A method has its receiver in front: a pointer, `recv`. NULL with *why set. */
+struct dwarf *dwarf_made_from(struct str signature, bool method, struct arena *why_arena,
+			      struct dwarf_func *out, const char **why);
+
 /* ---- types --------------------------------------------------------------------------------- */
 
 typedef uint32_t dwarf_ref; /* 0: void */

@@ -11,10 +11,11 @@ struct dwarf {
 	struct arena *arena;
 	char *path;
 	int fd, main_fd;
-	uint64_t size;         /* of the section with the entries */
-	bool trusted;          /* nobody else can write the files */
-	struct reader *reader; /* answers for us when they can; NULL */
-	Elf *elf, *main_elf;   /* main_elf: the program, for the frame information it alone has */
+	uint64_t size;           /* of the section with the entries */
+	bool trusted;            /* nobody else can write the files */
+	struct dwarf_made *made; /* told by the user: there is no file; NULL */
+	struct reader *reader;   /* answers for us when they can; NULL */
+	Elf *elf, *main_elf;     /* main_elf: the program, for the frame information it alone has */
 	Dwarf *dw;
 	struct strmap refs;
 	VEC(Dwarf_Die) dies;
@@ -41,5 +42,9 @@ const char *dwarf_text(struct dwarf *d, Dwarf_Die *die, unsigned name);
 
 /* What a function is called in a symbol table, or in its source when that is not told. */
 const char *dwarf_symbol(struct dwarf *d, Dwarf_Die *die);
+
+/* dwarf_made.c */
+bool dwarf_made_type(const struct dwarf *d, dwarf_ref ref, struct dwarf_type *out);
+size_t dwarf_made_members(const struct dwarf *d, dwarf_ref ref, const struct dwarf_member **out);
 
 #endif

@@ -2,6 +2,7 @@
  *
  *   go:./server:"main.prepareAnswer"        each call once, also when the stack grows meanwhile
  *   goret:./server:"main.(*Store).Load"     each return, with what it returns and how long it took
+ *   go:./srv:"main.f(s string, n int) error"   the types, for a program without debug information
  *   go:1234:"net/http.*"                    a process; * and ? are wildcards where no function has
  *                                           just this name
  *
@@ -22,6 +23,8 @@ struct request {
 	struct str func;
 	bool ret;
 	int pid;
+	struct dwarf *told_types; /* of the signature behind the name; NULL: there is none */
+	struct dwarf_func *told;
 	struct nearest near;
 	size_t skipped;
 	const char *why; /* of the last that was skipped */
@@ -160,6 +163,62 @@ static size_t add_shapes(struct program *g)
 	return found;
 }
 
+/* ---- functions that are only inlined ----------------------------------------------------------
+ */
+
+static void push_copy(struct program *g, const struct dwarf_copy *c)
+{
+	struct request *r = g->r;
+	struct arena *a = sema_arena(r->s);
+	struct go_place_info *info = arena_memdup(a, &g->like, sizeof(g->like));
+	struct placement pl;
+	uint64_t offset;
+
+	if (!elf_addr_to_offset(g->f, c->addr, &offset))
+		return;
+	elf_place(g->f, offset, 0, user_place_flags(r->s) | PLACE_EXACT, &pl);
+	r->skipped += pl.cost == COST_REFUSED;
+	if (pl.cost == COST_REFUSED)
+		return;
+	info->func = c->func;
+	info->addr = c->addr;
+	info->regs = info->copy = true;
+	info->nwords = -1;
+	probe_push(r->s, r->out,
+		   (struct attach_target){
+			   .name = arena_printf(a, "%s:%s:%s", r->prov->name, g->path, info->func),
+			   .module = g->path,
+			   .symbol = info->func,
+			   .addr = pl.offset,
+			   .b = pl.cost,
+			   .c = GO_COPY,
+			   .pid = r->pid,
+			   .data = info,
+		   });
+}
+
+/* Each copy is a place of its own, with the arguments elsewhere. */
+static size_t add_copies(struct program *g)
+{
+	struct request *r = g->r;
+	const struct elf_pattern wanted = {.text = r->func};
+	struct dwarf_copies copies;
+	struct err e = {0};
+	struct dwarf *d = types_dwarf(sema_types(r->s), g->path, &e);
+	size_t found = 0;
+
+	if (!d || dwarf_copies_find(d, &wanted, sema_arena(r->s), &copies, &e) < 0)
+		return 0;
+	for (size_t i = 0; i < copies.n; i++) {
+		if (!go_name_is(copies.v[i].func, r->func, false))
+			continue;
+		found++;
+		if (!r->ret)
+			push_copy(g, &copies.v[i]);
+	}
+	return found;
+}
+
 static bool refuse(struct request *r, const char *path, const char *why, const char *help)
 {
 	struct diag_msg *m = sema_report(r->s, E_PROBE_TARGET, r->ap->span,
@@ -177,11 +236,13 @@ static bool add_named(struct program *g)
 	bool glob = memchr(r->func.p, '*', r->func.n) || memchr(r->func.p, '?', r->func.n);
 	size_t found = add_matching(g, false);
 
-	if (!found && glob)
-		add_matching(g, true);
-	else if (!found)
-		found = add_shapes(g);
-	if (found && r->out->n == before)
+	if (!found)
+		found = glob ? add_matching(g, true) : add_shapes(g);
+	if (!found && add_copies(g) && r->ret)
+		return refuse(r, g->path,
+			      "it is only inlined into others, where its returns are no places",
+			      "go: probes see where its copies begin");
+	if (found && !glob && r->out->n == before)
 		return refuse(r, g->path, r->why ? r->why : "it is a wrapper",
 			      "another function near it may do: awl golist lists them");
 	return true;
@@ -231,6 +292,8 @@ static bool add_from_file(void *arg, struct elf *f)
 	g.like = (struct go_place_info){.path = g.path, .minor = go_minor(g.go)};
 	g.like.layout_known = go_layout(g.go, &g.like.layout);
 	g.like.tls_known = go_tls_offset(g.go, &g.like.tls);
+	g.like.told_types = g.r->told_types;
+	g.like.told = g.r->told;
 	g.like.movable = go_is_movable(g.go);
 	go_types_address(g.go, &g.like.types);
 	find_end(&g);
@@ -297,6 +360,48 @@ static bool find_event(struct request *r)
 	return false;
 }
 
+/* ---- a signature behind the name ---------------------------------------------------------------
+ */
+
+/* Where it begins: at a parenthesis that is no part of a name, main.(*T).f or F[func(int)]. */
+static size_t signature_at(struct str func)
+{
+	unsigned depth = 0;
+
+	for (size_t i = 0; i < func.n; i++) {
+		depth += func.p[i] == '[';
+		depth -= func.p[i] == ']' && depth;
+		if (func.p[i] == '(' && i && func.p[i - 1] != '.' && !depth)
+			return i;
+	}
+	return func.n;
+}
+
+static bool take_signature(struct request *r)
+{
+	size_t at = signature_at(r->func);
+	struct str sig = {r->func.p + at, r->func.n - at};
+	struct arena *a = sema_arena(r->s);
+	bool method = memmem(r->func.p, at, ".(*", 3) != NULL;
+	const char *why;
+	struct diag_msg *m;
+
+	if (!sig.n)
+		return true;
+	r->func.n = at;
+	r->told = arena_new_of(a, struct dwarf_func);
+	r->told_types = dwarf_made_from(sig, method, a, r->told, &why);
+	if (r->told_types) {
+		types_take_dwarf(sema_types(r->s), r->told_types);
+		return true;
+	}
+	m = sema_report(r->s, E_PROBE_TARGET, r->ap->span,
+			"the signature of %.*s is not understood: %s", STR_ARG(r->func), why);
+	diag_help(m,
+		  "it has names and types as in Go: \"main.f(name string, n int) (int, error)\"");
+	return false;
+}
+
 static bool resolve(struct request *r)
 {
 	const struct attach_point *ap = r->ap;
@@ -307,7 +412,7 @@ static bool resolve(struct request *r)
 	if (!implied && !probe_parts(r->s, r->prov, ap, 3, 3))
 		return false;
 	r->func = ap->parts[ap->nparts - 1];
-	if (!find_event(r))
+	if (!take_signature(r) || !find_event(r))
 		return false;
 	nearest_init(&r->near, r->func);
 	if (!find_file(r, &file) || !user_files(r->s, ap, file, add_from_file, r))
@@ -418,6 +523,12 @@ static const struct type *word_type(struct sema *s, struct probe *p, unsigned in
 	const struct go_place_info *info = p->targets[0].data;
 	struct diag_msg *m;
 
+	if (info->copy) {
+		m = sema_report(s, E_PROBE_LIMIT, p->ap->span,
+				"%s is inlined: its copies have no words of arguments", info->func);
+		diag_help(m, "args.NAME finds those that the debug information tells of");
+		return &type_poison;
+	}
 	if (!info->regs || go_reg(index) >= 0)
 		return type_int(sema_types(s), 8, false);
 	m = sema_report(s, E_PROBE_LIMIT, p->ap->span,
@@ -644,16 +755,19 @@ static void go_explain(struct kernel *k, const struct attach_target *t, struct b
 	buf_adds(out, t->c & GO_END       ? "ends of goroutines, "
 		      : t->c & GO_TAIL    ? "a jump to another function, "
 		      : t->c & GO_RETURN  ? "a return, "
+		      : t->c & GO_COPY    ? "an inlined copy, "
 		      : t->c & GO_CHECKED ? "calls at the stack check's branch, "
 					  : "calls, ");
 	user_explain(k, t, out);
 }
 
 /* At the entry and at a return the caller's frame is the current one: its return address is on top
- * of the stack. */
+ * of the stack. A copy is in the middle of a function. */
 static bool go_caller(struct gen *g, struct probe *p, ir_val_t *out)
 {
-	return user_caller(g, p, out);
+	const struct go_place_info *info = p->targets[0].data;
+
+	return !info->copy && user_caller(g, p, out);
 }
 
 const struct provider provider_go = {

@@ -11,6 +11,7 @@
  * the stack. Debug information hides unnamed parameters (before 1.22) and the dictionaries of
  * generic functions (before 1.27): the places that follow from it are compared with the words that
  * the runtime prints in tracebacks, and nothing is believed where they differ. */
+#include <dwarf.h>
 #include <string.h>
 #include "probe/gofn.h"
 
@@ -218,6 +219,11 @@ static const char *check_hidden(struct assign *s, const struct go_place_info *in
 {
 	if (info->nwords >= 0 && words_agree(s, info, sig))
 		return NULL;
+	if (info->told_types)
+		return info->nwords < 0
+			       ? NULL
+			       : "the arguments in the probe are not those of the function: the "
+				 "sizes of its words differ";
 	if (info->nwords >= 0)
 		return "the debug information of this release leaves out an unnamed parameter or a "
 		       "generic function's dictionary, so that the places of the others are not "
@@ -269,9 +275,66 @@ bool go_signature(struct dwarf *d, const struct dwarf_func *fn, const struct go_
 	for (size_t i = 0; i < out->nresults; i++)
 		ok &= assign_one(&s, &out->results[i]);
 	*why = ok ? NULL : "the type of an argument or result is not understood";
-	if (ok && info->minor == 17)
+	if (ok && info->minor == 17 && !info->told_types)
 		*why = "Go 1.17 tells neither all arguments nor where they are";
 	if (!*why)
 		*why = check_hidden(&s, info, out);
 	return !*why;
+}
+
+/* ---- copies in other functions -------------------------------------------------------------- */
+
+static const struct dwarf_expr *place_of(struct arena *a, const struct dwarf_param *p)
+{
+	struct dwarf_expr *e = arena_new_of(a, struct dwarf_expr);
+	struct dwarf_op *ops = arena_array_of(a, struct dwarf_op, 2);
+
+	*e = p->at;
+	if (!p->constant)
+		return e;
+	ops[0] = (struct dwarf_op){.op = DW_OP_constu, .a = p->value};
+	ops[1] = (struct dwarf_op){.op = DW_OP_stack_value};
+	*e = (struct dwarf_expr){ops, 2};
+	return e;
+}
+
+/* Of a text whose length alone is still needed the compiler tells the place of the length as that
+ * of the text. A value of several words is believed only when each of its bytes has a place. */
+static bool is_whole(const struct dwarf_expr *e, const struct dwarf_type *t)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < e->n; i++)
+		sum += e->ops[i].op == DW_OP_piece ? e->ops[i].a : 0;
+	return sum == t->size || (!sum && (t->size <= 8 || t->kind == DWARF_ARRAY));
+}
+
+static const char *why_not_copied(const struct go_value *v, const struct dwarf_type *t,
+				  const struct location_frame *frame)
+{
+	if (!v->at->n || !is_whole(v->at, t))
+		return "it was optimized out of this copy of the function, or a part of it";
+	return location_check(v->at, frame);
+}
+
+/* The compiler puts a copy's arguments where it likes, and tells of each place. */
+void go_copy_signature(struct dwarf *d, const struct dwarf_func *fn,
+		       const struct location_frame *frame, struct arena *a,
+		       struct go_signature *out)
+{
+	*out = (struct go_signature){0};
+	out->args = arena_array_of(a, struct go_value, fn->nparams + 1);
+	for (size_t i = 0; i < fn->nparams; i++) {
+		struct go_value *v = &out->args[out->nargs];
+		struct dwarf_type t;
+
+		if (fn->params[i].result || !dwarf_type_get(d, fn->params[i].type, &t))
+			continue;
+		*v = (struct go_value){.name = fn->params[i].name,
+				       .ref = fn->params[i].type,
+				       .size = (uint32_t)MIN(t.size, MAX_VALUE),
+				       .at = place_of(a, &fn->params[i])};
+		v->why = why_not_copied(v, &t, frame);
+		out->nargs++;
+	}
 }

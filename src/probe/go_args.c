@@ -25,6 +25,7 @@ struct go_named {
 	struct dwarf *dwarf;
 	const struct go_place_info *info;
 	struct go_signature sig;
+	struct location_frame frame; /* of a copy */
 	const struct type *args;
 	const unsigned *of; /* of each member of args: its number in sig.args */
 	struct kept *kept;  /* of each argument */
@@ -53,6 +54,25 @@ static const struct type *value_type(struct types *ts, struct dwarf *d, const st
 	return t->kind == TYPE_FUNC || is_interface(t) ? u64_of(ts) : t;
 }
 
+/* The same, but whole: an interface has two words. */
+static const struct type *value_bytes_type(struct types *ts, struct dwarf *d,
+					   const struct go_value *v)
+{
+	return type_from_dwarf(ts, d, v->ref);
+}
+
+static int open_copy(struct go_named *n, struct arena *a, struct err *e)
+{
+	struct dwarf_func fn;
+	int r = dwarf_func_at(n->dwarf, n->info->addr, n->info->func, a, &fn, e);
+
+	if (r < 0)
+		return r;
+	n->frame = (struct location_frame){fn.frame_base, fn.cfa, n->info->addr};
+	go_copy_signature(n->dwarf, &fn, &n->frame, a, &n->sig);
+	return 0;
+}
+
 static int open_named(struct go_named *n, struct types *ts, const struct go_place_info *info,
 		      struct arena *a, struct err *e)
 {
@@ -61,9 +81,16 @@ static int open_named(struct go_named *n, struct types *ts, const struct go_plac
 	int r;
 
 	n->info = info;
+	n->dwarf = info->told_types;
+	if (info->told_types)
+		return go_signature(n->dwarf, info->told, info, a, &n->sig, &why)
+			       ? 0
+			       : err_plain(e, EINVAL, "%s", why);
 	n->dwarf = types_dwarf(ts, info->path, e);
 	if (!n->dwarf)
 		return -ENOENT;
+	if (info->copy)
+		return open_copy(n, a, e);
 	r = dwarf_func_at(n->dwarf, info->addr, NULL, a, &fn, e);
 	if (r < 0)
 		return r;
@@ -234,10 +261,13 @@ static void put_value(struct gen *g, const struct go_value *v, struct val dst)
 			 register_of(g, v->pieces[i].reg));
 }
 
-static struct val load_value(struct gen *g, const struct go_value *v, const struct type *t)
+static struct val load_value(struct gen *g, const struct go_named *n, const struct go_value *v,
+			     const struct type *t)
 {
 	struct val m;
 
+	if (v->at)
+		return location_load(g, v->at, &n->frame, t);
 	if (!v->in_regs)
 		return on_stack(g, v, t);
 	if (type_is_scalar(t))
@@ -286,7 +316,7 @@ struct val go_arg_field(struct gen *g, struct probe *p, const struct member *m)
 		if (v[i].offset != m->offset || v[i].type != m->type)
 			continue;
 		return d->map ? kept_value(g, p, of, m->type)
-			      : load_value(g, &d->named->sig.args[of], m->type);
+			      : load_value(g, d->named, &d->named->sig.args[of], m->type);
 	}
 	return VAL_VOID;
 }
@@ -413,6 +443,19 @@ const char *go_no_results(struct sema *s, struct probe *p)
 	return n && n->sig.nresults ? NULL : "the function has no results";
 }
 
+/* Of a copy: a value in a register is put into memory. */
+static struct val located_bytes(struct gen *g, const struct go_named *n, const struct go_value *v)
+{
+	struct val m,
+		r = location_load(g, v->at, &n->frame, value_bytes_type(gen_types(g), n->dwarf, v));
+
+	if (r.kind == VAL_MEM)
+		return r;
+	m = gen_temp_bytes(g, 8, 8, false);
+	ir_store(gen_ir(g), 8, m.v, m.off, r.v);
+	return m;
+}
+
 struct val go_bytes_of(struct gen *g, struct probe *p, bool result, unsigned index)
 {
 	const struct go_probe *d = p->data;
@@ -422,6 +465,8 @@ struct val go_bytes_of(struct gen *g, struct probe *p, bool result, unsigned ind
 
 	if (!result && d->map)
 		return kept_value(g, p, index, u64_of(gen_types(g)));
+	if (v->at)
+		return located_bytes(g, d->named, v);
 	if (!v->in_regs)
 		return on_stack(g, v, &type_void);
 	m = gen_temp_bytes(g, ALIGN_UP(MAX(v->size, 1u), 8u), 8, false);
@@ -436,8 +481,8 @@ static struct val load_result(struct gen *g, const struct go_named *n, size_t i)
 	struct val header;
 
 	if (t->kind != TYPE_STRING)
-		return load_value(g, v, t);
-	header = load_value(g, v, type_array(gen_types(g), u64_of(gen_types(g)), 2));
+		return load_value(g, n, v, t);
+	header = load_value(g, n, v, type_array(gen_types(g), u64_of(gen_types(g)), 2));
 	return gen_go_string(g, header, t);
 }
 

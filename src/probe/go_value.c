@@ -32,8 +32,9 @@ static bool refuse(struct naming *n, const char *why)
 
 static bool take(struct naming *n, const struct go_value *v, bool result, unsigned index)
 {
-	if (v->why)
+	if (v->why && !v->at)
 		return refuse(n, v->why);
+	n->out->lost = v->why != NULL;
 	n->out->type = gotype_from(n->gt, n->file, v->ref);
 	n->out->result = result;
 	n->out->index = index;

@@ -11,6 +11,7 @@
 
 #include "elf/dwarf.h"
 #include "elf/go.h"
+#include "probe/location.h"
 #include "probe/user.h"
 #include "type/gotype.h"
 
@@ -22,6 +23,7 @@ enum {
 	GO_END = 8,       /* runtime.goexit1: the end of a goroutine */
 	GO_REPEATED = 32, /* GO_END once more: not attached */
 	GO_ASSEMBLY = 16, /* g is not in its register, arguments are on the stack */
+	GO_COPY = 64,     /* the first instruction of an inlined copy */
 	GO_KINDS = 0xff,
 	GO_DELTA = 8, /* the bits above: how far the place is from the function's first address */
 };
@@ -32,7 +34,10 @@ struct go_place_info {
 	const char *func; /* with dots in place of %2e */
 	uint64_t addr;
 	int minor;
-	bool regs; /* arguments are in registers */
+	bool regs;                /* arguments are in registers */
+	struct dwarf *told_types; /* of the signature in the probe; NULL: there is none */
+	const struct dwarf_func *told;
+	bool copy; /* inlined into another function: `addr` is where the copy begins */
 	bool layout_known, tls_known;
 	bool movable;   /* mapped at any address */
 	uint64_t types; /* link-time address of runtime.types; 0: not known */
@@ -59,8 +64,9 @@ struct go_value { /* an argument or a result */
 	bool in_regs;
 	struct go_piece pieces[GO_PIECES];
 	unsigned npieces;
-	uint32_t stack;  /* not in_regs: offset behind the return address */
-	const char *why; /* cannot be read; NULL: can */
+	uint32_t stack;              /* not in_regs: offset behind the return address */
+	const struct dwarf_expr *at; /* of a copy: where it is; NULL: by the convention */
+	const char *why;             /* cannot be read; NULL: can */
 };
 
 struct go_signature {
@@ -71,6 +77,10 @@ struct go_signature {
 /* False with *why when the places cannot be known. */
 bool go_signature(struct dwarf *d, const struct dwarf_func *fn, const struct go_place_info *info,
 		  struct arena *a, struct go_signature *out, const char **why);
+/* Of a copy that was inlined: no results. */
+void go_copy_signature(struct dwarf *d, const struct dwarf_func *fn,
+		       const struct location_frame *frame, struct arena *a,
+		       struct go_signature *out);
 /* The register with number `n` of Go's sequence, as an offset in the context. */
 int go_reg(unsigned n);
 

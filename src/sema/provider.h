@@ -74,6 +74,7 @@ struct go_place {
 	bool result, all;
 	unsigned index; /* of the argument or result; `all`: of the results, as a tuple */
 	VEC(struct go_step) steps;
+	bool lost;       /* not there at this place: a mark is shown */
 	const char *why; /* type 0: why it cannot be shown */
 };
 

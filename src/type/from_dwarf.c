@@ -29,6 +29,15 @@ static void close_dwarf(void *arg)
 	dwarf_close(arg);
 }
 
+static void keep_dwarf(struct types *ts, struct dwarf *d, const char *key)
+{
+	struct dwarf_types *dt = arena_new_of(ts->arena, struct dwarf_types);
+
+	dt->dwarf = d;
+	arena_at_free(ts->arena, close_dwarf, d);
+	strmap_put(&ts->dwarfs, str_of(key), dt);
+}
+
 struct dwarf *types_dwarf(struct types *ts, const char *path, struct err *e)
 {
 	struct dwarf_types *dt = strmap_get(&ts->dwarfs, str_of(path));
@@ -37,13 +46,14 @@ struct dwarf *types_dwarf(struct types *ts, const char *path, struct err *e)
 	if (dt)
 		return dt->dwarf;
 	d = dwarf_open(path, e);
-	if (!d)
-		return NULL;
-	dt = arena_new_of(ts->arena, struct dwarf_types);
-	dt->dwarf = d;
-	arena_at_free(ts->arena, close_dwarf, d);
-	strmap_put(&ts->dwarfs, str_of(arena_strdup(ts->arena, path)), dt);
+	if (d)
+		keep_dwarf(ts, d, arena_strdup(ts->arena, path));
 	return d;
+}
+
+void types_take_dwarf(struct types *ts, struct dwarf *d)
+{
+	keep_dwarf(ts, d, arena_printf(ts->arena, "%p", (void *)d));
 }
 
 static struct dwarf_types *types_of(struct types *ts, struct dwarf *d)

@@ -227,6 +227,8 @@ const struct type *type_from_func(struct types *ts, uint32_t id, enum space spac
 /* The debug information of a program, opened once for these types and closed with their arena. NULL
  * with `e` set when there is none. */
 struct dwarf *types_dwarf(struct types *ts, const char *path, struct err *e);
+/* Takes over debug information that was made (dwarf_made_from), to be closed with the arena. */
+void types_take_dwarf(struct types *ts, struct dwarf *d);
 /* A type of it; pointers lead to user space. What cannot be said in the language (a class's virtual
  * base …) is bytes. */
 const struct type *type_from_dwarf(struct types *ts, struct dwarf *d, dwarf_ref ref);

@@ -144,3 +144,67 @@ def test_a_file_that_others_may_write(awl, plain, tmp_path):
 def test_what_is_no_value_of_go(awl, plain, script, text):
     r = awl("-e", script.replace("BIN", plain))
     assert r.code != 0 and re.search(text, r.err), r
+
+
+@pytest.fixture(scope="session")
+def inlined(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("inlined"), SOURCE.parent / "inlined.go")
+
+
+def test_copies_of_a_function_that_is_only_inlined(awl, inlined):
+    """The program runs two functions with copies five times. What the compiler left out is marked, not made up."""
+    r = run(awl, inlined, """
+        go:BIN:"main.add" { @n = count(); printf("add %v %v\\n", args.a, args.s); }
+        go:BIN:"main.(*box).area" { printf("area %v %v %d\\n", args.b, args.k, goid); }
+        go:BIN:"main.outer" { printf("outer %d\\n", args.n); }""")
+    assert "@n: 10" in r.lines, r
+    assert told(r, "area") == [f"&{{2 3}} {k} 1" for k in range(1, 6)], r
+    assert told(r, "outer") == [str(n) for n in range(1, 6)], r
+    for line in told(r, "add"):
+        a, s = line.split(" ", 1)
+        assert a in ("(unreadable)", "0", "1", "2", "3", "4", "5") and s in ("(unreadable)", "abc", inlined), r
+    assert len(told(r, "add")) == 10
+
+
+def test_a_copy_without_the_argument_is_an_error(awl, inlined):
+    r = awl("-e", f'go:{inlined}:"main.add" {{ @[args.s] = count(); }}')
+    assert r.code != 0 and "optimized out of this copy" in r.err, r
+
+
+@pytest.fixture(scope="session", params=["stripped", "stripped, position-independent"])
+def stripped(request, tmp_path_factory):
+    more = ("-buildmode=pie",) if "position" in request.param else ()
+    return build(tmp_path_factory.mktemp("stripped"), SOURCE, "-ldflags=-s -w", *more)
+
+
+def test_a_signature_stands_for_debug_information(awl, stripped):
+    r = run(awl, stripped, """
+        go:BIN:"main.texts(s string, b []byte, long string, none string)" { printf("have texts %s|%v|%v|%v\\n", args.s, args.b, args.long, args.none); }
+        go:BIN:"main.scalars(t, f bool, i8 int8, u16 uint16, r rune, u uint64)" {
+            printf("have scalars %v|%v|%d|%d|%d|%u\\n", args.t, args.f, args.i8, args.u16, args.r, args.u); }
+        go:BIN:"main.arrays(a [3]int, b [2]string, one [1]struct{ X int; y int; name string }, long [20]int)" {
+            printf("have arrays %v|%v|%v|%v\\n", args.a, args.b, args.one, args.long); }
+        goret:BIN:"main.loads(path string) (int, error)" { printf("loads %s %d %d\\n", args.path, retval.0, retval.1 != nil); }""")
+    want = [line for line in told(r, "want") if re.match("texts|scalars|arrays", line)]
+    assert told(r, "have") == want and len(want) == 3, r
+    assert told(r, "loads") == ["/none -1 1", "/dev/null 1 0", "/etc/passwd/x -1 1"], r
+
+
+def test_without_types_what_is_in_an_interface_is_said_to_be_unknown(awl, stripped):
+    r = run(awl, stripped, """goret:BIN:"main.loads(path string) (int, error)" { print(retval.1); }""")
+    assert re.search(r"^\(unknown type 0x[0-9a-f]+\)\(0x[0-9a-f]+\)$", r.out, re.M) and "<nil>" in r.lines, r
+
+
+@pytest.mark.parametrize("signature,text", [
+    ("(s string, b []byte", "a comma or \\) is missing"),
+    ("(s mystery)", "mystery is no type that is known"),
+    ("(s string) (int, error", "a comma or \\) is missing behind a result"),
+    ("(s string, n int)", "the sizes of its words differ"),
+    ("(s int, b []byte, long string, none string)", "the sizes of its words differ"),
+    ("(s string) int int", "several results are written"),
+    ("(" + "[1]" * 40 + "int)", "an argument is written|nested too deeply"),
+])
+def test_a_signature_is_checked(awl, plain, signature, text):
+    """Words of arguments are those that the runtime prints in tracebacks."""
+    r = awl("-e", f'go:{plain}:"main.texts{signature}" {{ print(args.s); }}')
+    assert r.code != 0 and re.search(text, r.err), r
