@@ -18,11 +18,19 @@
  * what the loop changes is made unknown to it at the start of each turn, by adding a zero that it
  * had to load from memory. The bodies of loops over maps are functions that the verifier walks
  * again and again in the same way, and begin with the same.
+ *
+ * Kernels without may_goto have verifiers that take two turns for the same one, and the loop for an
+ * endless one, when all that differs is a number on the stack that decided nothing yet: the counter
+ * of a loop whose end is not known. A loop that may be long counts its turns there, and compares
+ * them with what they never reach, which makes the number one that the verifier looks at.
  */
 #include "gen/gen_impl.h"
 
 /* Up to so many turns are left to the verifier. */
 #define SMALL_LOOP 64
+
+/* More turns than instructions that the verifier walks through. */
+#define NEVER_REACHED (1 << 20)
 
 static bool has_may_goto(struct gen *g)
 {
@@ -49,6 +57,32 @@ bool gen_may_goto(struct gen *g, struct ir_block *out)
 ir_val gen_unknown_zero(struct gen *g)
 {
 	return ir_load(&g->b, 8, gen_zeroes(g, 8), 0, IR_MEM_VOLATILE);
+}
+
+/* In front of a loop that may be long: the counter of its turns; 0 where may_goto does without. */
+static ir_cell count_turns(struct gen *g)
+{
+	ir_cell turns;
+
+	if (has_may_goto(g))
+		return 0;
+	turns = ir_cell_new(&g->b, "turns", false);
+	ir_set(&g->b, turns, ir_const(&g->b, 0));
+	return turns;
+}
+
+/* At its head. */
+static void guard(struct gen *g, ir_cell turns, struct ir_block *out)
+{
+	struct ir *b = &g->b;
+	struct ir_block *next;
+
+	if (gen_may_goto(g, out))
+		return;
+	next = ir_block_new(b, NULL);
+	ir_set(b, turns, ir_bini(b, IR_ADD, ir_get(b, turns), 1));
+	ir_br(b, ir_bini(b, IR_ULT, ir_get(b, turns), NEVER_REACHED), next, out, IR_LIKELY_YES);
+	ir_at(b, next);
 }
 
 /* ---- what a loop changes
@@ -169,9 +203,10 @@ void loop_while(struct gen *g, struct stmt *s)
 	struct ir_block *out = ir_block_new(b, NULL);
 
 	ir_val zero = unknown_zero(g);
+	ir_cell turns = count_turns(g);
 	ir_jmp(b, head);
 	ir_at(b, head);
-	gen_may_goto(g, out);
+	guard(g, turns, out);
 	forget(g, s->repeat.cond, s->repeat.body, zero);
 	struct gen_mark mark = gen_mark(g);
 	gen_branch(g, s->repeat.cond, body, out, IR_LIKELY_YES);
@@ -239,6 +274,7 @@ void loop_range(struct gen *g, struct stmt *s)
 
 	ir_set(b, i, gen_scalar(g, s->loop.from));
 	ir_val zero = small ? 0 : unknown_zero(g);
+	ir_cell turns = small ? 0 : count_turns(g);
 	if (!s->loop.to->folded) {
 		end = ir_cell_new(b, "end", false);
 		ir_set(b, end, gen_scalar(g, s->loop.to));
@@ -246,7 +282,7 @@ void loop_range(struct gen *g, struct stmt *s)
 	ir_jmp(b, head);
 	ir_at(b, head);
 	if (!small)
-		gen_may_goto(g, out);
+		guard(g, turns, out);
 	if (zero)
 		ir_set(b, i, ir_bin(b, IR_ADD, ir_get(b, i), zero));
 	forget(g, NULL, s->loop.body, zero);

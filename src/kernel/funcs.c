@@ -46,11 +46,13 @@ static bool is_label(const char *name)
 	return str_ends(s, STR("_text_start")) || str_ends(s, STR("_text_end"));
 }
 
-/* Parts of functions and stubs that are no functions of their own. */
+/* Parts of functions and stubs that are no functions of their own, and places that ftrace has
+ * given up. */
 static bool is_function(const char *name)
 {
-	static const char *const not_these[] = {"__pfx_",  "__cfi_",    "__kcfi", "__SCT__",
-						"__SCK__", "__ksymtab", "$"};
+	static const char *const not_these[] = {
+		"__pfx_",  "__cfi_",    "__kcfi", "__SCT__",
+		"__SCK__", "__ksymtab", "$",      "__ftrace_invalid_address_"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(not_these) && (name[0] == '_' || name[0] == '$'); i++)
 		if (strncmp(name, not_these[i], strlen(not_these[i])) == 0)

@@ -348,7 +348,7 @@ def test_wrong_uses(tmp_path):
     file = make(tmp_path / "p.awlc", "begin { exit(); }")
     for args, why in [
         (["--aot", "-e", "begin { }"], "needs -o FILE"),
-        (["--aot", "-o", tmp_path / "x", "-p", str(os.getpid()), "-e", "begin { }"], "-c, -p, -k, --probe-filter, --test and --bench"),
+        (["--aot", "-o", tmp_path / "x", "-p", str(os.getpid()), "-e", "begin { }"], "-c, -p, -k, --probe-filter, --max-rate, --max-overhead, --test and --bench"),
         (["--aot", "-o", tmp_path / "x", file], "is compiled already"),
         (["--fmt", file], "is compiled"),
         (["-I", "/usr/include", file], "has its headers in it"),

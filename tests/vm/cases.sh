@@ -106,11 +106,12 @@ needs KPROBE kprobe_missing '.*the function is not there: it is inlined into all
 awk '$2 != "" { next }
 	{ base = $1; sub(/\..*/, "", base) }
 	base == $1 { have[base]++; next }
-	$1 ~ /\.part\.[0-9]+$/ { part[base]; next }
-	$1 ~ /\.(isra|constprop)\.[0-9]+$/ { copy[base] }
+	$1 ~ /^[^.]+\.part\.[0-9]+$/ { part[base]; next }
+	$1 ~ /^[^.]+\.(isra|constprop)\.[0-9]+$/ { copy[base]; next }
+	{ other[base] }
 	END {
-		for (n in copy) if (!(n in have)) { print "copy", n; break }
-		for (n in part) if (!(n in have) && !(n in copy)) { print "part", n; break }
+		for (n in copy) if (!(n in have) && !(n in other)) { print "copy", n; break }
+		for (n in part) if (!(n in have) && !(n in copy) && !(n in other)) { print "part", n; break }
 		for (n in have) if (have[n] > 1) { print "same", n; break }
 	}' /sys/kernel/tracing/available_filter_functions >/tmp/names
 # of_kind KIND NAME PATTERN: what is said of a function of that kind, where there is one
@@ -120,8 +121,10 @@ of_kind() {
 }
 of_kind copy kprobe_copy '.*the compiler made a copy of it, with arguments of its own: kprobe:.*\..*'
 of_kind part kprobe_part '.*its beginning is inlined into its callers; the rest is a function of its own: kprobe:.*\.part\..*'
-# Linux before 6.6 takes the first.
-of_kind same kprobe_same '.*the kernel has [0-9]+ functions of that name: give the address of one .*|@: [0-9]+'
+case $(uname -r) in
+5.10*|6.1.*) ;; # these take the first
+*) of_kind same kprobe_same '.*the kernel has [0-9]+ functions of that name: give the address of one .*' ;;
+esac
 # Forty processes sleep in one function: more returns than the kernel keeps room for.
 cat >/tmp/sleepers <<'SLEEPERS'
 #!/bin/sh
