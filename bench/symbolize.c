@@ -3,8 +3,8 @@
  *   symbolize FILE COUNT    maps the text of FILE as a program would, and asks for the names of
  * COUNT addresses spread over it
  *
- * Prints "ms N named N kb N": processor time, addresses that got a name, and by how much the peak of the
- * memory in use grew, pages of the file included. Mapping the file touches none of it. */
+ * Prints "ms N named N kb N": processor time, addresses that got a name, and by how much the peak
+ * of the memory in use grew, pages of the file included. Mapping the file touches none of it. */
 #include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
