@@ -71,7 +71,9 @@ func pointers(p *point, n *point, i *int, ps *[]int, l *list, pa *[2]int, f func
 func floats(f []float64, s []float32, m *mixed) { sink++ }
 
 //go:noinline
-func maps(m map[string]int, none map[string]int, empty map[int]point, c chan int, nochan chan int, s string, b []byte) { sink++ }
+func maps(m map[string]int, none map[string]int, empty map[int]point, c chan int, nochan chan int, s string, b []byte) {
+	sink++
+}
 
 //go:noinline
 func ifaces(a, b, c, d any, s shape, e fmt.Stringer) { sink++ }
