@@ -180,9 +180,14 @@ static void read_root(struct gen *g, struct val rec, struct val from, const stru
 {
 	struct ir *b = gen_ir(g);
 	struct ir_block *fault = ir_block_new(b, "fault"), *done = ir_block_new(b, NULL);
-	ir_val r = IR_CALL(b, BPF_FUNC_probe_read_user,
-			   builtin_addr(g, rec, GO_REC_HEAD + GO_CHUNK_HEAD), ir_const(b, v->root),
-			   builtin_addr(g, from, 0));
+	ir_val r;
+
+	if (v->root % 8) /* no byte of the record is left as it was */
+		builtin_put(g, rec, 8,
+			    (int32_t)(GO_REC_HEAD + GO_CHUNK_HEAD + ALIGN_UP(v->root, 8u) - 8),
+			    ir_const(b, 0));
+	r = IR_CALL(b, BPF_FUNC_probe_read_user, builtin_addr(g, rec, GO_REC_HEAD + GO_CHUNK_HEAD),
+		    ir_const(b, v->root), builtin_addr(g, from, 0));
 
 	ir_br(b, r, fault, done, IR_LIKELY_NO);
 	ir_at(b, fault);
