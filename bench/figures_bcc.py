@@ -96,14 +96,21 @@ def middle(got, who, i):
 NO_PEER = "bcc does not begin here"
 
 
+# Those that print something when they have attached: argdist does not.
+STARTS = (("funccount", "Tracing", ["t:sched:sched_switch"]),
+          ("stackcount", "Tracing", ["-K", "t:sched:sched_switch"]),
+          ("trace", "PID", ['t:sched:sched_switch "%d", args->prev_prio']),
+          ("funclatency", "Tracing", ["c:nanosleep"]),
+          ("funcslower", "Tracing", ["c:nanosleep"]))
+
+
 def starting(bench):
-    for name, marker, args in (("funccount", "Tracing", ["t:sched:sched_switch"]),
-                               ("trace", "PID", ['t:sched:sched_switch "%d", args->prev_prio'])):
+    for name, marker, args in STARTS:
         got = runs(bench, name, marker, min(bench.rounds, 3), args, 5)
         note = "" if got["bcc"] else NO_PEER
-        yield Row(11, f"{name} {args[0].split()[0]}: to ready", "ms", middle(got, "awl", 0), "bcc", middle(got, "bcc", 0),
+        yield Row(11, f"{name} {args[-1].split()[0]}: to ready", "ms", middle(got, "awl", 0), "bcc", middle(got, "bcc", 0),
                   ">= 30x", lambda a, p: p is not None and p / a >= 30, note)
-        yield Row(12, f"{name} {args[0].split()[0]}: peak memory", "MB", middle(got, "awl", 2), "bcc",
+        yield Row(12, f"{name} {args[-1].split()[0]}: peak memory", "MB", middle(got, "awl", 2), "bcc",
                   middle(got, "bcc", 2), ">= 20x", lambda a, p: p is not None and p / a >= 20, note)
 
 

@@ -115,6 +115,10 @@ const char **bcc_find_reasons(struct bcc *b, const words *names);
 /* Prints the script (--show-script) or runs it. */
 int bcc_run(struct bcc *b, const char *what);
 
+/* In front of scripts that ask what can be probed: debug information of a large library takes
+ * longer to read than all else that a command does. */
+#define NO_INLINED "config = { warn_inlined = false } "
+
 /* ---- script.c: pieces of scripts ---- */
 
 /* Are the headers of -I there? Those with a path must be; others may be the kernel's. */

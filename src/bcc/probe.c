@@ -166,7 +166,10 @@ static bool add_matches(struct reading *r, const struct matching *m, struct buf 
 			str_cut(&rest, ':');
 		buf_adds(out, out->n ? "," : "");
 		buf_add(out, m->matched.v[i], (size_t)(rest.p - m->matched.v[i]));
-		add_part(out, rest);
+		if (r->p->kind == PROBE_TRACEPOINT) /* category:event */
+			buf_addstr(out, rest);
+		else
+			add_part(out, rest);
 	}
 	return out->n || wrong(r, why[0]);
 }

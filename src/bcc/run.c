@@ -119,7 +119,7 @@ long bcc_count_places(struct bcc *b, const char *what, const char *place)
 	struct awl *awl = bcc_session(b, false);
 	long n = -1;
 
-	if (awl_compile(awl, what, arena_printf(b->a, "%s { }", place), NULL) == 0)
+	if (awl_compile(awl, what, arena_printf(b->a, NO_INLINED "%s { }", place), NULL) == 0)
 		n = (long)awl_probe_count(awl);
 	else
 		bcc_fail(b, "error in probe '%s': %s", what, bcc_error_line(b->a, awl_error(awl)));

@@ -61,7 +61,8 @@ static uint64_t ring_pages(const struct bcc *b)
 void script_config(struct bcc *b, const char *more)
 {
 	buf_printf(&b->script,
-		   "config = { print_maps_on_exit = false; begin_attached = true; %sperf_rb_pages "
+		   "config = { print_maps_on_exit = false; begin_attached = true; warn_inlined = "
+		   "false; %sperf_rb_pages "
 		   "= %llu; "
 		   "max_map_keys = %llu; %s}\n",
 		   b->cmd->table ? "detach_last = true; " : "", (unsigned long long)ring_pages(b),

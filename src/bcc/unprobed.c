@@ -45,7 +45,8 @@ static bool list(struct bcc *b, const char *place, struct names *out)
 static bool list_probed(struct bcc *b, const char *place, struct names *out)
 {
 	struct awl *awl = bcc_session(b, false);
-	bool ok = awl_compile(awl, "probe", arena_printf(b->a, "%s { }", place), NULL) == 0 &&
+	bool ok = awl_compile(awl, "probe", arena_printf(b->a, NO_INLINED "%s { }", place), NULL) ==
+			  0 &&
 		  awl_list_script(awl, keep, out) >= 0;
 
 	awl_free(awl);
@@ -107,6 +108,7 @@ const char **bcc_find_reasons(struct bcc *b, const words *names)
 	struct awl *awl = bcc_session(b, false);
 	struct buf script = BUF_INIT;
 
+	buf_adds(&script, NO_INLINED);
 	for (size_t i = 0; i < names->n; i++) {
 		why[i] = NULL;
 		add_place(&script, names->v[i]);

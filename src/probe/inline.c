@@ -97,7 +97,8 @@ void inlined_find(struct inlined *in, struct sema *s, struct elf *f)
 	bool wanted = sema_config(s)->probe_inline;
 	struct dwarf_copies copies = {0};
 
-	if ((in->many && !wanted) || !find_copies(in, s, f, &copies))
+	if ((!wanted && (in->many || !sema_config(s)->warn_inlined)) ||
+	    !find_copies(in, s, f, &copies))
 		return;
 	in->found += copies.n;
 	if (wanted && !in->is_return)

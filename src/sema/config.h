@@ -38,6 +38,7 @@ struct config {
 	bool detach_last;    /* `end` runs and prints while the probes are attached */
 	bool begin_attached; /* `begin` runs when all probes are attached, before the first fires */
 	bool probe_inline;   /* uprobes of a function sit in its inlined copies, too */
+	bool warn_inlined;   /* look for inlined copies to warn of them */
 	bool cpp_demangle;
 	bool lazy_symbolication;
 	const char *str_trunc_trailer; /* ".." */
