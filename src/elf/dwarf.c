@@ -644,6 +644,18 @@ static bool find_func(struct search *s, Dwarf_Die *parent, unsigned depth)
 	return false;
 }
 
+/* A skeleton's tree in its .dwo file, which the library opens by names that it does not check for
+ * their ends. */
+static bool split_tree(struct dwarf *d, Dwarf_CU *cu, Dwarf_Die *die, Dwarf_Die *tree)
+{
+	memset(tree, 0, sizeof(*tree));
+	if (!dwarf_text(d, die, DW_AT_dwo_name) && !dwarf_text(d, die, DW_AT_GNU_dwo_name))
+		return false;
+	if (dwarf_hasattr(die, DW_AT_comp_dir) && !dwarf_text(d, die, DW_AT_comp_dir))
+		return false;
+	return dwarf_cu_info(cu, NULL, NULL, NULL, tree, NULL, NULL, NULL) == 0 && tree->addr;
+}
+
 bool dwarf_each_tree(struct dwarf *d, bool (*fn)(void *arg, Dwarf_Die *cu, Dwarf_Die *tree),
 		     void *arg)
 {
@@ -651,11 +663,12 @@ bool dwarf_each_tree(struct dwarf *d, bool (*fn)(void *arg, Dwarf_Die *cu, Dwarf
 	Dwarf_Die die, sub;
 	uint8_t type;
 
-	while (memset(&sub, 0, sizeof(sub)),
-	       dwarf_get_units(d->dw, cu, &cu, NULL, &type, &die, &sub) == 0) {
+	while (dwarf_get_units(d->dw, cu, &cu, NULL, &type, &die, NULL) == 0) {
 		if (type == DW_UT_type)
 			continue;
-		if (fn(arg, &die, &die) || (sub.addr && fn(arg, &die, &sub)))
+		if (fn(arg, &die, &die))
+			return true;
+		if (type == DW_UT_skeleton && split_tree(d, cu, &die, &sub) && fn(arg, &die, &sub))
 			return true;
 	}
 	return false;
