@@ -226,7 +226,8 @@ static struct val member_of(struct gen *g, struct val base, const struct member 
 {
 	struct val r = base;
 
-	r.type = type_is_scalar(m->type) ? m->type : t;
+	/* A pointer leads to where the struct is, whatever the struct's definition says. */
+	r.type = type_is_scalar(m->type) && t->kind != TYPE_PTR ? m->type : t;
 	r.off += (int32_t)m->offset;
 	r.bit_off = m->bit_off;
 	r.bit_size = m->bit_size;

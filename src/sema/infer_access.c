@@ -18,7 +18,8 @@ const struct type *sema_decayed(struct sema *s, const struct type *t)
 	return type_string(s->types, t->array.count);
 }
 
-/* The space of the memory that an expression denotes; SPACE_BPF: a value of our own. */
+/* The space of the memory that an expression denotes; SPACE_BPF: a value of our own. A copy of a
+ * struct that the script defines has pointers into what the probe looks at. */
 static enum space place_of(struct sema *s, const struct expr *e)
 {
 	switch (e->kind) {
@@ -33,7 +34,10 @@ static enum space place_of(struct sema *s, const struct expr *e)
 		return e->index.e->type->kind == TYPE_PTR ? e->index.e->type->ptr.space
 							  : place_of(s, e->index.e);
 	default:
-		return SPACE_BPF;
+		return e->type->kind == TYPE_STRUCT && !type_btf_id(e->type) &&
+				       sema_space(s) == SPACE_USER
+			       ? SPACE_USER
+			       : SPACE_BPF;
 	}
 }
 

@@ -183,3 +183,36 @@ def test_an_array_lies_where_a_number_may_not(awl):
     script = ("begin { print((7, { let $l = 1; (int16[4])(uint64)0x8877665544332211 })); $t = (1, { let $n = 2; (int16[2])(uint32)65537 }); "
               "print($t); print((7, { let $n = 2; (int32[2])(uint64)4294967298 })); exit(); }")
     assert lines(awl, script)[:3] == ["(7, [8721,17459,26197,-30601])", "(1, [1,1])", "(7, [2,1])"]
+
+
+POINTERS = """
+struct text { const char *p; long n; };
+struct url { long x; struct text path; const char *parts[3]; };
+struct request { long m; struct url *url; struct url **all; };
+__attribute__((noipa)) long handle(struct request *r) { return r->url->path.n; }
+int main(void)
+{
+	char path[] = "/index.html", part[] = "index";
+	struct url u = {1, {path, 11}, {path, part, path}}, *all[] = {&u};
+	struct request r = {2, &u, all};
+	return handle(&r) != 11;
+}
+"""
+
+
+def test_pointers_of_structs_that_a_script_defines_lead_to_the_program(awl, tmp_path):
+    """Those behind the first one were followed into the kernel: empty strings, zeroes."""
+    program = tmp_path / "program"
+    subprocess.run(["gcc", "-O1", "-x", "c", "-o", program, "-"], input=POINTERS.encode(), check=True)
+    script = """struct text { char *p; long n; };
+        struct url { long x; struct text path; char *parts[3]; };
+        struct request { long m; struct url *url; struct url **all; };
+        uprobe:%s:handle {
+            $r = (struct request *)arg0; $u = $r.url; $path = $r.url.path; $i = 1;
+            printf("%%s %%s %%s %%d\\n", str($r.url.path.p), str($u->path.p), str($path.p), $path.n);
+            printf("%%s %%s\\n", str($r.url.parts[1]), str($r->url->parts[$i]));
+            printf("%%s %%d\\n", str((*$r.all).path.p), $r.all[0].x);
+        }""" % program
+    r = awl("-q", "-e", script, "-c", program)
+    assert r.lines[:3] == ["/index.html /index.html /index.html 11", "index index", "/index.html 1"], r
+    assert not r.err, r
