@@ -103,13 +103,9 @@ static void report(struct bcc *b)
 
 static void generate(struct bcc *b, const struct probe *p, const char *pattern, long n)
 {
-	struct buf *out = &b->script;
-
 	b->by_process = is_per_process(b, p);
 	script_config(b, "");
-	buf_printf(out, "begin { printf(\"Tracing %ld functions for \\\"", n);
-	script_text(out, pattern, true);
-	buf_adds(out, "\\\"... Hit Ctrl-C to end.\\n\"); }\n");
+	script_begin(b, pattern, n);
 	if (p->kind == PROBE_USER)
 		add_user(b, p, p->entry);
 	else
@@ -120,15 +116,12 @@ static void generate(struct bcc *b, const struct probe *p, const char *pattern, 
 
 static int run(struct bcc *b)
 {
-	const char *pattern = b->o.rest.n ? b->o.rest.v[0] : NULL;
+	const char *pattern = opts_pattern(b);
 	struct probe p;
 	long n;
 
-	if (b->o.rest.n != 1)
-		return bcc_fail(
-			b, b->o.rest.n
-				   ? "one pattern is possible; a list is written c:{malloc,free}"
-				   : "the following arguments are required: pattern");
+	if (!pattern)
+		return EXIT_WRONG;
 	if (b->o.usecs && b->o.msecs)
 		return bcc_fail(b, "-u/--microseconds and -m/--milliseconds exclude each other");
 	if (!probe_read(b, bcc_return_of(b, pattern), ALLOW_RETURN | ALLOW_REGEX, &p))

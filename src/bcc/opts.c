@@ -290,3 +290,12 @@ void opts_usage(const struct command *c, struct buf *out)
 		option_row(o, out);
 	buf_printf(out, "\nexamples:\n%s", c->examples);
 }
+
+const char *opts_pattern(struct bcc *b)
+{
+	if (b->o.rest.n == 1)
+		return b->o.rest.v[0];
+	bcc_fail(b, b->o.rest.n ? "one pattern is possible; a list is written c:{malloc,free}"
+				: "the following arguments are required: pattern");
+	return NULL;
+}

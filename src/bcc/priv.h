@@ -95,6 +95,8 @@ struct bcc {
 bool opts_read(struct bcc *b, int argc, char **argv);
 /* The nanoseconds of -t TIME, 0 without; false after a message. */
 bool opts_read_least(struct bcc *b, uint64_t *ns);
+/* The one pattern that a command takes; NULL after a message. */
+const char *opts_pattern(struct bcc *b);
 void opts_usage(const struct command *c, struct buf *out);
 
 /* ---- run.c ---- */
@@ -130,6 +132,8 @@ void script_config(struct bcc *b, const char *more);
 void script_text(struct buf *out, const char *text, bool percent);
 /* " / … /" for the options that say which processes count; `self`: awl itself is left out. */
 void script_filter(struct bcc *b, bool self);
+/* "Tracing 3 functions for …", when all is attached. */
+void script_begin(struct bcc *b, const char *pattern, long n);
 /* interval and end probes: `report` prints and clears, `last` is printed behind the last report. */
 void script_reports(struct bcc *b, void (*report)(struct bcc *b), const char *last);
 /* "\n", the time with -T */

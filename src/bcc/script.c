@@ -205,6 +205,15 @@ static void interval(struct bcc *b, int64_t ns)
 		buf_printf(&b->script, "interval:us:%lld", (long long)(ns + 999) / 1000);
 }
 
+void script_begin(struct bcc *b, const char *pattern, long n)
+{
+	struct buf *out = &b->script;
+
+	buf_printf(out, "begin { printf(\"Tracing %ld functions for \\\"", n);
+	script_text(out, pattern, true);
+	buf_adds(out, "\\\"... Hit Ctrl-C to end.\\n\"); }\n");
+}
+
 /* The last report is that of `end`, so that it is there after Ctrl-C and after the time alike.
  * Where the duration is a multiple of the interval, one probe counts: of two, either could come
  * first. */
