@@ -183,18 +183,7 @@ static bool has_call_of_more(const struct walk *w)
 
 static enum probe_cost cost_of(const struct insn *in)
 {
-	if (in->refused)
-		return COST_REFUSED;
-	switch (in->kind) {
-	case INSN_NOP5:
-		return COST_CHEAP;
-	case INSN_NOP:
-	case INSN_PUSH:
-	case INSN_BRANCH:
-		return COST_EMULATED;
-	default:
-		return COST_STEPPED;
-	}
+	return in->refused ? COST_REFUSED : insn_cost(in, true);
 }
 
 static void set_entry(struct go_places *out, enum go_entry kind, const struct step *s)

@@ -19,6 +19,20 @@ bool insn_decode(uint16_t machine, bool is64, const uint8_t *p, size_t n, struct
 	return false;
 }
 
+enum probe_cost insn_cost(const struct insn *in, bool calls)
+{
+	switch (in->kind) {
+	case INSN_NOP5:
+		return calls ? COST_CHEAP : COST_STEPPED;
+	case INSN_NOP:
+	case INSN_PUSH:
+	case INSN_BRANCH:
+		return COST_EMULATED;
+	default:
+		return COST_STEPPED;
+	}
+}
+
 bool insn_can_walk(uint16_t machine)
 {
 #ifdef AWL_NO_ZYDIS

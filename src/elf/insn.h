@@ -39,6 +39,9 @@ enum { INSN_MAX = 15 };
 
 /* Decodes the instruction in the first `n` bytes. False: no such machine, or nothing decoded. */
 bool insn_decode(uint16_t machine, bool is64, const uint8_t *p, size_t n, struct insn *out);
+/* What a probe on an instruction costs that is not refused; `calls`: the kernel makes calls of
+ * nop5. */
+enum probe_cost insn_cost(const struct insn *in, bool calls);
 /* Whether lengths of all instructions are known, so that code can be walked. */
 bool insn_can_walk(uint16_t machine);
 void insn_text(uint16_t machine, bool is64, uint64_t addr, const uint8_t *p, size_t n, char *out,
