@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include "elf/dwarf.h"
+#include "ask.h"
 
 enum { MAX_BYTES = 4 << 20, MAX_MS = 2000, MAX_MB = 256, ASKED = 40 };
 
@@ -97,19 +97,6 @@ static void ask_dwarf(struct dwarf *d, uint16_t machine, uint64_t addr)
 		if (f.nparams <= ARRAY_SIZE(places))
 			abi_params(d, machine, &f, places);
 	}
-	arena_free(a);
-}
-
-static void ask_copies(struct dwarf *d)
-{
-	static const struct elf_pattern any = {{"*", 1}, false};
-	struct arena *a = arena_new();
-	struct dwarf_copies copies;
-	struct dwarf_func f;
-
-	if (dwarf_copies_find(d, &any, a, &copies, NULL) == 0)
-		for (size_t i = 0; i < copies.n && i < 8; i++)
-			dwarf_func_at(d, copies.v[i].addr, copies.v[i].func, a, &f, NULL);
 	arena_free(a);
 }
 
