@@ -17,7 +17,6 @@ unsigned user_place_flags(struct sema *s)
 void user_plan(struct sema *s, struct probe *p)
 {
 	p->prog_type = BPF_PROG_TYPE_KPROBE;
-	p->preemptible = true;
 	if (kernel_has(sema_kernel(s), FEATURE_UPROBE_MULTI))
 		p->attach_type = TRACE_UPROBE_MULTI;
 }

@@ -229,7 +229,7 @@ void links_close_addr(struct run *r, uint64_t addr); /* unwatch() */
 /* attach.c */
 void attach_env_init(struct run *r);
 int attach_run_once(struct run *r, int prog_fd, struct err *e); /* the ring is drained meanwhile */
-int attach_test_run(struct run *r, int prog_fd, struct err *e);
+int attach_test_run(int prog_fd, int32_t *retval, struct err *e); /* retval may be NULL */
 
 /* event.c */
 void event_host_init(struct run *r);

@@ -16,7 +16,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "runtime/mapread.h"
 #include "runtime/remember.h"
@@ -39,14 +38,6 @@ struct remember {
 	bool wanted;           /* the script has user addresses to name */
 	struct follow *follow; /* NULL: not possible */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- where stacks are
  * ------------------------------------------------------------------------------ */
@@ -229,11 +220,11 @@ void remember_processes(struct run *r)
 	if (m->follow)
 		follow_take(m->follow);
 	unwind_work(r);
-	start = now_ns();
+	start = clock_ns(CLOCK_MONOTONIC);
 	if (start < m->next_ns)
 		return;
 	for (size_t i = 0; i < m->places.n; i++)
 		look_through(r, m, &m->places.v[i]);
-	took = now_ns() - start;
+	took = clock_ns(CLOCK_MONOTONIC) - start;
 	m->next_ns = start + took + MAX(EVERY_NS, took * SHARE);
 }

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/perfring.h"
@@ -241,13 +240,11 @@ void follow_take(void *arg)
 {
 	struct follow *f = arg;
 	struct follow_ring *r;
-	struct timespec t;
 	uint64_t now;
 
 	if (!anything_new(f))
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	now = clock_ns(CLOCK_MONOTONIC);
 	for (size_t i = 0; i < f->nrings; i++) {
 		r = &f->rings[i];
 		perf_ring_look(&r->ring);

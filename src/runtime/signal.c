@@ -10,7 +10,6 @@
  * in a process at a time.
  */
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/priv.h"
@@ -42,19 +41,11 @@ static struct {
 
 enum { SAME_NS = 250000000 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t = {0};
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* A process that sent the signal twice at once; what a terminal sends is from no process. */
 static bool is_echo(const siginfo_t *info)
 {
 	return info->si_code == SI_USER && info->si_pid == first.sender &&
-	       now_ns() - first.ns < SAME_NS;
+	       clock_ns(CLOCK_MONOTONIC) - first.ns < SAME_NS;
 }
 
 static void on_end(int signo, siginfo_t *info, void *context)
@@ -65,7 +56,7 @@ static void on_end(int signo, siginfo_t *info, void *context)
 		return;
 	}
 	first.sender = info->si_code == SI_USER ? info->si_pid : 0;
-	first.ns = now_ns();
+	first.ns = clock_ns(CLOCK_MONOTONIC);
 	ends = 1;
 	if (handled)
 		run_stop(handled);
@@ -154,6 +145,6 @@ void signal_dispatch(struct run *r)
 			seen[signo] = true;
 		}
 		if (seen[signo])
-			attach_test_run(r, r->signals.v[i].fd, NULL);
+			attach_test_run(r->signals.v[i].fd, NULL, NULL);
 	}
 }

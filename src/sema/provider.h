@@ -97,7 +97,6 @@ struct probe {
 	const char *attach_module; /* whose type attach_btf_id is; NULL: the kernel's … */
 	uint32_t attach_prog;      /* … or that of the BPF program with this id */
 	const char *attach_name;   /* of the kernel's type that attach_btf_id is; or NULL */
-	bool preemptible;          /* two tasks may be inside on one CPU (uprobes) */
 	uint32_t guard;            /* globals: its struct guard_words; 0: it has no limits */
 	int pid_filter;            /* the body starts with `if (tgid != this) return`; 0: none */
 	void *data;                /* the provider's own */
@@ -186,7 +185,7 @@ struct provider {
 	 */
 	bool (*share)(struct kernel *k, unsigned uses, const struct attach_target *a,
 		      const struct attach_target *b);
-	/* Chooses prog_type, attach_type, pid_filter, preemptible … once `uses` is known. */
+	/* Chooses prog_type, attach_type, pid_filter … once `uses` is known. */
 	void (*plan)(struct sema *s, struct probe *p);
 	/* The type of a name in this probe; NULL: it has none (a message names those that have). */
 	const struct type *(*name_type)(struct sema *s, struct probe *p, enum probe_name name,
