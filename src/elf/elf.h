@@ -200,9 +200,11 @@ int usdt_parse_args(struct arena *a, struct elf *f, uint16_t machine, const char
 struct symbolizer;
 
 struct symbol {
-	const char *name;   /* NULL: unknown */
-	const char *module; /* path of the mapped file, "[vdso]", "" */
-	uint64_t offset;    /* from the symbol's start */
+	const char *name;     /* NULL: unknown */
+	const char *module;   /* path of the mapped file, "[vdso]", "" */
+	uint64_t offset;      /* from the symbol's start */
+	struct elf *file;     /* the mapped file, the symbolizer's; NULL: none that can be read */
+	uint64_t file_offset; /* of the address in it */
 };
 
 struct symbolizer *symbolizer_new(void);
