@@ -302,8 +302,13 @@ static struct val lower_reg(struct gen *g, struct expr *e, struct val want)
 
 static void check_usermode(struct sema *s, struct expr *e)
 {
+	struct probe *p = sema_probe(s);
+
 	e->type = &type_bool;
-	has_registers(s, e);
+	if (p && !p->prov->name_type) /* begin, end, …: awl itself, which is user space */
+		builtin_set_const(s, e, &type_bool, true);
+	else
+		has_registers(s, e);
 }
 
 static struct val lower_usermode(struct gen *g, struct expr *e, struct val want)

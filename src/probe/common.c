@@ -84,6 +84,17 @@ void probe_near(struct sema *s, struct nearest *near, const char *name)
 		near->best.p = arena_strdup(sema_arena(s), name);
 }
 
+const char *probe_own_name(struct sema *s, const struct provider *prov,
+			   const struct attach_point *ap)
+{
+	struct str rest = ap->text;
+
+	if (ap->quoted[0] || !str_starts(rest, ap->parts[0]))
+		return probe_cstr(s, rest);
+	rest = (struct str){rest.p + ap->parts[0].n, rest.n - ap->parts[0].n};
+	return arena_printf(sema_arena(s), "%s%.*s", prov->name, STR_ARG(rest));
+}
+
 void probe_push(struct sema *s, struct attach_targets *out, struct attach_target t)
 {
 	vec_push(sema_arena(s), out, t);

@@ -20,6 +20,9 @@ extern const struct provider provider_kprobe, provider_kretprobe, provider_fentr
 bool probe_is_glob(struct str s);
 /* A copy with a terminating NUL. */
 const char *probe_cstr(struct sema *s, struct str t);
+/* The attach point as written, with the provider's own name in front: `i:s:1` is interval:s:1. */
+const char *probe_own_name(struct sema *s, const struct provider *prov,
+			   const struct attach_point *ap);
 /* Reports E_PROBE_FORM "…" with the provider's form as help; returns false. */
 bool probe_malformed(struct sema *s, const struct provider *prov, const struct attach_point *ap,
 		     const char *why);

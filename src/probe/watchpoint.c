@@ -59,7 +59,7 @@ static bool watchpoint_resolve(struct sema *s, const struct attach_point *ap,
 	if (why)
 		return probe_malformed(s, &provider_watchpoint, ap, why);
 	t.a = (uint32_t)len;
-	t.name = probe_cstr(s, ap->text);
+	t.name = probe_own_name(s, &provider_watchpoint, ap);
 	probe_push(s, out, t);
 	return true;
 }

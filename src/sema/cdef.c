@@ -107,6 +107,13 @@ const struct macro_decl *sema_c_macro(struct sema *s, struct str name, bool call
 /* ---- the whole section ------------------------------------------------------------------------
  */
 
+void sema_note_header(struct sema *s, struct diag_msg *m)
+{
+	if (s->missing_header.n)
+		diag_note(m, "the header <%.*s> was not found: -I names more directories",
+			  STR_ARG(s->missing_header));
+}
+
 void cpp_missing(struct cpp *c, struct str name)
 {
 	struct diag_msg *m = sema_report(c->s, E_IMPORT, c->at, "there is no header %.*s",
@@ -251,10 +258,12 @@ static struct str take_text(struct cpp *c)
 static void include_all(struct cpp *c)
 {
 	for (const char *const *f = c->s->in->includes; f && *f; f++) {
-		if (!cpp_file(c, *f, true))
-			diag_help(sema_report(c->s, E_IMPORT, NO_SPAN, "cannot read the header %s",
-					      *f),
-				  "--include takes the path of a file");
+		if (!cpp_given_header(c, *f))
+			diag_help(
+				sema_report(c->s, E_IMPORT, NO_SPAN, "cannot read the header %s",
+					    *f),
+				"--include takes the path of a file, or a name in the directories "
+				"of -I or of the system");
 		sema_declarations(c->s, NO_SPAN, take_text(c), true);
 	}
 }

@@ -187,6 +187,7 @@ static void report_name(struct sema *s, struct expr *e)
 	m = sema_report(s, E_NAME, e->span, "the name %.*s is not known", STR_ARG(name));
 	if (!m || help_argument(s, m, e) || help_word(m, e))
 		return;
+	sema_note_header(s, m);
 	nearest_init(&n, name);
 	sema_nearest_builtin(s, &n);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

@@ -52,6 +52,7 @@ static void report_unknown(struct sema *s, struct type_name *tn)
 
 	m = sema_report(s, E_TYPE_NAME, tn->span, "there is no type %s%.*s", tags[tn->tag],
 			STR_ARG(tn->name));
+	sema_note_header(s, m);
 	nearest_init(&n, tn->name);
 	for (size_t i = 0; i < ARRAY_SIZE(common) && tn->tag == TAG_NONE; i++)
 		nearest_try(&n, str_of(common[i]));
