@@ -89,6 +89,7 @@ struct owned {
 	int fd;
 	bool slow;
 	uint32_t prog; /* index of the program it belongs to */
+	uint64_t addr; /* of a watchpoint that watch() made; 0: of none */
 };
 
 struct progress {
@@ -144,6 +145,8 @@ struct run {
 	size_t nerrors;      /* errorf() */
 	size_t nsignals;     /* of them are installed */
 	uint32_t cur_prog;   /* being attached */
+	uint64_t cur_addr;   /* … by watch() */
+	bool watch_failed;   /* said once */
 	size_t nplaces, nprobes, nskipped;
 	struct progress progress;
 
@@ -162,7 +165,7 @@ struct run {
 	uint64_t idle_ns;           /* how long the loop sleeps when nothing comes */
 	bool done;                  /* leave the loop */
 	bool handlers;              /* signal handlers are installed */
-	struct sigaction old_int, old_term, old_pipe;
+	struct sigaction old_int, old_term, old_pipe, old_usr1;
 	int exit_code;
 	bool exit_called;
 	uint64_t bad_records;
@@ -225,6 +228,10 @@ void links_close_prog(struct run *r, uint32_t prog);
 uint64_t
 links_missed(struct run *r); /* hits that the kernel left out, until the links are closed */
 void links_close_addr(struct run *r, uint64_t addr); /* unwatch() */
+bool links_have_addr(const struct run *r, uint32_t prog, uint64_t addr);
+
+/* watch.c */
+void watch_add(struct run *r, uint32_t which, uint64_t addr, bool stopped); /* watch() */
 
 /* attach.c */
 void attach_env_init(struct run *r);

@@ -4,6 +4,7 @@
  *                     (the kernel then detaches everything: links are descriptors). timeout(1)
  *                     sends its signal to the command and again to the group: that is one
  *   SIGPIPE           ignored: a closed pipe is an error of the output, which ends the run
+ *   SIGUSR1           prints all maps, unless the script has a probe on it
  *   others            only when the script has a probe on them: its program is run by the loop
  *
  * Handlers set flags and write to the run's eventfd, nothing else. There is one run with handlers
@@ -84,6 +85,7 @@ int signal_install(struct run *r, struct err *e)
 {
 	struct sigaction end = {.sa_sigaction = on_end, .sa_flags = SA_RESTART | SA_SIGINFO};
 	struct sigaction pipe = {.sa_handler = SIG_IGN};
+	struct sigaction print = {.sa_handler = on_probe, .sa_flags = SA_RESTART};
 	int ret;
 
 	if (!r->o.handle_signals)
@@ -95,6 +97,8 @@ int signal_install(struct run *r, struct err *e)
 	sigaction(SIGINT, &end, &r->old_int);
 	sigaction(SIGTERM, &end, &r->old_term);
 	sigaction(SIGPIPE, &pipe, &r->old_pipe);
+	caught[SIGUSR1] = 0;
+	sigaction(SIGUSR1, &print, &r->old_usr1);
 	return 0;
 }
 
@@ -119,14 +123,15 @@ void signal_restore(struct run *r)
 {
 	if (!r->handlers)
 		return;
+	/* In reverse: two probes may be on one signal. */
+	for (size_t i = r->nsignals; i > 0; i--)
+		sigaction(r->signals.v[i - 1].signo, &r->signals.v[i - 1].old, NULL);
 	if (r->o.handle_signals) {
 		sigaction(SIGINT, &r->old_int, NULL);
 		sigaction(SIGTERM, &r->old_term, NULL);
 		sigaction(SIGPIPE, &r->old_pipe, NULL);
+		sigaction(SIGUSR1, &r->old_usr1, NULL);
 	}
-	/* In reverse: two probes may be on one signal. */
-	for (size_t i = r->nsignals; i > 0; i--)
-		sigaction(r->signals.v[i - 1].signo, &r->signals.v[i - 1].old, NULL);
 	r->nsignals = 0;
 	r->handlers = false;
 	handled = NULL;
@@ -146,5 +151,11 @@ void signal_dispatch(struct run *r)
 		}
 		if (seen[signo])
 			attach_test_run(r->signals.v[i].fd, NULL, NULL);
+	}
+	if (caught[SIGUSR1]) { /* no probe took it */
+		caught[SIGUSR1] = 0;
+		map_print_all(r);
+		if (r->o.out)
+			out_flush(r->o.out);
 	}
 }

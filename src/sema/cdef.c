@@ -161,6 +161,20 @@ void cpp_compiler_header(struct cpp *c, struct str name)
 		define_all(c, booleans, ARRAY_SIZE(booleans));
 }
 
+/* sarg0 … sarg9, until bpftrace 0.24: what a function finds on the stack when it begins. */
+static void define_stack_args(struct cpp *c)
+{
+#if defined(__x86_64__)
+	const unsigned first = 1; /* behind the return address */
+#else
+	const unsigned first = 0;
+#endif
+
+	for (unsigned i = 0; i < 10; i++)
+		cpp_define(c, arena_printf(c->s->a, "sarg%u (*(uint64 *)(reg(\"sp\") + %u))", i,
+					   8 * (first + i)));
+}
+
 static void predefine(struct cpp *c)
 {
 	static const char *const texts[] = {
@@ -301,6 +315,7 @@ void sema_cdefs(struct sema *s)
 	strmap_init(&s->cpp->macros, s->a);
 	strmap_init(&s->cpp->once, s->a);
 	predefine(s->cpp);
+	define_stack_args(s->cpp);
 	include_all(s->cpp);
 	VEC_EACH (struct c_def, d, &s->in->script->c_defs)
 		one(s->cpp, d);
