@@ -11,7 +11,8 @@ extern const struct provider provider_begin, provider_end, provider_self;
 extern const struct provider provider_test, provider_bench;
 extern const struct provider provider_tracepoint, provider_rawtracepoint;
 extern const struct provider provider_profile, provider_interval;
-extern const struct provider provider_software, provider_hardware, provider_watchpoint;
+extern const struct provider provider_software, provider_hardware, provider_watchpoint,
+	provider_asyncwatchpoint;
 extern const struct provider provider_iter;
 extern const struct provider provider_uprobe, provider_uretprobe, provider_usdt;
 extern const struct provider provider_go, provider_goret;

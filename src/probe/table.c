@@ -15,6 +15,7 @@ const struct provider *const providers[] = {
 	&provider_profile,
 	&provider_interval,
 	&provider_watchpoint,
+	&provider_asyncwatchpoint,
 	&provider_uprobe,
 	&provider_uretprobe,
 	&provider_usdt,

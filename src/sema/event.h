@@ -157,6 +157,8 @@ struct host {
 	void (*message)(struct host *h, const struct event_def *def, const char *severity,
 			struct str text);
 	void (*unwatch)(struct host *h, uint64_t addr);
+	/* The watchpoint number `which` of those without an address; then the processes go on. */
+	void (*watch)(struct host *h, uint32_t which, uint64_t addr, bool stopped);
 	/* -k: the kernel's helper def->text failed. */
 	void (*helper_error)(struct host *h, const struct event_def *def, int32_t code);
 	/* Appends a packet to the capture file def->text. */

@@ -225,6 +225,9 @@ struct provider {
 	ir_val_t (*go_bias)(struct gen *g, struct probe *p);
 
 	int (*attach)(struct attach_env *env, const struct attach_prog *p, struct err *e);
+	/* watch(): the same for an address that is known only now, in one process. NULL: never. */
+	int (*attach_at)(struct attach_env *env, const struct attach_prog *p, uint64_t addr,
+			 int pid, struct err *e);
 	/* Lists what matches (parts as of an attach point, possibly with wildcards, fewer parts
 	 * mean `*`). */
 	int (*list)(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,

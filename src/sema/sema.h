@@ -260,6 +260,10 @@ enum space sema_space(struct sema *s);
  * with the same call it updates types and layout. */
 struct event_def *sema_event(struct sema *s, struct expr *call, const struct event_kind *kind,
 			     const struct type *const *fields, uint32_t nfields);
+/* For providers, while places are looked up: the text of a probe that is added to the script on
+ * behalf of `ap`, and the number of the next watchpoint that has no address of its own. */
+void sema_add_probe(struct sema *s, const struct attach_point *ap, const char *text);
+uint32_t sema_number_watched(struct sema *s);
 /* A format whose values are not arguments of a call. NULL: it was wrong, and that is reported. */
 const struct format *sema_format_text(struct sema *s, struct str text, struct span span);
 /* Parses `text` as a printf format and checks it against args[first…]; sets def->format. */

@@ -97,6 +97,9 @@ struct sema {
 	struct str missing_header; /* the last <…> of the script that is nowhere; or empty */
 	struct strmap frameless;   /* path → itself, or "": it has frame pointers (frames.c) */
 	struct strmap target_ids;  /* name → id + 1 of the first target that has it */
+	VEC(struct probe_decl *) added; /* by providers: sema_add_probe() */
+	uint32_t nwatched;
+	bool again; /* places are looked up in a program that is compiled already */
 	VEC(struct resolved_decl) resolved;
 	void *kept; /* a provider's, until another is kept or everything is resolved */
 	void (*release)(void *kept);

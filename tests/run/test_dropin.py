@@ -452,3 +452,103 @@ def test_lists_of_scripts_have_whole_names(peer, tmp_path):
     script.write_text("i:s:1 {} p:hz:9 {} s:cpu:5 {} rt:sys_enter {} t:sched:sched_switch {}")
     assert peer("-l", script).stdout.split() == ["interval:s:1", "profile:hz:9", "software:cpu:5", "rawtracepoint:vmlinux:sys_enter",
                                                  "tracepoint:sched:sched_switch"]
+
+
+# ---- what older releases had
+
+STACKED = """
+__attribute__((noipa)) long many(long a, long b, long c, long d, long e, long f, long g, long h) { return g + h; }
+int main(void) { return many(1, 2, 3, 4, 5, 6, 77, 88) == 0; }
+"""
+
+
+def test_arguments_on_the_stack(peer, tmp_path):
+    program = tmp_path / "stacked"
+    subprocess.run(["gcc", "-O1", "-x", "c", "-o", program, "-"], input=STACKED.encode(), check=True)
+    r = peer("-q", "-e", f'uprobe:{program}:many {{ printf("%d %d %d\\n", sarg0, sarg1, arg7); }}', "-c", program)
+    assert r.stdout.startswith("77 88 88\n"), r
+
+
+def test_usr1_prints_maps(peer):
+    script = 'begin { @a = 1; @b["x"] = 2; print("ready"); } interval:s:60 { exit(); }'
+    p = subprocess.Popen([peer.path, "-e", script], stdout=subprocess.PIPE, text=True)
+    try:
+        assert p.stdout.readline() == "ready\n"
+        p.send_signal(signal.SIGUSR1)
+        assert [p.stdout.readline() for _ in range(2)] == ["@a: 1\n", "@b[x]: 2\n"]
+        p.send_signal(signal.SIGINT)
+        assert p.stdout.read() == "\n\n@a: 1\n@b[x]: 2\n" and p.wait(30) == 0
+    finally:
+        p.kill()
+        p.wait()
+
+
+WATCHED = """
+static int v[8];
+void put(int *p, int x) { *p = x; }
+int main(void)
+{
+	for (int k = 0; k < WATCHES; k++)
+		put(&v[k], k + 1);
+	for (int i = 0; i < 10; i++)
+		for (int k = 0; k < 2; k++)
+			v[k] += i;
+	return 0;
+}
+"""
+
+
+@pytest.fixture
+def watched(tmp_path):
+    def build(watches):
+        program = tmp_path / f"watched{watches}"
+        subprocess.run(["gcc", "-O0", f"-DWATCHES={watches}", "-x", "c", "-o", program, "-"], input=WATCHED.encode(), check=True)
+        return program
+    return build
+
+
+def test_what_an_argument_points_at_is_watched_from_the_call_on(peer, watched):
+    """The process waits: the write in the very call that brings the address is seen."""
+    program = watched(2)
+    for probe in ("watchpoint:put+arg0:4:w", "w:\"p*t\"+arg0:4:w"):
+        r = peer("-e", f"{probe} {{ @ = count(); }}", "-c", program)
+        assert "@: 22" in r.stdout.splitlines() and r.returncode == 0, r
+    r = peer("-q", "-e", "w:put+arg0:4:w { print(probe); exit(); }", "-c", program)
+    assert r.stdout.startswith("watchpoint:put+arg0:4:w\n"), r
+
+
+def test_a_watchpoint_that_nothing_waits_for(peer, watched):
+    r = peer("-e", "asyncwatchpoint:put+arg0:4:w { @ = count(); }", "-c", watched(1))
+    assert r.returncode == 0 and "Attached 2 probes" in r.stderr, r  # whether it comes in time is not said
+
+
+def test_more_addresses_than_debug_registers(peer, watched):
+    r = peer("-e", "w:put+arg0:4:w { @ = count(); }", "-c", watched(8))
+    assert r.stderr.count("the processor has only four watchpoints") == 1 and r.returncode == 0, r
+    assert "@: 24" in r.stdout.splitlines(), r  # four of the writes in put(), and ten for each of two
+
+
+def test_the_address_of_watch_is_the_scripts(peer, watched):
+    """The first of two alone; and two watchpoints, each with one of them."""
+    r = peer("-e", "w:watched:4:w { @[1] = count(); } uprobe:put /!@at/ { @at = arg0; watch(arg0, 0, 1); }", "-c", watched(2))
+    assert "@[1]: 11" in r.stdout.splitlines() and r.returncode == 0, r
+    r = peer("-e", "w:watched:4:w { @a = count(); } w:watched:4:w { @b = count(); } "
+             "uprobe:put { if @n++ == 0 { watch(arg0, 1, 1); } else { watch(arg0, 0, 1); watch(arg0, 1, 1); } }", "-c", watched(2))
+    assert {"@a: 11", "@b: 22"} <= set(r.stdout.splitlines()), r
+
+
+@pytest.mark.parametrize("probe, says", [
+    ("w:put+arg0:8:w", "the address must be a multiple of the length"), ("w:put+argx:4:w", "the name argx is not known"),
+    ("w:none+arg0:4:w", "no probe matches uprobe:\"none\""), ("w:put:4:w", "FUNCTION+argN or watched"), ("w:put+arg0:3:w", "1, 2, 4 or 8")])
+def test_wrong_watchpoints_of_arguments(peer, watched, probe, says):
+    program = watched(2)
+    source = pathlib.Path(str(program) + ".c")
+    source.write_text(WATCHED.replace("put(&v[k]", "put((int *)((char *)v + 1 + 4 * k)"))
+    subprocess.run(["gcc", "-O0", "-DWATCHES=2", "-o", program, source], check=True)
+    r = peer("-e", probe + " { @ = count(); }", "-c", program)
+    assert says in r.stderr, r
+
+
+def test_a_watchpoint_of_an_argument_needs_a_process(peer):
+    r = peer("-e", "w:put+arg0:4:w { @ = count(); }")
+    assert r.returncode == 1 and "addresses of a process need -p or -c" in r.stderr, r
