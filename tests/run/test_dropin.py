@@ -533,7 +533,7 @@ def test_the_address_of_watch_is_the_scripts(peer, watched):
     r = peer("-e", "w:watched:4:w { @[1] = count(); } uprobe:put /!@at/ { @at = arg0; watch(arg0, 0, 1); }", "-c", watched(2))
     assert "@[1]: 11" in r.stdout.splitlines() and r.returncode == 0, r
     r = peer("-e", "w:watched:4:w { @a = count(); } w:watched:4:w { @b = count(); } "
-             "uprobe:put { if @n++ == 0 { watch(arg0, 1, 1); } else { watch(arg0, 0, 1); watch(arg0, 1, 1); } }", "-c", watched(2))
+             "uprobe:put { if @n++ == 0 { watch(arg0, 1, 1); } else { watch(arg0); watch(arg0, 1, 1); } }", "-c", watched(2))
     assert {"@a: 11", "@b: 22"} <= set(r.stdout.splitlines()), r
 
 
