@@ -264,6 +264,37 @@ static void list_params(struct cexpr *c, const char *pattern)
 	awl_free(awl);
 }
 
+/* Names and types of a Go function, its results too. */
+static int found_go(void *arg, const char *probe, const char *detail)
+{
+	struct cexpr *c = arg;
+	struct gosig sig = {0};
+
+	if (detail)
+		gosig_read(c->b->a, detail, &sig);
+	for (size_t i = 0; i < sig.args.n; i++) {
+		struct str name = sig.args.v[i].name;
+
+		vec_push(c->b->a, &c->found, sig.args.v[i]);
+		vec_push(c->b->a, &c->b->names, arena_strndup(c->b->a, name.p, name.n));
+	}
+	c->results = sig.results.n;
+	return sig.told;
+}
+
+static void look_up_go(struct cexpr *c, const char *entry)
+{
+	struct awl *awl;
+
+	if (c->probe->sig) {
+		found_go(c, NULL, arena_printf(c->b->a, "func %s", c->probe->sig));
+		return;
+	}
+	awl = bcc_session(c->b, true);
+	awl_list(awl, entry, found_go, c);
+	awl_free(awl);
+}
+
 /* Looked up once, and only when an expression has a word that nothing else explains. */
 static void look_up(struct cexpr *c)
 {
@@ -273,7 +304,9 @@ static void look_up(struct cexpr *c)
 	if (c->looked || p->many || !entry || p->offset[0])
 		return;
 	c->looked = true;
-	if (p->kind == PROBE_USER)
+	if (p->go)
+		look_up_go(c, entry);
+	else if (p->kind == PROBE_USER)
 		list_params(c, entry);
 	else if (p->syscall)
 		list_params(c, p->entry);
@@ -496,6 +529,16 @@ static bool kept_param(struct cexpr *c, struct str name, struct kept *k)
 	return k->value != NULL;
 }
 
+/* goret probes have the arguments as they were at the call. */
+static bool add_go_entry(struct walk *w, struct str name)
+{
+	const char *value = arg_number(name) ? NULL : found_value(w->c, name);
+
+	if (value)
+		buf_adds(&w->out, value);
+	return value != NULL;
+}
+
 static bool add_entry(struct walk *w)
 {
 	struct cexpr *c = w->c;
@@ -507,6 +550,8 @@ static bool add_entry(struct walk *w)
 	name = str_trim(name);
 	if (!c->probe->is_return)
 		return fail(c, "$entry(…) is possible in return probes only");
+	if (c->probe->go && add_go_entry(w, name))
+		return true;
 	if (!kept_param(c, name, &k))
 		return fail(c, arena_printf(c->b->a,
 					    "$entry(%.*s): neither signature nor debug information "
@@ -524,8 +569,8 @@ static bool add_latency(struct walk *w)
 {
 	if (!w->c->probe->is_return)
 		return fail(w->c, "$latency is possible in return probes only");
-	w->c->needs_latency = true;
-	buf_adds(&w->out, "(nsecs - $e.0)");
+	w->c->needs_latency = !w->c->probe->go;
+	buf_adds(&w->out, w->c->probe->go ? "elapsed" : "(nsecs - $e.0)");
 	return true;
 }
 
@@ -586,6 +631,27 @@ static bool add_other(struct walk *w, struct str word)
 	return true;
 }
 
+/* retval, retval.0 or retval.NAME. C has one result, and so have its conversions. */
+static bool add_go_result(struct walk *w)
+{
+	struct cexpr *c = w->c;
+
+	if (!c->probe->is_return)
+		return fail(c, "retval is possible in return probes only: r:…");
+	look_up(c);
+	buf_adds(&w->out, "retval");
+	if (c->results < 2 || c->all_results)
+		return true;
+	if (followed_by(w, ".")) {
+		buf_addc(&w->out, '.');
+		w->after_member = true;
+		return true;
+	}
+	return fail(c, arena_printf(c->b->a,
+				    "%s returns %u values: retval.0 to retval.%u, or %%v for all",
+				    c->probe->func, c->results, c->results - 1));
+}
+
 static bool has_registers(const struct probe *p)
 {
 	return p->kind == PROBE_USER || p->kind == PROBE_KERNEL || p->kind == PROBE_USDT;
@@ -603,6 +669,8 @@ static bool add_name(struct walk *w, struct str word)
 		return add_entry(w);
 	if (str_is(word, "$latency"))
 		return add_latency(w);
+	if (w->c->probe->go && (str_is(word, "retval") || str_is(word, "$retval")))
+		return add_go_result(w);
 	if (param >= 0)
 		return add_arg(w, (unsigned)param, &w->c->params.v[param]);
 	if (arg)

@@ -49,7 +49,7 @@ static int run(struct bcc *b)
 		return EXIT_WRONG;
 	if (!probe_read(b, pattern, ALLOW_RETURN | ALLOW_OFFSET | ALLOW_REGEX | ALLOW_EVENTS, &p))
 		return EXIT_WRONG;
-	n = bcc_count_places(b, pattern, p.place);
+	n = bcc_count_functions(b, pattern, &p);
 	if (n < 0)
 		return EXIT_WRONG;
 	b->max_keys = MAX((uint64_t)n, UINT64_C(1024));

@@ -96,6 +96,10 @@ static const char *for_a_person(struct bcc *b, const char *line)
 	struct str rest = str_of(line), word;
 	struct nearest near;
 
+	if (strstr(line, " is in no register: there are nine"))
+		return arena_printf(b->a,
+				    "nine words of arguments are in registers, arg1 to arg9; the "
+				    "others have names: args->NAME");
 	if (!str_starts(rest, STR("the name ")))
 		return line;
 	rest = (struct str){rest.p + 9, rest.n - 9};
@@ -125,6 +129,13 @@ long bcc_count_places(struct bcc *b, const char *what, const char *place)
 		bcc_fail(b, "error in probe '%s': %s", what, bcc_error_line(b->a, awl_error(awl)));
 	awl_free(awl);
 	return n;
+}
+
+long bcc_count_functions(struct bcc *b, const char *what, const struct probe *p)
+{
+	long n = bcc_count_places(b, what, p->place);
+
+	return n > 0 && p->go && p->is_return ? bcc_count_places(b, what, p->entry) : n;
 }
 
 static int print_script(struct bcc *b)
