@@ -86,12 +86,13 @@ static bool cut_function(struct bcc *b, const char *front, struct str func, cons
 			 struct str *sig)
 {
 	struct str rest = func, name = names_cut(&rest), text;
+	bool ended = false;
 	size_t end;
 
 	*probe = arena_printf(b->a, "%s%.*s", front, STR_ARG(name));
-	*sig = (struct str){0};
+	*sig = name.n && name.p[name.n - 1] == '"' ? STR("") : (struct str){0};
 	rest = str_trim(rest);
-	while (rest.n && !sig->p) {
+	while (rest.n && !ended) {
 		end = rest.p[0] == '(' ? cexpr_close(rest, 0) : rest.n;
 		if (end == rest.n)
 			return false;
@@ -101,8 +102,8 @@ static bool cut_function(struct bcc *b, const char *front, struct str func, cons
 
 		if (whole)
 			*probe = whole;
-		if (!whole || !rest.n)
-			*sig = whole ? STR("") : text;
+		*sig = whole ? STR("") : text;
+		ended = !whole;
 	}
 	return !rest.n;
 }
@@ -124,7 +125,7 @@ static bool read_function(struct bcc *b, struct dist *d, const char *type, struc
 					  "write %.*s(), or %.*s(int a, char *b)",
 					  STR_ARG(func), STR_ARG(func), STR_ARG(func)));
 	if (!probe_read(b, probe, ALLOW_RETURN | ALLOW_EVENTS, &d->probe) ||
-	    bcc_count_places(b, d->text, d->probe.place) < 0)
+	    bcc_count_functions(b, d->text, &d->probe) < 0)
 		return false;
 	if (sig.n && !cexpr_signature(&d->expr, sig))
 		return wrong(b, d, d->expr.error);

@@ -16,7 +16,7 @@ static const struct opt options[] = {
 	  "print the awl script before starting (for debugging purposes)"),
 	O('c', "--cpu", "CPU", OPT_NUMBER, cpu, "trace this CPU only"),
 	O('v', "--verbose", NULL, OPT_COUNT, verbose,
-	  "name the functions that cannot be probed, and why"),
+	  "name the functions that cannot be probed, and why; names as they are linked"),
 	OPT_COMMON};
 
 static void report(struct bcc *b)
@@ -31,7 +31,7 @@ static void generate(struct bcc *b, const struct probe *p, const char *pattern, 
 {
 	struct buf *out = &b->script;
 
-	script_config(b, "");
+	script_config(b, b->o.verbose ? "cpp_demangle = false; " : "");
 	script_begin(b, pattern, n);
 	buf_adds(out, p->place);
 	script_filter(b, false);

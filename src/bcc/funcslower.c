@@ -159,7 +159,7 @@ static bool add_function(struct bcc *b, const char *func, size_t i)
 	struct probe p;
 
 	if (!probe_read(b, bcc_return_of(b, func), ALLOW_RETURN, &p) ||
-	    bcc_count_places(b, func, p.place) < 0)
+	    bcc_count_functions(b, func, &p) < 0)
 		return false;
 	add_entry(b, &p, i);
 	add_return(b, &p, func);

@@ -112,7 +112,7 @@ const char *bcc_error_line(struct arena *a, const char *text);
 long bcc_count_places(struct bcc *b, const char *what, const char *place);
 /* The same of what a pattern has found: places, but of a Go function that returns at several ones
  * the function. */
-long bcc_count_functions(struct bcc *b, const char *what, const struct probe *p);
+long bcc_count_functions(struct bcc *b, const char *what, struct probe *p);
 /* With -v: the functions that a pattern matches and that are not among the `n` places, and why. */
 void bcc_report_unprobed(struct bcc *b, const struct probe *p, long n);
 /* For each of the names that a list has why it cannot be probed; NULL where it can. */
@@ -170,6 +170,7 @@ struct probe {
 	enum probe_kind kind;
 	bool is_return, many;   /* many: a pattern or a list */
 	bool go;                /* PROBE_USER: a function that the Go compiler made */
+	bool source_name;       /* PROBE_USER: of C++, Rust or D, as in the source */
 	bool syscall;           /* a tracepoint that stands for sys_NAME: it has arguments */
 	const char *lib, *func; /* category and event of a tracepoint; "" without */
 	const char *offset;     /* "+0x12" or "" */
@@ -185,6 +186,9 @@ enum { ALLOW_RETURN = 1, ALLOW_OFFSET = 2, ALLOW_REGEX = 4, ALLOW_EVENTS = 8 };
 bool probe_read(struct bcc *b, const char *text, unsigned allow, struct probe *out);
 /* Library and function of a probe's text; false for events. */
 bool probe_function(struct bcc *b, const char *text, const char **lib, const char **func);
+/* For a name that no function of the file has as it is linked: takes it as one of the source. False
+ * when it is none. */
+bool probe_take_source_name(struct bcc *b, struct probe *p);
 /* A part of an attach point, in quotes where it has to be. */
 void probe_add_part(struct buf *out, struct str s);
 
@@ -209,6 +213,8 @@ const char *names_with_bracket(struct bcc *b, struct str probe, struct str brack
 bool names_are_many(const char *name);
 /* "str{len,cpy}" → "str", "len,cpy", ""; false when there is no list. */
 bool names_cut_list(struct str s, struct str *head, struct str *list, struct str *tail);
+/* Is it a name in the source of C++, Rust or D? */
+bool names_are_demangled(struct bcc *b, const char *file, const char *name);
 /* Has a Go program functions of that name or pattern? */
 bool names_are_go(struct bcc *b, const char *file, const char *name);
 

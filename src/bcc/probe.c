@@ -273,7 +273,8 @@ static const char *place_user(struct reading *r, const char *file, bool is_retur
 
 	buf_adds(&front, user_front(r->p, is_return));
 	probe_add_part(&front, str_of(file));
-	buf_adds(&front, !regex && !r->p->go && is_demangled(name) ? ":cpp:" : ":");
+	r->p->source_name |= !regex && !r->p->go && is_demangled(name);
+	buf_adds(&front, r->p->source_name ? ":cpp:" : ":");
 	if (!regex)
 		add_each(&out, buf_cstr(&front), name);
 	else
@@ -407,6 +408,56 @@ static bool read_syscall_function(struct reading *r, struct str func)
 	return true;
 }
 
+bool probe_take_source_name(struct bcc *b, struct probe *p)
+{
+	struct reading r = {.b = b, .p = p};
+	const char *file;
+
+	if (p->kind != PROBE_USER || p->go || p->many || p->source_name || p->offset[0])
+		return false;
+	file = bcc_file_of(b, p->lib);
+	p->source_name = names_are_demangled(b, file, p->func);
+	if (!p->source_name)
+		return false;
+	p->place = place_user(&r, file, p->is_return, false);
+	p->entry = p->is_return ? place_user(&r, file, false, false) : NULL;
+	return true;
+}
+
+static int first_name(void *arg, const char *probe, const char *detail)
+{
+	struct reading *r = arg;
+	struct str rest = str_of(probe);
+
+	str_cut(&rest, ':');
+	str_cut(&rest, ':');
+	if (rest.n)
+		r->p->func = arena_strndup(r->b->a, rest.p, rest.n);
+	return 1;
+}
+
+/* lib:0x1189 is probed, and so shown, as the function that has it and how far in it is. */
+static bool read_address(struct reading *r, const char *file)
+{
+	const char *front;
+	struct buf place = BUF_INIT;
+	unsigned long long v;
+	struct awl *awl;
+
+	if (r->p->is_return || r->b->o.regexp || !str_to_u64(str_of(r->p->func), &v))
+		return false;
+	buf_adds(&place, "uprobe:");
+	probe_add_part(&place, str_of(file));
+	front = arena_printf(r->b->a, "%s:", buf_cstr(&place));
+	buf_release(&place);
+	awl = bcc_session(r->b, false);
+	r->p->many = awl_list(awl, arena_printf(r->b->a, "%s%s", front, r->p->func), first_name,
+			      r) > 0;
+	awl_free(awl);
+	r->p->place = arena_printf(r->b->a, "%s%s", front, r->p->func);
+	return true;
+}
+
 /* A name of a Go program may have a signature behind it. An offset is an instruction, and the same
  * in all programs. */
 static void find_go(struct reading *r, const char *file)
@@ -443,6 +494,8 @@ static bool read_func(struct reading *r, struct str lib, struct str func)
 		return r->p->place != NULL;
 	}
 	file = bcc_file_of(r->b, r->p->lib);
+	if (read_address(r, file))
+		return true;
 	find_go(r, file);
 	r->p->place = place_user(r, file, r->p->is_return, regex);
 	r->p->entry = r->p->place && r->p->is_return ? place_user(r, file, false, regex) : NULL;

@@ -118,7 +118,8 @@ static const char *for_a_person(struct bcc *b, const char *line)
 
 /* ---- running ---- */
 
-long bcc_count_places(struct bcc *b, const char *what, const char *place)
+/* -1 with the reason in `error`. */
+static long count_places(struct bcc *b, const char *what, const char *place, const char **error)
 {
 	struct awl *awl = bcc_session(b, false);
 	long n = -1;
@@ -126,15 +127,30 @@ long bcc_count_places(struct bcc *b, const char *what, const char *place)
 	if (awl_compile(awl, what, arena_printf(b->a, NO_INLINED "%s { }", place), NULL) == 0)
 		n = (long)awl_probe_count(awl);
 	else
-		bcc_fail(b, "error in probe '%s': %s", what, bcc_error_line(b->a, awl_error(awl)));
+		*error = bcc_error_line(b->a, awl_error(awl));
 	awl_free(awl);
 	return n;
 }
 
-long bcc_count_functions(struct bcc *b, const char *what, const struct probe *p)
+long bcc_count_places(struct bcc *b, const char *what, const char *place)
 {
-	long n = bcc_count_places(b, what, p->place);
+	const char *error;
+	long n = count_places(b, what, place, &error);
 
+	if (n < 0)
+		bcc_fail(b, "error in probe '%s': %s", what, error);
+	return n;
+}
+
+long bcc_count_functions(struct bcc *b, const char *what, struct probe *p)
+{
+	const char *error, *other;
+	long n = count_places(b, what, p->place, &error);
+
+	if (n < 0 && probe_take_source_name(b, p))
+		n = count_places(b, what, p->place, &other);
+	if (n < 0)
+		bcc_fail(b, "error in probe '%s': %s", what, error);
 	return n > 0 && p->go && p->is_return ? bcc_count_places(b, what, p->entry) : n;
 }
 

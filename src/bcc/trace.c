@@ -90,13 +90,14 @@ static bool cut_bracket(struct str *rest, struct str *out)
 /* With the bracket behind it where that is of the name. */
 static const char *cut_probe(struct bcc *b, struct str *rest)
 {
-	struct str probe = names_cut(rest), behind = *rest, inside;
+	struct str probe = names_cut(rest);
+	size_t end = rest->n && rest->p[0] == '(' ? cexpr_close(*rest, 0) : rest->n;
 	const char *whole = NULL;
 
-	if (behind.n && behind.p[0] == '(' && cut_bracket(&behind, &inside))
-		whole = names_with_bracket(b, probe, inside);
+	if (end < rest->n)
+		whole = names_with_bracket(b, probe, (struct str){rest->p + 1, end - 1});
 	if (whole)
-		*rest = behind;
+		*rest = (struct str){rest->p + end + 1, rest->n - end - 1};
 	return whole ? whole : arena_strndup(b->a, probe.p, probe.n);
 }
 
@@ -324,7 +325,7 @@ static bool read_spec(struct bcc *b, const char *text, size_t index, struct spec
 		.b = b, .probe = &s->probe, .map = arena_printf(b->a, "@entry%zu", index)};
 	if (!probe_read(b, cut_probe(b, &rest), ALLOW_RETURN | ALLOW_OFFSET | ALLOW_EVENTS,
 			&s->probe) ||
-	    bcc_count_places(b, text, s->probe.place) < 0)
+	    bcc_count_functions(b, text, &s->probe) < 0)
 		return false;
 	if (!read_signature(b, s, &rest))
 		return false;

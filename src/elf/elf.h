@@ -125,9 +125,13 @@ const char *elf_demangle(struct arena *a, const char *name);
 struct elf_pattern {
 	struct str text;
 	bool demangled;
+	bool literal; /* the text is one function's: f(char*) is not f(char const*) */
 };
 
 bool elf_pattern_matches(const struct elf_pattern *p, struct arena *tmp, const char *name);
+/* Is the text of a demangled pattern, in which `*` may stand for a pointer, the whole name of a
+ * function? */
+bool elf_pattern_is_literal(const struct elf_pattern *p, const struct elf_func *funcs, size_t n);
 
 /* ---- probe placement ------------------------------------------------------------------------- */
 
