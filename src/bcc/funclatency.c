@@ -111,10 +111,27 @@ static void report(struct bcc *b)
 		   divisor(b), unit(b), unit(b));
 }
 
+/* Histograms are allocated beforehand, for each processor: 10,240 of them take longer than all else
+ * that is done before the first event. Of functions it is known how many there are. Of processes it
+ * is not: bcc's table of 10,240 buckets has room for those of a thousand. */
+enum { PROCESSES = 256, LEAST = 2048, MOST = 10240 };
+
+static void add_size(struct bcc *b, const struct probe *p, long n)
+{
+	uint64_t keys = MAX((uint64_t)n, UINT64_C(1));
+
+	if (is_per_process(b, p) && b->o.pid < 0)
+		keys = MAX(keys, MIN(MAX(keys * PROCESSES, (uint64_t)LEAST), (uint64_t)MOST));
+	else if (!is_per_process(b, p) && !b->o.per_function)
+		return;
+	buf_printf(&b->script, "let @hist = percpuhash(%llu);\n", (unsigned long long)keys);
+}
+
 static void generate(struct bcc *b, const struct probe *p, const char *pattern, long n)
 {
 	b->by_process = is_per_process(b, p);
 	script_config(b, "");
+	add_size(b, p, n);
 	script_begin(b, pattern, n);
 	if (p->go)
 		add_go(b, p);

@@ -84,7 +84,7 @@ static int stop(void *arg, const char *probe, const char *detail)
 static bool is_listed(struct bcc *b, const char *front, const char *file, const char *between,
 		      const char *name)
 {
-	struct awl *awl = bcc_session(b, false);
+	struct awl *awl = bcc_ask(b);
 	struct buf pattern = BUF_INIT;
 	bool there;
 
@@ -94,7 +94,6 @@ static bool is_listed(struct bcc *b, const char *front, const char *file, const 
 	probe_add_part(&pattern, str_of(name));
 	there = awl_list(awl, buf_cstr(&pattern), stop, NULL) > 0;
 	buf_release(&pattern);
-	awl_free(awl);
 	return there;
 }
 

@@ -87,6 +87,7 @@ struct bcc {
 	words names;        /* of the parameters in signatures: for did-you-mean */
 	struct dist *dists; /* argdist: its specifiers */
 	size_t ndists;
+	struct awl *awl; /* see bcc_ask() */
 	bool by_process; /* funclatency: a histogram for each process */
 };
 
@@ -106,6 +107,7 @@ enum { EXIT_OK = 0, EXIT_WRONG = 1 };
 /* One line on standard error behind the command's name; returns EXIT_WRONG. */
 int bcc_fail(const struct bcc *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct awl *bcc_session(const struct bcc *b, bool verbose);
+struct awl *bcc_ask(struct bcc *b);
 /* awl_error() as one line: what, why, what to do. */
 const char *bcc_error_line(struct arena *a, const char *text);
 /* The number of places of an attach point; says what is wrong with it and returns -1. */

@@ -115,18 +115,17 @@ static int stop(void *arg, const char *probe, const char *detail)
 	return 1;
 }
 
-static bool has_file(const struct bcc *b, const char *name)
+static bool has_file(struct bcc *b, const char *name)
 {
-	struct awl *awl = bcc_session(b, false);
+	struct awl *awl = bcc_ask(b);
 	struct buf pattern = BUF_INIT;
 	int ret;
 
 	buf_adds(&pattern, "uprobe:");
 	probe_add_part(&pattern, str_of(name));
-	buf_adds(&pattern, ":*");
+	buf_adds(&pattern, ":-"); /* no function's name: the list is made for nobody */
 	ret = awl_list(awl, buf_cstr(&pattern), stop, NULL);
 	buf_release(&pattern);
-	awl_free(awl);
 	return ret >= 0;
 }
 
@@ -206,14 +205,13 @@ static bool add_regex(struct reading *r, const char *list, size_t skip, const ch
 		return wrong(r,
 			     arena_printf(r->b->a, "\"%s\" is no regular expression: %s", re, why));
 	}
-	awl = bcc_session(r->b, false);
+	awl = bcc_ask(r->b);
 	if (awl_list(awl, list, add_match, &m) < 0)
 		wrong(r, bcc_error_line(r->b->a, awl_error(awl)));
 	else if (m.matched.n == 0)
 		wrong(r, arena_printf(r->b->a,
 				      "nothing matches \"%s\"; awl -l '%s' lists what there is", re,
 				      list));
-	awl_free(awl);
 	regfree(&m.re);
 	if (!r->p->matched.n) /* the return's come first, those of its entry then */
 		r->p->matched = m.matched;
@@ -363,12 +361,11 @@ static bool read_offset(struct reading *r)
 	return true;
 }
 
-static bool event_exists(const struct bcc *b, const char *place)
+static bool event_exists(struct bcc *b, const char *place)
 {
-	struct awl *awl = bcc_session(b, false);
+	struct awl *awl = bcc_ask(b);
 	bool there = awl_list(awl, place, stop, NULL) > 0;
 
-	awl_free(awl);
 	return there;
 }
 
@@ -450,10 +447,9 @@ static bool read_address(struct reading *r, const char *file)
 	probe_add_part(&place, str_of(file));
 	front = arena_printf(r->b->a, "%s:", buf_cstr(&place));
 	buf_release(&place);
-	awl = bcc_session(r->b, false);
+	awl = bcc_ask(r->b);
 	r->p->many = awl_list(awl, arena_printf(r->b->a, "%s%s", front, r->p->func), first_name,
 			      r) > 0;
-	awl_free(awl);
 	r->p->place = arena_printf(r->b->a, "%s%s", front, r->p->func);
 	return true;
 }

@@ -44,6 +44,14 @@ struct awl *bcc_session(const struct bcc *b, bool verbose)
 	return awl_new(&o);
 }
 
+/* One session for all that is asked before the script runs, and for the script. */
+struct awl *bcc_ask(struct bcc *b)
+{
+	if (!b->awl)
+		b->awl = bcc_session(b, false);
+	return b->awl;
+}
+
 /* ---- errors ---- */
 
 static bool after(struct str line, const char *mark, struct str *out)
@@ -121,14 +129,13 @@ static const char *for_a_person(struct bcc *b, const char *line)
 /* -1 with the reason in `error`. */
 static long count_places(struct bcc *b, const char *what, const char *place, const char **error)
 {
-	struct awl *awl = bcc_session(b, false);
+	struct awl *awl = bcc_ask(b);
 	long n = -1;
 
 	if (awl_compile(awl, what, arena_printf(b->a, NO_INLINED "%s { }", place), NULL) == 0)
 		n = (long)awl_probe_count(awl);
 	else
 		*error = bcc_error_line(b->a, awl_error(awl));
-	awl_free(awl);
 	return n;
 }
 
@@ -184,7 +191,7 @@ int bcc_run(struct bcc *b, const char *what)
 		r = print_script(b);
 	if (b->o.show)
 		return r;
-	awl = bcc_session(b, false);
+	awl = bcc_ask(b);
 	if (awl_compile(awl, b->cmd->name, buf_cstr(&b->script), &o) < 0) {
 		r = EXIT_WRONG;
 	} else if (awl_attach(awl) < 0) {
@@ -196,7 +203,6 @@ int bcc_run(struct bcc *b, const char *what)
 	if (r == EXIT_WRONG || r == EXIT_KERNEL)
 		bcc_fail(b, "error in '%s': %s", what,
 			 for_a_person(b, bcc_error_line(b->a, awl_error(awl))));
-	awl_free(awl);
 	return r;
 }
 
@@ -270,6 +276,7 @@ int bcc_main(int argc, char **argv)
 		r = help(b.cmd);
 	else
 		r = check_pid(&b) ? b.cmd->run(&b) : EXIT_WRONG;
+	awl_free(b.awl);
 	buf_release(&b.script);
 	arena_free(b.a);
 	return r;
