@@ -20,6 +20,7 @@
  * bcc replaces inside of longer words, too; here a word is a word. */
 #include <ctype.h>
 #include <string.h>
+#include "base/diag.h"
 #include "bcc/priv.h"
 
 struct walk {
@@ -347,22 +348,41 @@ static int find_param(const struct cexpr *c, struct str name)
 
 /* ---- words ---- */
 
+static const struct {
+	const char *from, *to;
+} simple_words[] = {
+	{"$pid", "tid"},       {"$tgid", "pid"},  {"$PID", "pid"},
+	{"$uid", "uid"},       {"$gid", "gid"},   {"$cpu", "cpu"},
+	{"$task", "curtask"},  {"$COMM", "comm"}, {"$comm", "comm"},
+	{"$retval", "retval"}, {"NULL", "0"},     {"bpf_ktime_get_ns", "nsecs"},
+	{"$tid", "tid"},
+};
+
 static const char *simple_word(struct str w)
 {
-	static const struct {
-		const char *from, *to;
-	} known[] = {
-		{"$pid", "tid"},       {"$tgid", "pid"},  {"$PID", "pid"},
-		{"$uid", "uid"},       {"$gid", "gid"},   {"$cpu", "cpu"},
-		{"$task", "curtask"},  {"$COMM", "comm"}, {"$comm", "comm"},
-		{"$retval", "retval"}, {"NULL", "0"},     {"bpf_ktime_get_ns", "nsecs"},
-		{"$tid", "tid"},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (str_is(w, known[i].from))
-			return known[i].to;
+	for (size_t i = 0; i < ARRAY_SIZE(simple_words); i++)
+		if (str_is(w, simple_words[i].from))
+			return simple_words[i].to;
 	return NULL;
+}
+
+static const char *did_you_mean(struct arena *a, struct nearest *near)
+{
+	return nearest_found(near) ? arena_printf(a, "; did you mean %.*s?", STR_ARG(near->best))
+				   : "";
+}
+
+static const char *near_word(struct arena *a, struct str w)
+{
+	static const char *const others[] = {"$entry", "$latency"};
+	struct nearest near;
+
+	nearest_init(&near, w);
+	for (size_t i = 0; i < ARRAY_SIZE(simple_words); i++)
+		nearest_try(&near, str_of(simple_words[i].from));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		nearest_try(&near, str_of(others[i]));
+	return did_you_mean(a, &near);
 }
 
 /* 1 of "arg1", 0 for other words. */
@@ -539,6 +559,18 @@ static bool add_go_entry(struct walk *w, struct str name)
 	return value != NULL;
 }
 
+static const char *near_param(struct cexpr *c, struct str name)
+{
+	struct nearest near;
+
+	nearest_init(&near, name);
+	for (size_t i = 0; i < c->params.n; i++)
+		nearest_try(&near, c->params.v[i].name);
+	for (size_t i = 0; i < c->found.n; i++)
+		nearest_try(&near, c->found.v[i].name);
+	return did_you_mean(c->b->a, &near);
+}
+
 static bool add_entry(struct walk *w)
 {
 	struct cexpr *c = w->c;
@@ -555,8 +587,8 @@ static bool add_entry(struct walk *w)
 	if (!kept_param(c, name, &k))
 		return fail(c, arena_printf(c->b->a,
 					    "$entry(%.*s): neither signature nor debug information "
-					    "has such a parameter",
-					    STR_ARG(name)));
+					    "has such a parameter%s",
+					    STR_ARG(name), near_param(c, name)));
 	if (k.type)
 		buf_printf(&w->out, k.user ? "uptr((%s)$e.%zu)" : "((%s)$e.%zu)", k.type,
 			   keep(c, k) + 1);
@@ -689,8 +721,8 @@ static bool add_name(struct walk *w, struct str word)
 			w->c,
 			arena_printf(w->c->b->a,
 				     "there is no %.*s; there are $pid, $tgid, $uid, $gid, $cpu, "
-				     "$task, $retval, $entry(x), $latency",
-				     STR_ARG(word)));
+				     "$task, $retval, $entry(x), $latency%s",
+				     STR_ARG(word), near_word(w->c->b->a, word)));
 	if (!to)
 		return add_other(w, word);
 	buf_adds(&w->out, to);

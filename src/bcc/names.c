@@ -116,11 +116,6 @@ bool names_are_go(struct bcc *b, const char *file, const char *name)
 	       !is_listed(b, "uprobe:", file, ":", name);
 }
 
-bool names_are_demangled(struct bcc *b, const char *file, const char *name)
-{
-	return is_listed(b, "uprobe:", file, ":cpp:", name);
-}
-
 /* "f( int,char * )" as demanglers write it: "f(int, char*)". */
 static const char *as_demangled(struct arena *a, const char *text)
 {

@@ -189,7 +189,7 @@ bool probe_read(struct bcc *b, const char *text, unsigned allow, struct probe *o
 /* Library and function of a probe's text; false for events. */
 bool probe_function(struct bcc *b, const char *text, const char **lib, const char **func);
 /* For a name that no function of the file has as it is linked: takes it as one of the source. False
- * when it is none. */
+ * where it can be none. */
 bool probe_take_source_name(struct bcc *b, struct probe *p);
 /* A part of an attach point, in quotes where it has to be. */
 void probe_add_part(struct buf *out, struct str s);
@@ -215,8 +215,6 @@ const char *names_with_bracket(struct bcc *b, struct str probe, struct str brack
 bool names_are_many(const char *name);
 /* "str{len,cpy}" → "str", "len,cpy", ""; false when there is no list. */
 bool names_cut_list(struct str s, struct str *head, struct str *list, struct str *tail);
-/* Is it a name in the source of C++, Rust or D? */
-bool names_are_demangled(struct bcc *b, const char *file, const char *name);
 /* Has a Go program functions of that name or pattern? */
 bool names_are_go(struct bcc *b, const char *file, const char *name);
 

@@ -413,9 +413,7 @@ bool probe_take_source_name(struct bcc *b, struct probe *p)
 	if (p->kind != PROBE_USER || p->go || p->many || p->source_name || p->offset[0])
 		return false;
 	file = bcc_file_of(b, p->lib);
-	p->source_name = names_are_demangled(b, file, p->func);
-	if (!p->source_name)
-		return false;
+	p->source_name = true;
 	p->place = place_user(&r, file, p->is_return, false);
 	p->entry = p->is_return ? place_user(&r, file, false, false) : NULL;
 	return true;

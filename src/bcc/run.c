@@ -151,11 +151,13 @@ long bcc_count_places(struct bcc *b, const char *what, const char *place)
 
 long bcc_count_functions(struct bcc *b, const char *what, struct probe *p)
 {
-	const char *error, *other;
+	const char *error, *other = "";
 	long n = count_places(b, what, p->place, &error);
 
 	if (n < 0 && probe_take_source_name(b, p))
 		n = count_places(b, what, p->place, &other);
+	if (n < 0 && strstr(other, "did you mean"))
+		error = other;
 	if (n < 0)
 		bcc_fail(b, "error in probe '%s': %s", what, error);
 	return n > 0 && p->go && p->is_return ? bcc_count_places(b, what, p->entry) : n;

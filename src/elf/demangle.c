@@ -150,6 +150,14 @@ static struct str without_result(struct str s)
 	return (struct str){s.p + from, s.n - from};
 }
 
+const char *elf_source_name(struct arena *a, const char *name)
+{
+	const char *whole = elf_demangle(a, name);
+	struct str only = without_result(without_params(str_of(whole)));
+
+	return whole == name ? name : arena_strndup(a, only.p, only.n);
+}
+
 bool elf_pattern_matches(const struct elf_pattern *p, struct arena *tmp, const char *name)
 {
 	struct str whole, name_only;

@@ -120,6 +120,9 @@ bool elf_func_at(struct elf *f, uint64_t offset, struct elf_func *out);
  * hostile input. */
 const char *elf_demangle(struct arena *a, const char *name);
 
+/* The same without parameters and, of templates, without the result: "ns::twice<int>". */
+const char *elf_source_name(struct arena *a, const char *name);
+
 /* What functions are looked for: a name as linked or a glob of it; `demangled`: of its name as in
  * the source, with its parameters or without: ns::f and ns::f(int). */
 struct elf_pattern {

@@ -196,7 +196,9 @@ static bool add_matching(struct request *r, struct elf *f)
 		if (elf_pattern_matches(&r->func, tmp, funcs[i].name))
 			add_match(r, f, &funcs[i]);
 		else if (!probe_is_glob(r->func.text))
-			probe_near(r->s, &r->near, funcs[i].name);
+			probe_near(r->s, &r->near,
+				   r->func.demangled ? elf_source_name(tmp, funcs[i].name)
+						     : funcs[i].name);
 	}
 	arena_free(tmp);
 	drop_aliases(r->out, from);
