@@ -649,7 +649,45 @@ WRONG = [
     ("funcslower -a 9 c:malloc", "at most 6 arguments"),
     ("funcslower nolib:x", "nolib: no such program"),
     ("funcslower -f c:malloc", "needs stacks"),
+    # misspelled: the nearest name is said
+    ("funccount --d 1 c:malloc", "option --d is ambiguous: it could be --duration, --debug"),
+    ("funccount rawtracepoint:sched_swich", "did you mean sched_switch?"),
+    ("funccount software:page-fault:1", "did you mean page-faults?"),
+    ("funccount r:syscall:opnat", "did you mean tracepoint:syscalls:sys_exit_openat?"),
+    ("stackcount c:mallco", "did you mean malloc?"),
+    ("stackcount --offst c:malloc", "did you mean --offset?"),
+    ("stackcount -D 1 t:sched:sched_swich", "did you mean tracepoint:sched:sched_switch?"),
+    (f"stackcount u:{CALLS}:demo:tikc", "did you mean demo:tick?"),
+    ("trace --max-evnts 1 c:malloc", "did you mean --max-events?"),
+    (f"trace u:{CALLS}:dmo:tick", "did you mean demo:tick?"),
+    ("trace syscall:opnat", "did you mean tracepoint:syscalls:sys_enter_openat?"),
+    (f"trace {CALLS}:add_numbers+2", "middle of an instruction"),
+    (["trace", 'c:malloc "%d", $tgidd'], "did you mean $tgid?"),
+    (["trace", f'{CALLS}:say "%d", texts'], "did you mean text?"),
+    (["trace", f'r:{CALLS}:say "%d", $entry(txt)'], "did you mean text?"),
+    (["trace", 'c:malloc(size_t size) "%d", sise'], "did you mean size?"),
+    ("argdist -C p:c:mallco()", "did you mean malloc?"),
+    ("argdist --histogran x", "did you mean --histogram?"),
+    (["argdist", "-C", "r:c:malloc(size_t size):u64:$latencie"], "did you mean $latency?"),
+    (["argdist", "-C", "r:c:malloc(size_t size):u64:$entry(sise)"], "did you mean size?"),
+    (["argdist", "-C", "t:sched:sched_switch():int:args->prev_proi"], "did you mean `prev_prio`?"),
+    ("argdist -C t:sched:sched_swich()", "did you mean tracepoint:sched:sched_switch?"),
+    ("tplist --pdi 1", "did you mean --pid?"),
+    ("funclatency --functin c:malloc", "did you mean --function?"),
+    ("funclatency c:mallco", "did you mean malloc?"),
+    (f"funclatency {CALLS}:tikc", "did you mean tick?"),
+    ("funcslower --min-sm 1 c:malloc", "did you mean --min-ms?"),
+    ("funcslower c:mallco c:free", "did you mean malloc?"),
 ]
+
+
+def test_enough_is_done_wrong():
+    """Every command has its share, and each wrong line is another one."""
+    lines = [line if isinstance(line, str) else " ".join(line) for line, _ in WRONG]
+    assert len(set(lines)) == len(lines) >= 120
+    for name in COMMANDS:
+        assert sum(line.startswith(name) for line in lines) >= 7, name
+    assert sum("did you mean" in message for _, message in WRONG) >= 35
 
 
 @pytest.mark.parametrize("line,message", WRONG, ids=lambda v: v if isinstance(v, str) else " ".join(v))
