@@ -116,6 +116,25 @@ bool names_are_go(struct bcc *b, const char *file, const char *name)
 	       !is_listed(b, "uprobe:", file, ":", name);
 }
 
+/* Since glibc 2.34 these are parts of libc, and their files are there with nothing in them. */
+static bool is_part_of_libc(const char *file)
+{
+	static const char *const parts[] = {"libpthread", "libdl", "librt", "libutil", "libanl"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (strcmp(file, parts[i]) == 0)
+			return true;
+	return false;
+}
+
+const char *names_file_with(struct bcc *b, const char *file, const char *name)
+{
+	return is_part_of_libc(file) && !is_listed(b, "uprobe:", file, ":", name) &&
+			       is_listed(b, "uprobe:", "libc", ":", name)
+		       ? "libc"
+		       : file;
+}
+
 /* "f( int,char * )" as demanglers write it: "f(int, char*)". */
 static const char *as_demangled(struct arena *a, const char *text)
 {

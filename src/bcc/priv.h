@@ -215,6 +215,8 @@ const char *names_with_bracket(struct bcc *b, struct str probe, struct str brack
 bool names_are_many(const char *name);
 /* "str{len,cpy}" → "str", "len,cpy", ""; false when there is no list. */
 bool names_cut_list(struct str s, struct str *head, struct str *list, struct str *tail);
+/* The file that has the function: pthread_create of libpthread is in libc today. */
+const char *names_file_with(struct bcc *b, const char *file, const char *name);
 /* Has a Go program functions of that name or pattern? */
 bool names_are_go(struct bcc *b, const char *file, const char *name);
 

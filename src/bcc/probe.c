@@ -487,7 +487,7 @@ static bool read_func(struct reading *r, struct str lib, struct str func)
 		r->p->entry = r->p->place && r->p->is_return ? place_kernel(r, false, regex) : NULL;
 		return r->p->place != NULL;
 	}
-	file = bcc_file_of(r->b, r->p->lib);
+	file = names_file_with(r->b, bcc_file_of(r->b, r->p->lib), r->p->func);
 	if (read_address(r, file))
 		return true;
 	find_go(r, file);
