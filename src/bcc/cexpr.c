@@ -679,9 +679,9 @@ static bool add_go_result(struct walk *w)
 		w->after_member = true;
 		return true;
 	}
-	return fail(c, arena_printf(c->b->a,
-				    "%s returns %u values: retval.0 to retval.%u, or %%v for all",
-				    c->probe->func, c->results, c->results - 1));
+	return fail(c, arena_printf(c->b->a, "%s returns %u values: retval.0 to retval.%u%s",
+				    c->probe->func, c->results, c->results - 1,
+				    c->b->cmd == &cmd_trace ? ", or %v for all" : ""));
 }
 
 static bool has_registers(const struct probe *p)
