@@ -149,13 +149,24 @@ long bcc_count_places(struct bcc *b, const char *what, const char *place)
 	return n;
 }
 
+/* What the name could have been besides what it was taken for: one of the source, a system call. */
+static long count_otherwise(struct bcc *b, const char *what, struct probe *p, const char **error)
+{
+	if (p->kind == PROBE_KERNEL && strncmp(p->func, "sys_", 4) == 0 && p->func[4] && !p->many &&
+	    !p->offset[0])
+		count_places(b, what,
+			     arena_printf(b->a, "tracepoint:syscalls:sys_enter_%s", p->func + 4),
+			     error);
+	return probe_take_source_name(b, p) ? count_places(b, what, p->place, error) : -1;
+}
+
 long bcc_count_functions(struct bcc *b, const char *what, struct probe *p)
 {
 	const char *error, *other = "";
 	long n = count_places(b, what, p->place, &error);
 
-	if (n < 0 && probe_take_source_name(b, p))
-		n = count_places(b, what, p->place, &other);
+	if (n < 0)
+		n = count_otherwise(b, what, p, &other);
 	if (n < 0 && strstr(other, "did you mean"))
 		error = other;
 	if (n < 0)

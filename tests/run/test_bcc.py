@@ -666,6 +666,7 @@ WRONG = [
     (f"stackcount u:{CALLS}:demo:tikc", "did you mean demo:tick?"),
     ("trace --max-evnts 1 c:malloc", "did you mean --max-events?"),
     (f"trace u:{CALLS}:dmo:tick", "did you mean demo:tick?"),
+    ("trace sys_opnat", "did you mean tracepoint:syscalls:sys_enter_openat?"),
     ("trace syscall:opnat", "did you mean tracepoint:syscalls:sys_enter_openat?"),
     (f"trace {CALLS}:add_numbers+2", "middle of an instruction"),
     (["trace", 'c:malloc "%d", $tgidd'], "did you mean $tgid?"),
