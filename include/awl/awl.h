@@ -119,7 +119,9 @@ struct awl_compile_opts {
 
 enum { AWL_DUMP_AST = 1, AWL_DUMP_TYPES = 2, AWL_DUMP_IR = 4, AWL_DUMP_BPF = 8 };
 
-/* Compiles `text`; `name` appears in diagnostics. -EINVAL: the script is wrong. Neither is kept. */
+/* Compiles `text`; `name` appears in diagnostics. -EINVAL: the script is wrong. Neither is kept.
+ * Until awl_attach() the session may compile again, which drops what it had; that is quicker than a
+ * new session, as the kernel is not asked again for its features. */
 AWL_API int awl_compile(struct awl *awl, const char *name, const char *text,
 			const struct awl_compile_opts *opts);
 /* Compiles many times, and tells in a table how long each pass takes, in the mean: to be released

@@ -202,14 +202,35 @@ static void report_stacks(struct awl *awl)
 	buf_release(&b);
 }
 
+/* What was compiled before is dropped; the kernel's features that were tried stay known. */
+static int drop_program(struct awl *awl)
+{
+	struct err e = {0};
+
+	if (awl->run) {
+		err_plain(&e, EBUSY,
+			  "the script of this session is attached; a session can compile "
+			  "another one before, not afterwards");
+		return session_fail(awl, &e);
+	}
+	program_free(awl->program);
+	arena_free(awl->failed);
+	awl->program = NULL;
+	awl->failed = NULL;
+	buf_reset(&awl->dump);
+	return 0;
+}
+
 int awl_compile(struct awl *awl, const char *name, const char *text,
 		const struct awl_compile_opts *opts)
 {
 	struct preparation p;
 	struct diag *d;
 	struct arena *a;
-	int r = prepare(awl, &p, opts);
+	int r = drop_program(awl);
 
+	if (r == 0)
+		r = prepare(awl, &p, opts);
 	if (r < 0)
 		return r;
 	p.in.name = name;

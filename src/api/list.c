@@ -252,6 +252,21 @@ static int list_pattern(struct listing *l, struct arena *a, struct str pattern, 
 	return list_point(l, a, text, &ap, e);
 }
 
+/* Up to the next comma that is in no quotes. */
+static struct str cut_pattern(struct str *rest)
+{
+	bool quoted = false;
+	size_t i = 0;
+	struct str out;
+
+	for (; i < rest->n && (quoted || rest->p[i] != ','); i++)
+		quoted ^= rest->p[i] == '"';
+	out = str_trim((struct str){rest->p, i});
+	i += i < rest->n;
+	*rest = (struct str){rest->p + i, rest->n - i};
+	return out;
+}
+
 int awl_list(struct awl *awl, const char *pattern, awl_list_fn fn, void *arg)
 {
 	struct listing l = {.awl = awl, .fn = fn, .arg = arg};
@@ -265,7 +280,7 @@ int awl_list(struct awl *awl, const char *pattern, awl_list_fn fn, void *arg)
 	l.seen = strchr(pattern, ',') ? &seen : NULL;
 
 	do {
-		r = list_pattern(&l, a, str_trim(str_cut(&rest, ',')), &e);
+		r = list_pattern(&l, a, cut_pattern(&rest), &e);
 	} while (r == 0 && rest.n);
 	if (e.code)
 		r = session_fail(awl, &e);

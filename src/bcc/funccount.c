@@ -16,7 +16,7 @@ static const struct opt options[] = {
 	  "print the awl script before starting (for debugging purposes)"),
 	O('c', "--cpu", "CPU", OPT_NUMBER, cpu, "trace this CPU only"),
 	O('v', "--verbose", NULL, OPT_COUNT, verbose,
-	  "name the functions that cannot be probed, and why"),
+	  "name the functions that cannot be probed, and why; names as they are linked"),
 	OPT_COMMON};
 
 static void report(struct bcc *b)
@@ -31,7 +31,7 @@ static void generate(struct bcc *b, const struct probe *p, const char *pattern, 
 {
 	struct buf *out = &b->script;
 
-	script_config(b, "");
+	script_config(b, b->o.verbose ? "cpp_demangle = false; " : "");
 	script_begin(b, pattern, n);
 	buf_adds(out, p->place);
 	script_filter(b, false);
@@ -49,7 +49,7 @@ static int run(struct bcc *b)
 		return EXIT_WRONG;
 	if (!probe_read(b, pattern, ALLOW_RETURN | ALLOW_OFFSET | ALLOW_REGEX | ALLOW_EVENTS, &p))
 		return EXIT_WRONG;
-	n = bcc_count_places(b, pattern, p.place);
+	n = bcc_count_functions(b, pattern, &p);
 	if (n < 0)
 		return EXIT_WRONG;
 	b->max_keys = MAX((uint64_t)n, UINT64_C(1024));

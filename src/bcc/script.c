@@ -135,7 +135,9 @@ static void entry_key(struct buf *out, const struct cexpr *c)
 {
 	const char *map = c->map;
 
-	if (c->probe->kind == PROBE_USER)
+	if (c->probe->go)
+		buf_adds(out, "\t$k = " GO_KEY ";\n");
+	else if (c->probe->kind == PROBE_USER)
 		buf_printf(out, "\t$k = (tid, %s);\n", SP_AT_ENTRY);
 	else if (c->probe->syscall)
 		buf_adds(out, "\t$k = (tid, (uint64)0);\n");
@@ -150,7 +152,9 @@ static void return_key(struct buf *out, const struct cexpr *c)
 {
 	const char *map = c->map;
 
-	if (c->probe->kind == PROBE_USER)
+	if (c->probe->go)
+		buf_adds(out, "\t$k = " GO_KEY ";\n");
+	else if (c->probe->kind == PROBE_USER)
 		buf_adds(out, "\t$k = (tid, reg(\"sp\"));\n");
 	else if (c->probe->syscall)
 		buf_adds(out, "\t$k = (tid, (uint64)0);\n");

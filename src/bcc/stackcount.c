@@ -145,7 +145,7 @@ static int run(struct bcc *b)
 			   "the default.");
 	if (!probe_read(b, pattern, ALLOW_RETURN | ALLOW_OFFSET | ALLOW_REGEX | ALLOW_EVENTS, &p))
 		return EXIT_WRONG;
-	n = bcc_count_places(b, pattern, p.place);
+	n = bcc_count_functions(b, pattern, &p);
 	if (n < 0)
 		return EXIT_WRONG;
 	generate(b, &p, pattern, n);

@@ -120,14 +120,21 @@ bool elf_func_at(struct elf *f, uint64_t offset, struct elf_func *out);
  * hostile input. */
 const char *elf_demangle(struct arena *a, const char *name);
 
+/* The same without parameters and, of templates, without the result: "ns::twice<int>". */
+const char *elf_source_name(struct arena *a, const char *name);
+
 /* What functions are looked for: a name as linked or a glob of it; `demangled`: of its name as in
  * the source, with its parameters or without: ns::f and ns::f(int). */
 struct elf_pattern {
 	struct str text;
 	bool demangled;
+	bool literal; /* the text is one function's: f(char*) is not f(char const*) */
 };
 
 bool elf_pattern_matches(const struct elf_pattern *p, struct arena *tmp, const char *name);
+/* Is the text of a demangled pattern, in which `*` may stand for a pointer, the whole name of a
+ * function? */
+bool elf_pattern_is_literal(const struct elf_pattern *p, const struct elf_func *funcs, size_t n);
 
 /* ---- probe placement ------------------------------------------------------------------------- */
 

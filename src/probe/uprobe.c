@@ -191,11 +191,14 @@ static bool add_matching(struct request *r, struct elf *f)
 		arena_free(tmp);
 		return refuse(r, f, "functions", e.what);
 	}
+	r->func.literal = elf_pattern_is_literal(&r->func, funcs, n);
 	for (size_t i = 0; i < n; i++) {
 		if (elf_pattern_matches(&r->func, tmp, funcs[i].name))
 			add_match(r, f, &funcs[i]);
 		else if (!probe_is_glob(r->func.text))
-			probe_near(r->s, &r->near, funcs[i].name);
+			probe_near(r->s, &r->near,
+				   r->func.demangled ? elf_source_name(tmp, funcs[i].name)
+						     : funcs[i].name);
 	}
 	arena_free(tmp);
 	drop_aliases(r->out, from);
@@ -372,8 +375,9 @@ struct listing {
 	const char *prov;
 	struct types *types; /* of -lv; NULL: names only */
 	struct arena *arena;
-	struct str func;
-	bool many;
+	struct elf_pattern func;
+	bool many, by_addr;
+	uint64_t addr;
 	list_fn fn;
 	void *arg;
 	struct err *e;
@@ -385,6 +389,8 @@ static int list_func(struct listing *l, const char *path, const struct elf_func 
 	int r;
 
 	buf_printf(&line, "%s:%s:%s", l->prov, path, fn->name);
+	if (l->by_addr && l->addr > fn->addr)
+		buf_printf(&line, "+0x%" PRIx64, l->addr - fn->addr);
 	if (l->types)
 		named_describe(l->types, l->arena, path, fn, l->prov[1] == 'r', &detail);
 	r = l->fn(l->arg, buf_cstr(&line), detail.n ? buf_cstr(&detail) : NULL);
@@ -393,11 +399,32 @@ static int list_func(struct listing *l, const char *path, const struct elf_func 
 	return r;
 }
 
+/* An address lists the function that has it. */
+static bool is_listed(const struct listing *l, struct arena *tmp, const struct elf_func *fn)
+{
+	if (l->by_addr)
+		return l->addr - fn->addr < MAX(fn->size, UINT64_C(1));
+	return elf_pattern_matches(&l->func, tmp, fn->name);
+}
+
+static int list_funcs(struct listing *l, const char *path, const struct elf_func *funcs, size_t n)
+{
+	struct arena *tmp = arena_new();
+	int r = 0;
+
+	l->func.literal = elf_pattern_is_literal(&l->func, funcs, n);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (is_listed(l, tmp, &funcs[i]))
+			r = list_func(l, path, &funcs[i]);
+	arena_free(tmp);
+	return r;
+}
+
 static int list_file(void *arg, const char *path)
 {
 	struct listing *l = arg;
 	struct elf *f = elf_open(path, l->e);
-	const struct elf_func *funcs;
+	const struct elf_func *funcs = NULL;
 	size_t n = 0;
 	int r = f ? elf_funcs(f, &funcs, &n, l->e) : -EINVAL;
 
@@ -405,10 +432,7 @@ static int list_file(void *arg, const char *path)
 		err_clear(l->e);
 		r = 0;
 	}
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (str_glob(l->func, str_of(funcs[i].name)))
-			r = list_func(l, path, &funcs[i]);
-	}
+	r = r < 0 ? r : list_funcs(l, path, funcs, n);
 	if (f)
 		elf_close(f);
 	return r;
@@ -433,9 +457,13 @@ static int list_files(struct listing *l, int pid, const struct attach_point *pat
 static int list_as(struct listing *l, struct kernel *k, int pid, const struct attach_point *pattern,
 		   bool verbose)
 {
+	unsigned long long v;
 	int r;
 
-	l->func = probe_pattern(pattern, 2);
+	l->func.demangled = pattern->nparts == 4;
+	l->func.text = probe_pattern(pattern, l->func.demangled ? 3 : 2);
+	l->by_addr = str_to_u64(l->func.text, &v);
+	l->addr = l->by_addr ? v : 0;
 	l->arena = arena_new();
 	l->types = verbose ? types_new(l->arena, k) : NULL;
 	r = list_files(l, pid, pattern);

@@ -122,6 +122,7 @@ struct render {
 	bool ndjson;                    /* with json: awl's own forms, see runtime/ndjson.c */
 	const char *const *probe_names; /* by target id */
 	size_t nprobe_names;
+	const char **source_names;  /* of functions, by target id: made when `probename` asks */
 	const char *const *strings; /* program.strings: formats of strftime … by index */
 	size_t nstrings;
 	/* Appends a stack's frames as text, from the 16-byte stack value. */
