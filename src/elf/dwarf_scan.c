@@ -504,9 +504,9 @@ static void look_at(struct scan *s, struct cursor *c, enum kind kind, const stru
 
 static void read_entry(struct scan *s, struct cursor *c, const struct abbrev *ab, uint64_t die)
 {
-	const struct attr *at = s->attrs.v + ab->first, *end = at + ab->n;
+	for (uint32_t i = 0; i < ab->n && !c->bad && !s->unknown; i++) {
+		const struct attr *at = &s->attrs.v[ab->first + i];
 
-	for (; at < end && !c->bad && !s->unknown; at++) {
 		pass(c, at->skip);
 		if (is_wanted(ab->kind, at->name))
 			look_at(s, c, ab->kind, at, die);
