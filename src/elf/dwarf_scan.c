@@ -613,7 +613,7 @@ static void look_for(struct scan *s, struct image *m, struct arena *a, struct dw
 	    !load(m, ".debug_abbrev", &s->abbrev) || !load(m, ".debug_str_offsets", &s->offsets))
 		return;
 	s->named = calloc(1, s->info.n / 8 + 1);
-	if (s->named && read_units(s) && follow_refs(s))
+	if (s->named && s->abbrev.n && read_units(s) && follow_refs(s))
 		collect(s, a, out);
 }
 
