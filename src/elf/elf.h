@@ -236,6 +236,8 @@ void symbolizer_exit(struct symbolizer *s, int pid);
 /* A file that will be asked for, opened now: it may be deleted, or its process gone from a root of
  * its own, by then. */
 struct elf *symbolizer_offer(struct symbolizer *s, const char *path); /* NULL: cannot be read */
+/* The very file of a mapping that was told, for reading; -1 when it cannot be had any more. */
+int symbolizer_open_mapped(struct symbolizer *s, int pid, const struct sym_mapping *m);
 /* Being told, in turn, that the mappings of a process may be others now, or that it is gone. */
 void symbolizer_watch(struct symbolizer *s, void (*changed)(void *arg, int pid, bool gone),
 		      void *arg);

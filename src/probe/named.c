@@ -154,6 +154,8 @@ static struct named *named_of(struct sema *s, struct probe *p, struct err *e)
 		return NULL;
 	add_args(n, sema_types(s), sema_arena(s));
 	p->data = n;
+	for (size_t i = 0; i < p->ntargets; i++)
+		p->targets[i].b |= USER_BUILD;
 	return n;
 }
 

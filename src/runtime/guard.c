@@ -160,6 +160,11 @@ void guard_end(struct run *r)
 	r->guard = NULL;
 }
 
+bool guard_detached(const struct run *r, uint32_t prog)
+{
+	return r->guard && r->guard->v[prog].off;
+}
+
 /* ---- detaching ------------------------------------------------------------------------------ */
 
 static void detach(struct run *r, struct guarded *p)

@@ -126,6 +126,7 @@ struct run {
 	struct profile *profile;     /* the document in the making; NULL: there will be none */
 	struct out *document, aside; /* where it goes; where all else goes then */
 	struct remember *remember;
+	struct newfile *newfile;    /* NULL: not wanted */
 	struct unwind *unwind;      /* NULL: no stack is unwound by tables */
 	struct fmt **formats;       /* by event id, made at first use */
 	struct baseline *baselines; /* by map */
@@ -334,6 +335,16 @@ void guard_turn(struct run *r);
 uint64_t guard_wait(const struct run *r); /* nanoseconds until it has something to do */
 void guard_report(struct run *r);
 void guard_end(struct run *r);
+bool guard_detached(const struct run *r, uint32_t prog);
+
+/* newfile.c: probes of files that take the place of those that are probed */
+struct newfile;
+void newfile_start(struct run *r); /* before anything is attached */
+bool newfile_wanted(const struct run *r);
+/* A process has mapped this; the argument is the run. */
+void newfile_mapped(void *run, int pid, const struct sym_mapping *m);
+void newfile_work(struct run *r); /* attaches to what was mapped */
+void newfile_end(struct run *r);
 
 /* lost.c */
 void lost_report(struct run *r);

@@ -8,6 +8,7 @@
 #include "lang/lang.h"
 #include "type/type.h"
 
+struct elf;
 struct sema;
 struct gen;
 struct val;
@@ -228,6 +229,10 @@ struct provider {
 	/* watch(): the same for an address that is known only now, in one process. NULL: never. */
 	int (*attach_at)(struct attach_env *env, const struct attach_prog *p, uint64_t addr,
 			 int pid, struct err *e);
+	/* The place in `f`, a file that has taken the place of the target's: of the same build, or
+	 * of another one. False: the program is of no use there. NULL: never. */
+	bool (*move)(struct kernel *k, const struct attach_target *t, struct elf *f,
+		     bool same_build, struct attach_target *out);
 	/* Lists what matches (parts as of an attach point, possibly with wildcards, fewer parts
 	 * mean `*`). */
 	int (*list)(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,
