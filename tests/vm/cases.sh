@@ -173,5 +173,6 @@ expect fentry_bpf_none '.*no BPF program .*|.*this kernel has no fentry.*' -e 'f
 for more in /files/*.part; do
 	[ -f "$more" ] && . "$more"
 done
+slowest
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -10,18 +10,35 @@ has() { echo "$features" | grep -qE "^  $1 +yes"; }
 
 wanted() { [ -z "$selected" ] || echo "$1" | grep -qE "$selected"; }
 
+# took NAME: notes how long it is since the case before
+took() {
+	read -r up rest </proc/uptime
+	up=${up%.*}${up#*.} # in hundredths of a second, without a process
+	[ "${last:-}" = "" ] || echo "$((up - last)) $1" >>/tmp/times
+	last=$up
+}
+took begin
+
+# slowest: the ten cases that took longest
+slowest() {
+	echo "slowest:$(sort -rn /tmp/times | head -n 10 | awk '{ t = $1; $1 = ""; printf "%s%s %.1f s", n++ ? "," : "", $0, t / 100 }')"
+}
+
 ok() {
 	passed=$((passed + 1))
+	took "$1"
 	echo "ok $1"
 }
 
 skip() { # skip NAME WHY
 	skipped=$((skipped + 1))
+	took "$1"
 	echo "skip $1: $2"
 }
 
 fail() { # fail NAME WHAT FILE…: the FILEs have what was seen
 	failed=$((failed + 1))
+	took "$1"
 	echo "FAIL $1: $2"
 	shift 2
 	head -n 40 "$@" </dev/null
