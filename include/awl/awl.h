@@ -91,6 +91,8 @@ struct awl_opts {
 	const char *const *cgroups, *const *containers, *const *pods; /* paths of cgroups (version
 									 2), ids of containers, uids
 									 of pods; NULL-terminated */
+	const char *kernel_btf; /* file with the kernel's types, raw BTF or ELF, where the kernel
+				   shows none; NULL */
 };
 
 /* A session. NULL options are all defaults. Never NULL; errors come from the functions below. */

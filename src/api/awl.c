@@ -41,8 +41,8 @@ struct awl *awl_new(const struct awl_opts *opts)
 	if (!awl)
 		abort();
 	opts_copy(&awl->opts, sizeof(awl->opts), opts, opts ? opts->size : 0);
-	awl->kernel = kernel_new(
-		&(struct kernel_paths){.functions = awl->opts.traceable_functions});
+	awl->kernel = kernel_new(&(struct kernel_paths){.functions = awl->opts.traceable_functions,
+							.given_btf = awl->opts.kernel_btf});
 	awl->child_go = -1;
 	disable_features(awl->kernel, awl->opts.disabled_features);
 	out_init(&awl->out, awl->opts.out_fd > 0 ? awl->opts.out_fd : STDOUT_FILENO,

@@ -216,6 +216,7 @@ static const struct field {
 	[OPT_MAX_OVERHEAD] = {FIELD_TEXT, offsetof(struct cli, max_overhead)},
 	[OPT_PROBE_FILTER] = {FIELD_TEXT, offsetof(struct cli, probe_filter)},
 	[OPT_TRACEABLE] = {FIELD_TEXT, offsetof(struct cli, traceable)},
+	[OPT_KERNEL_BTF] = {FIELD_TEXT, offsetof(struct cli, kernel_btf)},
 	[OPT_COMPLETION] = {FIELD_TEXT, offsetof(struct cli, completion)},
 	[OPT_COMPLETE] = {FIELD_TEXT, offsetof(struct cli, complete)},
 	[OPT_CGROUP] = {FIELD_LIST, offsetof(struct cli, cgroups)},

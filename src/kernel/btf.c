@@ -3,6 +3,12 @@
  * libbpf parses; it keeps its own copy of the data (5.5 MB for a usual kernel). Since Linux 6.16
  * the kernel's file can be mapped, which saves reading it into a second copy first.
  *
+ * A kernel that shows no BTF (built without, or /sys hidden) can be given a file of the user's: of
+ * a kernel of the same build, raw or as a section of an ELF file. What is found there is good for
+ * layouts and prototypes. Ids of it are never handed to the kernel, which may number otherwise:
+ * what goes by ids (fentry, iterators, typed raw tracepoints, kfuncs) counts as lacking
+ * (feature.c).
+ *
  * The indexes are hash tables of 32-bit numbers whose keys are the names in BTF's string section:
  *
  *      by_type        │ 0 │ 4711 │ 0 │ 12 │ …        type id
@@ -26,8 +32,9 @@
 
 #include "kernel/priv.h"
 
-#define BTF_PATH  "/sys/kernel/btf/vmlinux"
-#define BTF_LIMIT (256u << 20)
+#define BTF_PATH    "/sys/kernel/btf/vmlinux"
+#define BTF_LIMIT   (256u << 20)
+#define GIVEN_LIMIT (4ll << 30) /* a vmlinux with all its debug information */
 
 static struct btf *parse_mapped(const char *path)
 {
@@ -64,26 +71,59 @@ static struct btf *parse_read(const char *path, int *err)
 }
 
 /* A recorded file may change or be cut while it is mapped; the kernel's cannot. */
-static void open_btf(struct kernel *k)
+static int open_own(struct kernel *k)
 {
 	const char *path = k->paths.btf ? k->paths.btf : BTF_PATH;
 	int err = 0;
 
-	k->btf_tried = true;
-	libbpf_set_print(NULL); /* the library never prints */
 	if (!k->paths.btf)
 		k->btf = parse_mapped(path);
 	if (!k->btf)
 		k->btf = parse_read(path, &err);
-	if (k->btf)
-		return;
 	if (err == -EINVAL) {
 		err_plain(&k->btf_err, EINVAL, "read BTF from %s: it is not valid BTF", path);
+	} else if (err) {
+		err_set(&k->btf_err, -err, "read BTF from %s", path);
+		if (err == -ENOENT)
+			err_hint(&k->btf_err,
+				 "this needs a kernel built with CONFIG_DEBUG_INFO_BTF=y, or "
+				 "--kernel-btf FILE with the types of this kernel's build");
+	}
+	return err;
+}
+
+/* The limit is looked at first: the library would read all of a file that has no end. */
+static void open_given(struct kernel *k)
+{
+	const char *path = k->paths.given_btf;
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		err_set(&k->btf_err, errno, "read BTF from %s", path);
 		return;
 	}
-	err_set(&k->btf_err, -err, "read BTF from %s", path);
-	if (err == -ENOENT)
-		err_hint(&k->btf_err, "this needs a kernel built with CONFIG_DEBUG_INFO_BTF=y");
+	if (S_ISREG(st.st_mode) && st.st_size < GIVEN_LIMIT)
+		k->btf = btf__parse(path, NULL);
+	k->btf_given = k->btf != NULL;
+	if (!k->btf) {
+		err_plain(&k->btf_err, EINVAL, "read BTF from %s: it has no valid BTF", path);
+		err_hint(&k->btf_err,
+			 "the file has to be BTF as in /sys/kernel/btf/vmlinux, or a vmlinux with "
+			 "a section .BTF (pahole -J makes one)");
+	}
+}
+
+static void open_btf(struct kernel *k)
+{
+	k->btf_tried = true;
+	libbpf_set_print(NULL); /* the library never prints */
+	if (open_own(k) < 0 && k->paths.given_btf)
+		open_given(k);
+}
+
+bool kernel_btf_is_given(struct kernel *k)
+{
+	return k->paths.given_btf && kernel_btf(k, NULL) && k->btf_given;
 }
 
 struct btf *kernel_btf(struct kernel *k, struct err *e)
@@ -205,7 +245,8 @@ uint32_t btf_find(struct kernel *k, const char *name, unsigned kind)
 
 uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned kind)
 {
-	uint32_t id = btf_find(k, name, kind);
+	/* Of functions the ids are for the kernel. */
+	uint32_t id = is_func(kind) && kernel_btf_is_given(k) ? 0 : btf_find(k, name, kind);
 	char key[300];
 
 	if (!kernel_recording(k))

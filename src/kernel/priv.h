@@ -41,7 +41,7 @@ struct kernel {
 	signed char has[FEATURE_COUNT]; /* 0 not tried, 1 yes, -1 no */
 
 	struct btf *btf;
-	bool btf_tried;
+	bool btf_tried, btf_given; /* `btf` is what kernel_paths.given_btf has */
 	struct err btf_err;
 	struct btf_index by_type, by_func; /* slot: type id */
 	struct btf_index by_enumerator;    /* slot: index into enumerators plus one */
