@@ -170,6 +170,23 @@ if has FENTRY; then
 	wait $other
 fi
 expect fentry_bpf_none '.*no BPF program .*|.*this kernel has no fentry.*' -e 'fentry:bpf:no_such_program { }'
+# A kernel that shows no types: the formats of tracefs are left, and a file of the user's has the rest.
+cp /sys/kernel/btf/vmlinux /tmp/given.btf
+cat >/tmp/hidden <<'HIDDEN'
+#!/bin/sh
+exec unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec awl "$@"' sh "$@"
+HIDDEN
+chmod +x /tmp/hidden
+awl=/tmp/hidden
+given='--kernel-btf /tmp/given.btf'
+expect no_btf_formats 'exec /bin/true' -e 'tracepoint:sched:sched_process_exec { printf("exec %s\n", str(args.filename)); }' -c /bin/true
+expect no_btf_refused '.*E0702.*this kernel shows no type information' -e 'begin { print(curtask.pid); exit(); }'
+needs KPROBE no_btf_kprobe '@\[100\]: 50' -e 'kprobe:vfs_read { @[arg2] = count(); }' -c "$reads"
+expect given_btf '1 awl' $given -e 'begin { printf("%d %s\n", curtask.tgid == pid, curtask.comm); exit(); }'
+needs KPROBE given_btf_struct '@\[zero\]: 50' $given -e 'kprobe:vfs_read /comm == "dd"/ { @[str(((struct file *)arg0).f_path.dentry.d_name.name)] = count(); }' -c "$reads"
+needs KPROBE given_btf_fentry '@\[zero, 100\]: 50' $given -e 'fentry:vfs_read /comm == "dd"/ { @[str(args.file.f_path.dentry.d_name.name), args.count] = count(); }' -c "$reads"
+needs KPROBE given_btf_said '.*fentry:(vmlinux:)?vfs_read goes by a kprobe, as this kernel has no fentry and fexit' $given -v -e 'fentry:vfs_read { exit(); } interval:ms:300 { exit(); }'
+awl=awl
 for more in /files/*.part; do
 	[ -f "$more" ] && . "$more"
 done

@@ -86,12 +86,12 @@ ended() {
 	status=$?
 }
 
-# expect NAME PATTERN awl-arguments…: some line of the output matches all of PATTERN
+# expect NAME PATTERN awl-arguments…: some line of the output matches all of PATTERN; $awl is what is run instead of awl
 expect() {
 	name=$1 pattern=$2
 	shift 2
 	wanted "$name" || return
-	timeout 60 awl -q "$@" >/tmp/out 2>/tmp/err
+	timeout 60 "${awl:-awl}" -q "$@" >/tmp/out 2>/tmp/err
 	clean "$name" || return
 	if grep -hE "^($pattern)\$" /tmp/out /tmp/err >/dev/null; then
 		ok "$name"
