@@ -88,7 +88,10 @@ many() {
 if has KPROBE_MULTI; then
 	many kprobe_thousands 5000 '^kprobe:[d-fv]'
 elif has KPROBE; then # one after the other
-	many kprobe_hundreds 200 '^kprobe:(vfs|do)_'
+	case $(uname -r) in
+	5.10*) many kprobe_hundreds 200 '^kprobe:(vfs|do)_' ;;
+	*) many kprobe_hundreds 100 '^kprobe:(vfs_|do_[a-e])' ;;
+	esac
 fi
 needs KPROBE detach 'gone' --unsafe -e 'kprobe:vfs_* { @ = count(); } begin { printf("gone\n"); exit(); }'
 # One stands in for the other, which -v says; what neither does is refused.
