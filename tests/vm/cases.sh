@@ -105,6 +105,7 @@ needs KPROBE fexit_by_kprobe '@\[100\]: 50' --no-feature FENTRY -e 'fexit:vfs_re
 closed=$(cut -f 2 /sys/kernel/debug/kprobes/blacklist | grep -E '^[a-z_]+$' | head -n 1)
 needs KPROBE kprobe_closed '.*list of functions that probes would crash.*' -e "kprobe:$closed { @ = count(); }"
 needs KPROBE kprobe_missing '.*the function is not there: it is inlined into all of its callers.*' -e 'kprobe:get_current { @ = count(); }'
+needs KPROBE kprobe_notrace '.*the kernel has it, but it is not open to tracing.*' -e 'kprobe:trace_clock_local { @ = count(); }'
 # Names of each kind in this kernel: "copy NAME", "part NAME" (of functions that are not there themselves), "same NAME".
 awk '$2 != "" { next }
 	{ base = $1; sub(/\..*/, "", base) }
