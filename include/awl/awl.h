@@ -92,7 +92,8 @@ struct awl_opts {
 									 2), ids of containers, uids
 									 of pods; NULL-terminated */
 	const char *kernel_btf; /* file with the kernel's types, raw BTF or ELF, where the kernel
-				   shows none; NULL */
+				   shows none; NULL: what AWL_BTF or BPFTRACE_BTF in the environment
+				   says */
 };
 
 /* A session. NULL options are all defaults. Never NULL; errors come from the functions below. */

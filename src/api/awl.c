@@ -34,6 +34,14 @@ static enum out_format format_of(int json)
 	return json == AWL_NDJSON ? OUT_NDJSON : json ? OUT_JSON : OUT_TEXT;
 }
 
+/* The variables may stay set on machines that have types of their own, where nothing reads them. */
+static const char *given_btf(const struct awl_opts *o)
+{
+	const char *own = getenv("AWL_BTF");
+
+	return o->kernel_btf ? o->kernel_btf : own ? own : getenv("BPFTRACE_BTF");
+}
+
 struct awl *awl_new(const struct awl_opts *opts)
 {
 	struct awl *awl = calloc(1, sizeof(*awl));
@@ -42,7 +50,7 @@ struct awl *awl_new(const struct awl_opts *opts)
 		abort();
 	opts_copy(&awl->opts, sizeof(awl->opts), opts, opts ? opts->size : 0);
 	awl->kernel = kernel_new(&(struct kernel_paths){.functions = awl->opts.traceable_functions,
-							.given_btf = awl->opts.kernel_btf});
+							.given_btf = given_btf(&awl->opts)});
 	awl->child_go = -1;
 	disable_features(awl->kernel, awl->opts.disabled_features);
 	out_init(&awl->out, awl->opts.out_fd > 0 ? awl->opts.out_fd : STDOUT_FILENO,

@@ -79,17 +79,9 @@ static int cmd_info(struct awl *awl, const struct cli *c)
 	return show(&b);
 }
 
-/* The variable stays set for machines that have types of their own, where nothing reads it. */
-static const char *given_btf(const struct cli *c)
-{
-	const char *own = getenv("AWL_BTF");
-
-	return c && c->kernel_btf ? c->kernel_btf : own ? own : getenv("BPFTRACE_BTF");
-}
-
 static int cmd_doctor(void)
 {
-	AWL_OPTS(awl_opts, o, .quiet = 1, .kernel_btf = given_btf(NULL));
+	AWL_OPTS(awl_opts, o, .quiet = 1);
 	struct awl *awl = awl_new(&o);
 	struct buf b = BUF_INIT;
 	bool ok = doctor(awl, &b);
@@ -450,7 +442,7 @@ static int dispatch(const struct cli *c, int out_fd)
 		 .message = on_message, .disabled_features = c->features, .color = wants_color(),
 		 .traceable_functions = c->traceable, .json_diagnostics = c->json_diag,
 		 .mode = c->mode, .profile = c->profile, .helper_warnings = c->warnings,
-		 .kernel_btf = given_btf(c));
+		 .kernel_btf = c->kernel_btf);
 	struct awl *awl = awl_new(&o);
 	int r = EXIT_USAGE;
 

@@ -70,10 +70,20 @@ static struct btf *parse_read(const char *path, int *err)
 	return btf;
 }
 
+static const char *own_path(const struct kernel *k)
+{
+	return k->paths.btf ? k->paths.btf : BTF_PATH;
+}
+
+bool btf_is_shown(const struct kernel *k)
+{
+	return access(own_path(k), R_OK) == 0;
+}
+
 /* A recorded file may change or be cut while it is mapped; the kernel's cannot. */
 static int open_own(struct kernel *k)
 {
-	const char *path = k->paths.btf ? k->paths.btf : BTF_PATH;
+	const char *path = own_path(k);
 	int err = 0;
 
 	if (!k->paths.btf)
@@ -117,13 +127,16 @@ static void open_btf(struct kernel *k)
 {
 	k->btf_tried = true;
 	libbpf_set_print(NULL); /* the library never prints */
-	if (open_own(k) < 0 && k->paths.given_btf)
+	if (open_own(k) < 0 && k->paths.given_btf && !btf_is_shown(k))
 		open_given(k);
 }
 
 bool kernel_btf_is_given(struct kernel *k)
 {
-	return k->paths.given_btf && kernel_btf(k, NULL) && k->btf_given;
+	/* What is not read yet need not be read for this. */
+	if (!k->paths.given_btf || (!k->btf_tried && btf_is_shown(k)))
+		return false;
+	return kernel_btf(k, NULL) && k->btf_given;
 }
 
 struct btf *kernel_btf(struct kernel *k, struct err *e)

@@ -467,9 +467,7 @@ static bool has_no_prealloc(struct kernel *k)
 
 static bool has_btf(struct kernel *k)
 {
-	const char *path = k->paths.btf ? k->paths.btf : "/sys/kernel/btf/vmlinux";
-
-	if (!k->btf_tried && access(path, R_OK) == 0)
+	if (!k->btf_tried && btf_is_shown(k))
 		return true;
 	return (k->btf_tried || k->paths.given_btf) && kernel_btf(k, NULL);
 }

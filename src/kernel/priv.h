@@ -82,6 +82,7 @@ struct name_list {
 };
 void names_sort(struct name_list *l); /* and removes duplicates */
 
+bool btf_is_shown(const struct kernel *k); /* by the kernel itself */
 void btf_index_free(struct btf_index *ix);
 void ksyms_free(struct ksyms *s);
 void funcs_free(struct func_list *l);
