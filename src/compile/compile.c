@@ -143,6 +143,8 @@ struct program *compile_script(const struct compile_in *in, struct diag **diag,
 	if (diag_errors(c.diag) || !pass_parse(&c) || !pass_limits(&c) || !pass_sema(&c) ||
 	    !check_limits(&c))
 		return NULL;
+	if (in->thrifty)
+		c.config->on_stack_limit = 0;
 	p = assemble(in, c.arena, c.diag, c.types, c.plan);
 	pass_clock_lap(in->clock, PASS_GEN);
 	return p;

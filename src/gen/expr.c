@@ -217,7 +217,7 @@ static struct val choice_end(struct gen *g, const struct choice *c)
 		return *c->dst;
 	if (!c->cell)
 		return VAL_VOID;
-	struct val v = val_scalar(c->type, ir_get(&g->b, c->cell));
+	struct val v = val_scalar(c->type, gen_unlearn(g, c->type, ir_get(&g->b, c->cell)));
 	if (c->type->kind == TYPE_PTR) {
 		v.space = c->type->ptr.space == SPACE_BTF ? SPACE_KERNEL : c->type->ptr.space;
 		v.tracked = v.space != SPACE_USER;
@@ -234,7 +234,7 @@ static struct val elvis(struct gen *g, struct expr *e)
 	ir_val a = gen_scalar(g, e->tern.cond);
 
 	ir_set(b, c.cell, gen_convert(g, a, e->tern.cond->type, e->type));
-	ir_br(b, a, c.done, no, IR_LIKELY_EVEN);
+	ir_br(b, gen_unlearn(g, e->tern.cond->type, a), c.done, no, IR_LIKELY_EVEN);
 	ir_at(b, no);
 	choice_take(g, &c, e->tern.no);
 	return choice_end(g, &c);

@@ -128,7 +128,8 @@ static int load_with_log(struct run *r, const struct program_prog *p, struct pro
 	}
 	if (ret < 0) {
 		reject_explain(r->p->diag, p, -first, log, &text, e);
-		if (text.n)
+		r->too_large = e->code == E2BIG;
+		if (text.n && !(r->too_large && r->o.again))
 			run_message(r, RUN_ERROR, "%s", buf_cstr(&text));
 	}
 	buf_release(&text);
@@ -195,6 +196,11 @@ static int load_program(struct run *r, const struct program_prog *p, struct err 
 	close_positive(btf.fd);
 	close_positive(l.attach_fd);
 	return fd;
+}
+
+bool run_too_large(const struct run *r)
+{
+	return r->too_large;
 }
 
 int load_programs(struct run *r, struct err *e)
