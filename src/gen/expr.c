@@ -319,6 +319,17 @@ static struct val if_value(struct gen *g, struct expr *e, const struct val *dst,
 /* ---- one operand
  * --------------------------------------------------------------------------------------- */
 
+/* A member's place lies at a distance from what a pointer was, as a number. */
+static struct val address_of_member(struct gen *g, struct expr *e)
+{
+	struct val m = gen_expr(g, e), p = val_scalar(e->type, m.v);
+
+	if (m.kind != VAL_MEM)
+		BUG("a member that has an address is a value");
+	p.tracked = m.space != SPACE_USER;
+	return val_scalar(e->type, ir_bini(&g->b, IR_ADD, gen_plain(g, p), m.off));
+}
+
 /* As a number: what the verifier knows as a pointer could neither be kept nor computed with. */
 static struct val address_of(struct gen *g, struct expr *e)
 {
@@ -340,6 +351,8 @@ static struct val unary(struct gen *g, struct expr *e)
 	case UN_DEREF:
 		return gen_deref(g, gen_expr(g, of), e->type);
 	case UN_ADDR: {
+		if (of->kind != EXPR_VAR && of->kind != EXPR_MAP)
+			return val_scalar(e->type, address_of_member(g, of).v);
 		struct val a = address_of(g, of);
 		a.tracked = true;
 		return val_scalar(e->type, gen_plain(g, a));
