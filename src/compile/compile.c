@@ -94,6 +94,7 @@ static bool pass_sema(struct compilation *c)
 		.script = c->script,
 		.families = builtin_families,
 		.providers = providers,
+		.views = value_views,
 		.params = c->in->params,
 		.include_dirs = c->in->include_dirs,
 		.includes = c->in->includes,

@@ -54,7 +54,8 @@ bool sema_behind_pointer(struct sema *s, const struct expr *e, enum space *space
 		*space = of->type->ptr.space == SPACE_BTF ? SPACE_KERNEL : of->type->ptr.space;
 		return of->type->ptr.space != SPACE_CTX;
 	}
-	if (e->kind == EXPR_INDEX && (of->type->kind != TYPE_ARRAY || !e->index.index->folded))
+	if (e->kind == EXPR_INDEX && (!e->index.index->folded || (of->type->kind != TYPE_ARRAY &&
+								  of->type->kind != TYPE_STRING)))
 		return false;
 	return sema_behind_pointer(s, of, space);
 }

@@ -68,6 +68,7 @@ static void expect(const char *text, struct buf *out)
 	in.types = types_new(a, kernel);
 	in.families = builtin_families;
 	in.providers = providers;
+	in.views = value_views;
 	in.script = lang_parse(a, d, diag_add_source(d, "random", str_of(text)));
 	if (sema_run(&in, &plan))
 		expect_output(a, plan, out);

@@ -270,19 +270,19 @@ def test_addresses_of_members(awl):
     script = ("struct pair { int first; struct { int x; char text[8]; } second; }; begin { let $m: uint64[3]; $p = (struct pair *)&$m; @i = 2; "
               "printf(\"%d %d %d %d\\n\", (uint64)&$p.second.x - (uint64)$p, (uint64)&(*$p).second.text - (uint64)$p, &$p[@i] - $p, &$p[3] - $p); "
               "print(container_of(&curtask.tasks, struct task_struct, tasks).pid == pid); print(*&curtask.pid == curtask.pid); "
-              "print(str(&curtask.comm) == comm); exit(); }")
+              "print(str(&curtask.comm) == comm); print(str(&curtask.comm[1])); print(*&$p.second.text[7] == 0); exit(); }")
     r = awl("-q", "-e", script)
-    assert r.code == 0 and r.lines[:4] == ["4 8 2 3", "true", "true", "true"], r
+    assert r.code == 0 and r.lines[:6] == ["4 8 2 3", "true", "true", "true", "wl", "true"], r
 
 
 @pytest.mark.parametrize("probe,expr,why", [
     ("begin", "curtask.in_execve", "a bit-field has no address"),
-    ("begin", "curtask.comm[2]", "behind a pointer"),
+    ("begin", "curtask.comm[@i]", "behind a pointer"),
     ("tracepoint:sched:sched_switch", "args.prev_pid", "behind a pointer"),
     ("begin", "7", "variables, maps and members only"),
 ])
 def test_what_has_no_address(awl, probe, expr, why):
-    r = awl("-e", f"{probe} {{ print(&{expr}); exit(); }}")
+    r = awl("-e", f"{probe} {{ @i = 1; print(&{expr}); exit(); }}")
     assert r.code == 1 and why in r.err and "-e:1:" in r.err, r
 
 
@@ -304,3 +304,12 @@ def test_addresses_of_network_cards_are_literals(awl):
 def test_what_is_no_address_of_a_network_card(awl, text):
     r = awl("-e", f'begin {{ print(macaddr("{text}")); exit(); }}')
     assert r.code == 1 and "is not the address of a network card" in r.err and "help: macaddr() takes" in r.err, r
+
+
+def test_types_that_show_as_text_have_names(awl):
+    script = ('begin { let $m: macaddr_t = macaddr("02:00:5e:10:00:ff"); let $n: macaddr_t; let $i: inet = ntop(16777343); let $j: inet[16] = ntop(pton("::1")); '
+              'let $u: username_t = username; let $k: ksym_t; printf("%s %s %s %s %s %s %d\\n", $m, $n, $i, $j, $u, $k, sizeof(macaddr_t)); exit(); }')
+    r = awl("-q", "-e", script)
+    assert r.code == 0 and r.lines[0] == "02:00:5E:10:00:FF 00:00:00:00:00:00 127.0.0.1 ::1 root 0x0 6", r
+    r = awl("-e", "begin { let $m: macaddr_t = 5; }")
+    assert r.code == 1 and "integer cannot be assigned to $m" in r.err, r
