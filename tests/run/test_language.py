@@ -251,11 +251,11 @@ def test_exit_inside_of_a_function_ends_the_script(awl):
 def test_functions_use_what_the_probe_has(awl):
     lines = script(awl, '''
         fn odd($x: uint64): bool { $x % 2 == 1 }
-        fn dir(): int32 { $s = str(args.filename, 900); if $s != "" { return (int32)args.dfd; } return 7; }
-        tracepoint:syscalls:sys_enter_openat /odd(pid) || !odd(pid)/ { @q[1] = 1; for $kv : @q { print(dir()); } exit(); }
+        fn dir(): int32 { $s = str(args.filename, 900); if $s != "no such name" { return (int32)args.dfd; } return 7; }
+        tracepoint:syscalls:sys_enter_openat /odd(pid) || !odd(pid)/ { @q[1] = 1; for $kv : @q { print(dir() == (int32)args.dfd); } exit(); }
         interval:100ms { system("cat /dev/null"); } end { clear(@q); }
     ''', "--unsafe")
-    assert lines[0] == "-100"
+    assert lines[0] == "true"
 
 
 def test_nested_map_loops_see_the_outer_pair(awl):
