@@ -24,6 +24,7 @@ struct line {
 struct gathered {
 	struct arena *arena;
 	VEC(struct line) lines;
+	bool unsorted, twice;
 	const char *search; /* glob that a whole line must match; NULL: all */
 };
 
@@ -52,10 +53,16 @@ static int gather(void *arg, const char *probe, const char *detail)
 {
 	struct gathered *g = arg;
 
-	if (!g->search || str_glob(str_of(g->search), str_of(probe)))
-		vec_push(g->arena, &g->lines,
-			 (struct line){arena_strdup(g->arena, probe),
-				       detail ? arena_strdup(g->arena, detail) : NULL});
+	if (g->search && !str_glob(str_of(g->search), str_of(probe)))
+		return 0;
+	if (g->lines.n) {
+		int r = strcmp(g->lines.v[g->lines.n - 1].probe, probe);
+
+		g->unsorted |= r > 0;
+		g->twice |= r == 0;
+	}
+	hvec_push(&g->lines, (struct line){arena_strdup(g->arena, probe),
+					   detail ? arena_strdup(g->arena, detail) : NULL});
 	return 0;
 }
 
@@ -64,22 +71,15 @@ static int by_probe(const void *a, const void *b)
 	return strcmp(((const struct line *)a)->probe, ((const struct line *)b)->probe);
 }
 
-static bool is_sorted(const struct gathered *g)
-{
-	for (size_t i = 1; i < g->lines.n; i++)
-		if (by_probe(&g->lines.v[i - 1], &g->lines.v[i]) > 0)
-			return false;
-	return true;
-}
-
 static int hand_out(const struct listing *l, struct gathered *g)
 {
+	bool twice = g->twice || g->unsorted;
 	int r = 0;
 
-	if (g->lines.n && !is_sorted(g))
+	if (g->unsorted)
 		qsort(g->lines.v, g->lines.n, sizeof(*g->lines.v), by_probe);
 	for (size_t i = 0; i < g->lines.n && r == 0; i++) {
-		if (i && by_probe(&g->lines.v[i - 1], &g->lines.v[i]) == 0)
+		if (twice && i && by_probe(&g->lines.v[i - 1], &g->lines.v[i]) == 0)
 			continue;
 		r = list_line(l, g->lines.v[i].probe, g->lines.v[i].detail);
 	}
@@ -132,6 +132,7 @@ static int list_provider(const struct listing *l, const struct provider *p,
 		tell_lacks(l, p);
 	if (r == 0)
 		r = hand_out(l, &g);
+	hvec_release(&g.lines);
 	arena_free(g.arena);
 	return r;
 }

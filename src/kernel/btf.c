@@ -148,10 +148,15 @@ struct btf *kernel_btf(struct kernel *k, struct err *e)
 	return k->btf;
 }
 
+/* So many types further on the next function is, where they are in order: prototypes lie between.
+ */
+#define NEAR 8
+
 void btf_index_free(struct btf_index *ix)
 {
 	free(ix->slots);
-	ix->slots = NULL;
+	free(ix->later);
+	*ix = (struct btf_index){0};
 }
 
 static void index_init(struct btf_index *ix, size_t n)
@@ -166,13 +171,16 @@ static void index_init(struct btf_index *ix, size_t n)
 	ix->mask = size - 1;
 }
 
-static void index_add(struct btf_index *ix, const char *name, uint32_t what)
+/* Whether a name of the same hash was there. */
+static bool index_add(struct btf_index *ix, const char *name, uint32_t what)
 {
 	uint32_t hash = (uint32_t)str_hash(str_of(name)), i = hash & ix->mask;
+	bool later = false;
 
-	while (ix->slots[i].what)
-		i = (i + 1) & ix->mask;
+	for (; ix->slots[i].what; i = (i + 1) & ix->mask)
+		later |= ix->slots[i].hash == hash;
 	ix->slots[i] = (struct btf_slot){what, hash};
+	return later;
 }
 
 /* The next entry of this hash from slot *i on, which moves behind it; 0: there is none. */
@@ -224,6 +232,9 @@ static void index_names(struct btf_index *ix, const struct btf *btf, bool funcs)
 	uint32_t cnt = btf__type_cnt(btf);
 
 	index_init(ix, count_named(btf, funcs));
+	ix->later = calloc(cnt / 8 + 1, 1);
+	if (!ix->later)
+		BUG("out of memory");
 	for (uint32_t id = 1; id < cnt; id++) {
 		const struct btf_type *t = btf__type_by_id(btf, id);
 		const char *name;
@@ -231,22 +242,30 @@ static void index_names(struct btf_index *ix, const struct btf *btf, bool funcs)
 		if (!t->name_off || !is_indexed(btf_kind(t), funcs))
 			continue;
 		name = name_at(btf, t->name_off);
-		if (name)
-			index_add(ix, name, id);
+		if (name && index_add(ix, name, id))
+			ix->later[id / 8] |= 1 << id % 8;
 	}
 }
 
-uint32_t btf_find(struct kernel *k, const char *name, unsigned kind)
+/* The next of its kind behind the last that was found, when it has that name; 0: it has not. */
+static uint32_t find_next(const struct btf_index *ix, const struct btf *btf, const char *name,
+			  unsigned kind)
 {
-	const struct btf *btf = kernel_btf(k, NULL);
-	struct btf_index *ix = is_func(kind) ? &k->by_func : &k->by_type;
-	uint32_t id, hash, at;
+	uint32_t cnt = btf__type_cnt(btf), id = ix->last + 1;
 
-	if (!btf || !name || !*name)
+	while (id < cnt && id < ix->last + NEAR && btf_kind(btf__type_by_id(btf, id)) != kind)
+		id++;
+	if (!ix->last || id >= cnt || id == ix->last + NEAR || ix->later[id / 8] >> id % 8 & 1)
 		return 0;
-	if (!ix->slots)
-		index_names(ix, btf, is_func(kind));
-	at = hash = (uint32_t)str_hash(str_of(name));
+	const char *found = name_at(btf, btf__type_by_id(btf, id)->name_off);
+	return found && strcmp(found, name) == 0 ? id : 0;
+}
+
+static uint32_t find_by_hash(const struct btf_index *ix, const struct btf *btf, const char *name,
+			     unsigned kind)
+{
+	uint32_t id, hash = (uint32_t)str_hash(str_of(name)), at = hash;
+
 	while ((id = index_next(ix, hash, &at)) != 0) {
 		const struct btf_type *t = btf__type_by_id(btf, id);
 
@@ -254,6 +273,24 @@ uint32_t btf_find(struct kernel *k, const char *name, unsigned kind)
 			return id;
 	}
 	return 0;
+}
+
+uint32_t btf_find(struct kernel *k, const char *name, unsigned kind)
+{
+	const struct btf *btf = kernel_btf(k, NULL);
+	struct btf_index *ix = is_func(kind) ? &k->by_func : &k->by_type;
+	uint32_t id;
+
+	if (!btf || !name || !*name)
+		return 0;
+	if (!ix->slots)
+		index_names(ix, btf, is_func(kind));
+	id = find_next(ix, btf, name, kind);
+	if (!id)
+		id = find_by_hash(ix, btf, name, kind);
+	if (id)
+		ix->last = id;
+	return id;
 }
 
 uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned kind)

@@ -11,7 +11,11 @@
 
 /* Open addressing over names that lie in BTF's own string section: a slot has the number of an
  * entry, 0 is free, and its name's hash, so that the names of others are not looked at. `slots` is
- * NULL until the index is built. */
+ * NULL until the index is built.
+ *
+ * Functions lie in BTF in the order of their names, mostly, and whoever lists them asks in that
+ * order: the one behind the last that was found is looked at first. `later` has a bit for each type
+ * that is perhaps not the first of its name, which is the one that is found. */
 struct btf_slot {
 	uint32_t what, hash;
 };
@@ -19,6 +23,8 @@ struct btf_slot {
 struct btf_index {
 	struct btf_slot *slots;
 	uint32_t mask;
+	uint32_t last; /* that was found; 0: none */
+	uint8_t *later;
 };
 
 /* One enumerator: the `index`-th value of enum `id`. */

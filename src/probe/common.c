@@ -157,14 +157,21 @@ struct str probe_pattern(const struct attach_point *ap, size_t i)
 
 void probe_list_function(struct buf *line, const char *prov, const char *module, const char *name)
 {
-	buf_reset(line);
-	buf_adds(line, prov);
-	buf_addc(line, ':');
-	if (module) {
-		buf_adds(line, module);
-		buf_addc(line, ':');
+	const char *parts[] = {prov, module, name};
+	size_t at = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		size_t n = parts[i] ? strlen(parts[i]) : 0;
+
+		if (!parts[i])
+			continue;
+		line->n = at;
+		memcpy(buf_reserve(line, n + 1), parts[i], n);
+		line->p[at + n] = ':';
+		at += n + 1;
 	}
-	buf_adds(line, name);
+	line->n = at - 1;
+	line->p[line->n] = 0;
 }
 
 void probe_list_members(struct types *ts, struct arena *a, const struct type *t, struct buf *out)

@@ -117,6 +117,7 @@ struct run {
 	struct host host;
 	struct attach_env env;
 
+	bool too_large;          /* a program is, for the verifier */
 	int *map_fds, *prog_fds; /* -1: none */
 	uint8_t *globals;        /* mmapped, NULL: none */
 	size_t globals_size;

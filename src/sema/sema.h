@@ -120,6 +120,7 @@ struct sema_in {
 	const struct script *script;
 	const struct builtin *const *families;   /* arrays ended by name == NULL; NULL-terminated */
 	const struct provider *const *providers; /* NULL-terminated */
+	const struct view *const *views;         /* NULL-terminated; NULL: no types of theirs */
 	struct params params;
 	const char *const *include_dirs; /* -I: NULL-terminated, or NULL */
 	const char *const *includes;     /* --include: headers in front of the script; or NULL */

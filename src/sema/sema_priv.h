@@ -189,6 +189,8 @@ void sema_field(struct sema *s, struct expr *e);
 void sema_elem(struct sema *s, struct expr *e);
 void sema_index(struct sema *s, struct expr *e);
 void sema_deref(struct sema *s, struct expr *e);
+/* Whether `e` lies in memory that a pointer leads to, and where that is. */
+bool sema_behind_pointer(struct sema *s, const struct expr *e, enum space *space);
 void sema_cast(struct sema *s, struct expr *e);
 void sema_sizeof(struct sema *s, struct expr *e);
 void sema_typeinfo(struct sema *s, struct expr *e);

@@ -20,6 +20,10 @@ def test_the_emitted_code_computes_what_the_language_says():
     assert "0 failed" in run("--emulate", "--from", "2000000", "--count", "400")
 
 
+def test_what_is_made_for_the_verifier_computes_the_same():
+    assert "0 failed" in run("--emulate", "--thrifty", "--from", "3000000", "--count", "200")
+
+
 def test_what_the_compiler_accepts_the_verifier_accepts():
     assert "0 failed" in run("--load", "--from", "1000000", "--count", "15")
 
