@@ -103,6 +103,39 @@ static void push_end(struct program *g, const struct go_place_info *info)
 			  GO_END | (pl.kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0));
 }
 
+/* The exit at the place of the entry; NULL: there is none. */
+static const struct go_site *empty_exit(const struct go_places *pl)
+{
+	for (size_t i = 0; i < pl->nexits; i++)
+		if (pl->exits[i].offset == pl->entry.offset)
+			return &pl->exits[i];
+	return NULL;
+}
+
+/* What does nothing but return, or jump on, is entered and left by one instruction. Of two probes
+ * at one place the kernel does not tell which goes first: it is one place, that is both. */
+static void push_entry(struct program *g, const struct go_place_info *info,
+		       const struct go_func *fn, const struct go_places *pl)
+{
+	const struct go_site *both = g->r->ret ? empty_exit(pl) : NULL;
+	uint32_t kind = pl->kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0;
+
+	kind |= both ? GO_EMPTY : 0;
+	push_site(g, info, fn, &pl->entry, kind | (both && both->tail ? GO_TAIL : 0));
+}
+
+static void push_exits(struct program *g, const struct go_place_info *info,
+		       const struct go_func *fn, const struct go_places *pl)
+{
+	const struct go_site *both = empty_exit(pl);
+
+	for (size_t i = 0; i < pl->nexits; i++)
+		if (&pl->exits[i] != both)
+			push_site(g, info, fn, &pl->exits[i],
+				  GO_RETURN | (pl->exits[i].tail ? GO_TAIL : 0));
+	push_end(g, info);
+}
+
 /* Why the function cannot be probed; NULL: its places are among the targets. */
 static const char *add_func(struct program *g, const struct go_func *fn)
 {
@@ -116,12 +149,9 @@ static const char *add_func(struct program *g, const struct go_func *fn)
 	if (g->r->ret && pl.no_exits)
 		return pl.no_exits;
 	info = info_new(g, a, fn);
-	push_site(g, info, fn, &pl.entry, pl.kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0);
-	if (!g->r->ret)
-		return NULL;
-	for (size_t i = 0; i < pl.nexits; i++)
-		push_site(g, info, fn, &pl.exits[i], GO_RETURN | (pl.exits[i].tail ? GO_TAIL : 0));
-	push_end(g, info);
+	push_entry(g, info, fn, &pl);
+	if (g->r->ret)
+		push_exits(g, info, fn, &pl);
 	return NULL;
 }
 
@@ -753,6 +783,7 @@ static void go_explain(struct kernel *k, const struct attach_target *t, struct b
 	if (t->c & GO_REPEATED)
 		return;
 	buf_adds(out, t->c & GO_END       ? "ends of goroutines, "
+		      : t->c & GO_EMPTY   ? "calls and returns, at one instruction, "
 		      : t->c & GO_TAIL    ? "a jump to another function, "
 		      : t->c & GO_RETURN  ? "a return, "
 		      : t->c & GO_COPY    ? "an inlined copy, "

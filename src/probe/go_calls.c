@@ -4,6 +4,7 @@
  *
  *   the entries of its functions   the call is put down
  *   their returns                  the call is found, the body runs
+ *   a return that comes first      both, one after the other
  *   runtime.goexit1                a goroutine ends; calls still open there were unwound
  *
  * Calls are kept by goroutine and depth: the distance from the top of the goroutine's stack to the
@@ -317,6 +318,17 @@ static void put_down(struct calls *c)
 	put(c, v, CALL_PREV, c->depth);
 	put(c, v, CALL_INDEX, ir_bini(b, IR_ADD, ir_get(b, h.open), 1));
 	store(c, c->head, v);
+}
+
+/* Goes on to `ret` where the entry is the return as well. */
+static void enter_call(struct calls *c, struct ir_block *ret)
+{
+	struct ir *b = gen_ir(c->g);
+	struct ir_block *out = ir_block_new(b, NULL);
+
+	put_down(c);
+	ir_br(b, is_kind(c->g, c->p, GO_EMPTY), ret, out, IR_LIKELY_NO);
+	ir_at(b, out);
 	gen_return(c->g, 0);
 }
 
@@ -412,7 +424,7 @@ void goret_enter(struct gen *g, struct probe *p)
 	end_goroutine(&c);
 	ir_stack_release(b, mark);
 	ir_at(b, call);
-	put_down(&c);
+	enter_call(&c, ret);
 	ir_stack_release(b, mark);
 	ir_at(b, ret);
 	find_call(&c);

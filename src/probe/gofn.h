@@ -24,6 +24,7 @@ enum {
 	GO_REPEATED = 32, /* GO_END once more: not attached */
 	GO_ASSEMBLY = 16, /* g is not in its register, arguments are on the stack */
 	GO_COPY = 64,     /* the first instruction of an inlined copy */
+	GO_EMPTY = 128,   /* of goret: the first instruction is the return, too */
 	GO_KINDS = 0xff,
 	GO_DELTA = 8, /* the bits above: how far the place is from the function's first address */
 };

@@ -67,6 +67,14 @@ def test_every_call_and_every_return_once(awl, subject, mode, n, func, calls, re
     assert (value(r, "calls"), value(r, "rets"), unwound(r)) == (calls, returns, calls - returns), r
 
 
+def test_a_function_that_only_returns(awl, subject):
+    """Its call and its return are at one instruction."""
+    r = run(awl, subject, 'goret:BIN:"main.empty" { @n = sum(args.n); @rets = count(); @long = sum(elapsed > 1000000000); }')
+    assert (value(r, "rets"), value(r, "n"), value(r, "long"), unwound(r)) == (7, 21, 0, 0) and "Left out" not in r.err, r
+    r = awl("--explain", "-e", f'goret:{subject}:"main.empty" {{ }}')
+    assert "calls and returns, at one instruction" in r.out, r
+
+
 def test_all_functions_at_once(awl, subject):
     """The program survives probes on everything that it has, and its own functions are counted right."""
     script = 'go:BIN:"*" { @all = count(); } go:BIN:"main.panics" { @calls = count(); } goret:BIN:"main.panics" { @rets = count(); }'
