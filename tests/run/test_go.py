@@ -75,6 +75,13 @@ def test_a_function_that_only_returns(awl, subject):
     assert "calls and returns, at one instruction" in r.out, r
 
 
+def test_calls_that_are_open_for_long_are_not_forgotten(awl, subject):
+    """40,000 calls leave without a return, more than are kept at a time; main.main is open all the while."""
+    r = run(awl, subject, 'goret:BIN:"main.exits", goret:BIN:"main.main", goret:BIN:"main.each" { @[probe] = count(); }', "exit", 80000)
+    assert "main.main]: 1\n" in r.out and "main.exits]: 40000\n" in r.out and "main.each]: 80000\n" in r.out, r
+    assert unwound(r) == 40000 and "Left out" not in r.err, r
+
+
 def test_all_functions_at_once(awl, subject):
     """The program survives probes on everything that it has, and its own functions are counted right."""
     script = 'go:BIN:"*" { @all = count(); } go:BIN:"main.panics" { @calls = count(); } goret:BIN:"main.panics" { @rets = count(); }'
