@@ -625,6 +625,8 @@ static struct val go_name_load(struct gen *g, struct probe *p, enum probe_name n
 	switch (name) {
 	case NAME_ARG:
 		return load_word(g, p, index);
+	case NAME_ARGS:
+		return go_args_load(g, p);
 	case NAME_RETVAL:
 		return go_results(g, p);
 	case NAME_GOID:

@@ -321,6 +321,33 @@ struct val go_arg_field(struct gen *g, struct probe *p, const struct member *m)
 	return VAL_VOID;
 }
 
+const char *go_arg_lost(const struct probe *p, unsigned index)
+{
+	const struct go_probe *d = p->data;
+	const struct go_value *v = &d->named->sig.args[index];
+
+	if (v->why || !d->map || d->named->kept[index].is)
+		return v->why;
+	return "the arguments are too large to be kept from the call on";
+}
+
+struct val go_args_load(struct gen *g, struct probe *p)
+{
+	const struct go_named *n = ((struct go_probe *)p->data)->named;
+	struct val all = gen_temp(g, n->args, true);
+	uint32_t count;
+	const struct member *v = type_members(gen_types(g), n->args, &count);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct val m = all;
+
+		m.type = v[i].type;
+		m.off += (int32_t)v[i].offset;
+		gen_store(g, m, go_arg_field(g, p, &v[i]), true);
+	}
+	return all;
+}
+
 uint32_t go_kept_size(struct probe *p)
 {
 	const struct go_probe *d = p->data;

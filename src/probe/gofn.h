@@ -94,6 +94,7 @@ const struct type *go_args_type(struct sema *s, struct probe *p);
 const struct type *go_results_type(struct sema *s, struct probe *p);
 const char *go_missing(struct probe *p, struct str name);
 struct val go_arg_field(struct gen *g, struct probe *p, const struct member *m);
+struct val go_args_load(struct gen *g, struct probe *p); /* all of them in one copy */
 struct val go_results(struct gen *g, struct probe *p);
 /* Bytes that the arguments which a body uses take when they are kept from call to return. */
 uint32_t go_kept_size(struct probe *p);
@@ -111,6 +112,8 @@ const struct go_signature *go_names(struct sema *s, struct probe *p, struct dwar
 const struct go_signature *go_signature_of(const struct go_probe *d); /* once it was found */
 /* Why a probe's results cannot be had; NULL: they can. */
 const char *go_no_results(struct sema *s, struct probe *p);
+/* Why an argument cannot be had in this probe; NULL: it can. */
+const char *go_arg_lost(const struct probe *p, unsigned index);
 /* The bytes of an argument or result, in memory. */
 struct val go_bytes_of(struct gen *g, struct probe *p, bool result, unsigned index);
 
