@@ -79,6 +79,17 @@ static void push_site(struct program *g, const struct go_place_info *info, const
 		   });
 }
 
+/* What all functions of the program have in common. */
+static void read_program(struct program *g, struct arena *a)
+{
+	g->path = arena_strdup(a, elf_path(g->f));
+	g->like = (struct go_place_info){.path = g->path, .minor = go_minor(g->go)};
+	g->like.layout_known = go_layout(g->go, &g->like.layout);
+	g->like.tls_known = go_tls_offset(g->go, &g->like.tls);
+	g->like.movable = go_is_movable(g->go);
+	go_types_address(g->go, &g->like.types);
+}
+
 static struct go_place_info *info_new(struct program *g, struct arena *a, const struct go_func *fn)
 {
 	struct go_place_info *info = arena_memdup(a, &g->like, sizeof(g->like));
@@ -88,6 +99,33 @@ static struct go_place_info *info_new(struct program *g, struct arena *a, const 
 	info->addr = fn->addr;
 	info->regs = go_has_registers(g->go) && !fn->assembly;
 	info->nwords = go_arg_words(g->go, fn, info->words, &all);
+	return info;
+}
+
+static struct go_place_info *function_at(struct program *g, struct arena *a, uint64_t offset)
+{
+	const struct go_func *v;
+	size_t n = go_funcs(g->go, &v);
+
+	for (size_t i = 0; go_is_known(g->go) && i < n; i++)
+		if (v[i].offset == offset)
+			return info_new(g, a, &v[i]);
+	return NULL;
+}
+
+struct go_place_info *go_info_at(struct arena *a, const char *path, uint64_t offset)
+{
+	struct program g = {.f = elf_open(path, NULL)};
+	struct go_place_info *info = NULL;
+
+	g.go = g.f ? go_open(g.f, NULL) : NULL;
+	if (g.go) {
+		read_program(&g, a);
+		info = function_at(&g, a, offset);
+		go_close(g.go);
+	}
+	if (g.f)
+		elf_close(g.f);
 	return info;
 }
 
@@ -319,13 +357,9 @@ static bool add_from_file(void *arg, struct elf *f)
 		return refuse(
 			g.r, g.path, e.what,
 			"go and goret are for programs of the Go compiler; uprobe is for others");
-	g.like = (struct go_place_info){.path = g.path, .minor = go_minor(g.go)};
-	g.like.layout_known = go_layout(g.go, &g.like.layout);
-	g.like.tls_known = go_tls_offset(g.go, &g.like.tls);
+	read_program(&g, a);
 	g.like.told_types = g.r->told_types;
 	g.like.told = g.r->told;
-	g.like.movable = go_is_movable(g.go);
-	go_types_address(g.go, &g.like.types);
 	find_end(&g);
 	ok = check_release(&g) && add_named(&g);
 	go_close(g.go);

@@ -192,8 +192,11 @@ static const struct type *report_unnamed(struct sema *s, struct probe *p, const 
 					 "the %s of %s have no names and types here: %s", what,
 					 p->targets[0].symbol, e->what);
 
-	diag_help(m, "arg0, arg1 … are the words of the arguments at the entry, reg(\"ax\"), "
-		     "reg(\"bx\") … the registers");
+	if (p->prov == &provider_uprobe)
+		diag_help(m, "go:FILE:\"FUNCTION\" has the words of the arguments as arg0, arg1 …");
+	else
+		diag_help(m, "arg0, arg1 … are the words of the arguments at the entry, "
+			     "reg(\"ax\"), reg(\"bx\") … the registers");
 	return &type_poison;
 }
 

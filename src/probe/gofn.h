@@ -5,7 +5,8 @@
  *   go_calls.c   pairing a return with its call
  *   go_abi.c     where arguments and results are
  *   go_args.c    their names, types and values
- *   go_value.c   values with Go's own types, for showing them as Go does */
+ *   go_value.c   values with Go's own types, for showing them as Go does
+ *   go_uprobe.c  what uprobes at Go functions have by name */
 #ifndef AWL_PROBE_GOFN_H
 #define AWL_PROBE_GOFN_H
 
@@ -132,6 +133,20 @@ ir_val go_g(struct gen *g, struct probe *p);
 ir_val go_goid(struct gen *g, struct probe *p, ir_val gptr);
 ir_val go_name_value(struct gen *g, struct probe *p, enum go_name name);
 
+/* ---- go_uprobe.c ---- */
+
+/* Of a uprobe's function when the Go compiler made it; NULL: it did not. */
+const struct go_place_info *go_uprobe_info(struct sema *s, struct probe *p);
+bool go_uprobe_is(const struct probe *p); /* once that has been asked */
+const struct type *go_uprobe_args(struct sema *s, struct probe *p);
+/* argN was used. */
+void go_uprobe_warn(struct sema *s, struct probe *p, unsigned index);
+
+/* ---- go.c ---- */
+
+/* The function of a Go program that begins at a place in the file; NULL: there is none. */
+struct go_place_info *go_info_at(struct arena *a, const char *path, uint64_t offset);
+
 /* ---- go_calls.c ---- */
 
 /* State of a probe while its program is generated, and before. */
@@ -142,6 +157,7 @@ struct go_probe {
 	ir_val elapsed;
 	ir_val delta, old_lo, old_size; /* the stack has moved by that much */
 	struct go_named *named;
+	bool warned; /* of a uprobe: that argN is none of Go's */
 };
 
 struct go_probe *go_probe(struct sema *s, struct probe *p);

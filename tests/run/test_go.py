@@ -214,7 +214,38 @@ def test_a_return_probe_of_the_kernel_is_refused(awl, subject):
     assert r.code != 0 and f'goret:{subject}:"main.small"' in r.err, r
 
 
+def test_uprobes_have_arguments_by_name_where_go_has_them(awl, subject):
+    r = run(awl, subject, """
+        uprobe:BIN:main.prepareAnswer { printf("A %s %d %d\\n", args.name, args.year, args.status); }
+        uprobe:BIN:main.many { $all = args; printf("E %d %d %d %s\\n", $all.a, args.i, $all.k, args.s); }
+        uprobe:BIN:main.padded { printf("F %d %d %s\\n", args.n, args.pad[3], args.s); }
+        uprobe:BIN:"main.(*store).Load" { printf("L %s %d\\n", args.id, args.s.inner.x); }
+        uprobe:BIN:main.small { printf("B %d %d %d %d\\n", args.a, args.b, args.c, args.d); }""")
+    for line in ["A answer1993 1993 200", "E 1 9 11 twelve", "F 5 4 pad", "L first 7", "B -5 65535 1 255"]:
+        assert line in r.lines, (line, r)
+    assert "W0012" not in r.err, r
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="no C compiler")
+def test_c_functions_in_a_go_program_are_of_c(awl, tmp_path):
+    (tmp_path / "main.go").write_text("""package main\n
+/*
+__attribute__((noinline)) int c_adds(int a, int b) { __asm__ volatile(""); return a + b; }
+*/
+import "C"
+import "fmt"
+func main() { fmt.Println("done", C.c_adds(3, 4)) }
+""")
+    subprocess.run(["go", "build", "-o", tmp_path / "program", tmp_path / "main.go"], check=True, timeout=500, stdin=subprocess.DEVNULL,
+                   env=dict(os.environ, GO111MODULE="off", GOCACHE=str(tmp_path / "cache"), CGO_ENABLED="1"))
+    program = tmp_path / "program"
+    r = awl("-e", f'uprobe:{program}:c_adds {{ printf("%d %d %d\\n", arg0, arg1, args.b); }}', "-c", str(program), timeout=120)
+    assert r.code == 0 and "3 4 4" in r.lines and "W0012" not in r.err, r
+
+
 @pytest.mark.parametrize("script,text", [
+    ('uprobe:BIN:main.floats { print(args.f); }', "floating point is in registers"),
+    ('uprobe:BIN:main.blank { print(args.c); }', 'leaves out an unnamed parameter(.|\n)*go:FILE:"FUNCTION"'),
     ('go:BIN:"main.floats" { print(args.f); }', "floating point is in registers"),
     ('goret:BIN:"main.floats" { print(retval); }', "floating point is in registers"),
     ('go:BIN:"main.blank" { print(args.c); }', "leaves out an unnamed parameter"),
