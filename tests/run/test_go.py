@@ -160,6 +160,20 @@ def test_the_stack_has_the_caller(awl, subject, probe):
     assert found == ["main.panics", "main.through", "main.recovers"], r
 
 
+@pytest.mark.parametrize("flags", [("-ldflags=-s -w",), ("-buildmode=pie", "-ldflags=-s -w")])
+def test_stacks_of_stripped_programs_have_names(awl, tmp_path, flags):
+    """Out of the table that the runtime needs, also where the file is parsed by a process without rights."""
+    program = build(tmp_path, *flags)
+    script = """go:BIN:"main.panics" { @[gostack(3)] = count(); @began[usym(gostart)] = count(); }
+        uprobe:BIN:main.panics { @u[ustack(2)] = count(); @f[func] = count(); }"""
+    for owner in (0, 65534):
+        os.chown(program, owner, owner)
+        r = run(awl, program, script, "panic", 30)
+        assert re.findall(r"^\s+(main\.\w+)\+", r.out, re.M) == ["main.panics", "main.through", "main.recovers", "main.panics", "main.through"], r
+        assert "@began[main.each.func1]: 120" in r.lines and "@f[main.panics]: 120" in r.lines, r
+    assert f"uprobe:{program}:main.panics" in awl("-l", f"uprobe:{program}:main.p*").lines
+
+
 def test_what_a_goroutine_starts_with(awl, subject):
     r = run(awl, subject, 'go:BIN:"@start" { @[usym(*arg0)] = count(); }', "panic", 30)
     assert "@[main.each.func1]: 4\n" in r.out, r
