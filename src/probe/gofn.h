@@ -64,6 +64,7 @@ struct go_value { /* an argument or a result */
 	dwarf_ref ref;
 	uint32_t size, align;
 	bool in_regs;
+	bool captured; /* in the closure, `stack` bytes from its beginning */
 	struct go_piece pieces[GO_PIECES];
 	unsigned npieces;
 	uint32_t stack;              /* not in_regs: offset behind the return address */
@@ -72,7 +73,7 @@ struct go_value { /* an argument or a result */
 };
 
 struct go_signature {
-	struct go_value *args, *results;
+	struct go_value *args, *results; /* behind the arguments, what a closure has captured */
 	size_t nargs, nresults;
 };
 
@@ -85,6 +86,8 @@ void go_copy_signature(struct dwarf *d, const struct dwarf_func *fn,
 		       struct go_signature *out);
 /* The register with number `n` of Go's sequence, as an offset in the context. */
 int go_reg(unsigned n);
+/* The one that leads to the closure at a call of a function literal. */
+int go_closure_reg(void);
 
 /* ---- go_args.c ---- */
 
