@@ -65,6 +65,9 @@ static uint64_t module_address(struct go *go)
 {
 	static const char *const names[] = {".go.module", ".noptrdata", ".data"};
 
+	if (go->module_known)
+		return go->module;
+	go->module_known = true;
 	for (size_t i = 0; i < ARRAY_SIZE(names) && !go->module; i++)
 		go->module = scan_data(go, names[i]);
 	if (!go->module)
@@ -113,11 +116,13 @@ static bool read_name(struct go *go, uint64_t addr, struct str *out)
 bool go_type_name(struct go *go, uint64_t addr, struct str *out)
 {
 	const uint8_t *desc = go_bytes(go, addr, DESC_SIZE);
-	uint64_t types;
 
-	if (!desc || !go_types_address(go, &types) || addr < types)
+	if (!go->types_known && !go_types_address(go, &go->types))
+		go->types = 0;
+	go->types_known = true;
+	if (!desc || !go->types || addr < go->types)
 		return false;
-	if (!read_name(go, types + image_u32(desc + DESC_NAME), out))
+	if (!read_name(go, go->types + image_u32(desc + DESC_NAME), out))
 		return false;
 	for (size_t i = 0; i < out->n; i++)
 		if ((unsigned char)out->p[i] < ' ')

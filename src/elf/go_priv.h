@@ -23,7 +23,9 @@ struct go {
 	uint32_t *twin;      /* of each function: the one before it with its name, plus one */
 	uint64_t more[4];    /* entries of runtime.morestack and its kin */
 	size_t nmore;
-	uint64_t module; /* address of the moduledata; 0: not looked for, or not found */
+	bool module_known, types_known; /* they have been looked for */
+	uint64_t module;                /* address of the moduledata; 0: not found */
+	uint64_t types;                 /* of runtime.types; 0: not found */
 };
 
 /* Bytes at a link-time address; NULL when they are not all in the file. */
