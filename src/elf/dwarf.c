@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { AT_GO_KIND = 0x2900, AT_GO_RUNTIME_TYPE = 0x2904 };
+enum { AT_GO_KIND = 0x2900, AT_GO_RUNTIME_TYPE = 0x2904, AT_GO_CLOSURE_OFFSET = 0x2907 };
 enum { MAX_PEEL = 64, MAX_MEMBERS = 20000, MAX_PARAMS = 256, MAX_OPS = 256, MAX_REFS = 1 << 20 };
 enum { MAX_GO_TYPES = 1 << 17 };
 
@@ -772,6 +772,29 @@ static void take_scope(struct params *ps, Dwarf_Die *scope, int tag)
 	} while (ps->v.n < MAX_PARAMS && dwarf_siblingof(&c, &c) == 0);
 }
 
+/* Variables of a function literal that the compiler tells the place of in the closure. */
+static void take_captured(struct params *ps, Dwarf_Die *func)
+{
+	struct dwarf_param p;
+	Dwarf_Word offset;
+	Dwarf_Die c;
+
+	if (dwarf_child(func, &c) != 0)
+		return;
+	do {
+		Dwarf_Attribute at;
+
+		if (dwarf_tag(&c) != DW_TAG_variable ||
+		    !dwarf_attr_integrate(&c, AT_GO_CLOSURE_OFFSET, &at) ||
+		    dwarf_formudata(&at, &offset) != 0 || !offset || offset > UINT16_MAX)
+			continue;
+		add_param(ps->d, &c, ps->addr, ps->a, &p);
+		p.captured = (uint32_t)offset;
+		if (*p.name)
+			vec_push(ps->a, &ps->v, p);
+	} while (ps->v.n < MAX_PARAMS && dwarf_siblingof(&c, &c) == 0);
+}
+
 /* The child scope of `tag` that covers the address. */
 static bool inner_scope(Dwarf_Die *scope, uint64_t addr, int tag, Dwarf_Die *out)
 {
@@ -802,6 +825,8 @@ static void read_params(struct dwarf *d, Dwarf_Die *func, uint64_t addr, struct 
 	take_scope(&ps, func, DW_TAG_formal_parameter);
 	if (!out->entry)
 		take_blocks(&ps, func, 0);
+	else
+		take_captured(&ps, func);
 	out->params = ps.v.v;
 	out->nparams = ps.v.n;
 }

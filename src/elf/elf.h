@@ -105,8 +105,9 @@ struct elf_func {
 	bool ifunc;       /* STT_GNU_IFUNC: a resolver, not the function */
 };
 
-/* Function symbols (symtab, dynsym, and the separate or mini debug file when there), one for each
- * address and name, sorted by name. The array belongs to `f`. */
+/* Function symbols (symtab, dynsym, and the separate or mini debug file when there; of a Go program
+ * without these what its runtime knows), one for each address and name, sorted by name. The array
+ * belongs to `f`. */
 int elf_funcs(struct elf *f, const struct elf_func **funcs, size_t *n, struct err *e);
 /* By exact name, also with a version (`memcpy@GLIBC_2.2.5` or without); false when there is none.
  */

@@ -72,6 +72,8 @@ struct symtab_raw {
 };
 bool symtab_get_raw(const struct symtab *t, size_t i, struct symtab_raw *out);
 
+/* Are its functions those of a Go program without symbols, told by the runtime's table? */
+bool symtab_is_of_go(struct elf *f);
 static inline bool symtab_is_func(uint8_t type)
 {
 	return type == STT_FUNC || type == STT_GNU_IFUNC;

@@ -103,6 +103,9 @@ bool go_tls_offset(struct go *go, int64_t *out);
 /* The address of runtime.types, which the debug information tells types' descriptors from. */
 bool go_types_address(struct go *go, uint64_t *out);
 bool go_is_movable(const struct go *go); /* mapped at any address */
+/* The name of the type whose descriptor is at link-time address `addr`, as reflection writes it:
+ * *http.Server. It lies in the file. */
+bool go_type_name(struct go *go, uint64_t addr, struct str *out);
 
 /* ---- words of arguments --------------------------------------------------------------------- */
 

@@ -326,13 +326,14 @@ bool go_is_wrapper(struct go *go, const struct go_func *fn)
 
 /* ---- words of arguments -------------------------------------------------------------------- */
 
-/* The base of funcdata: a symbol of the linker, "go:func.*" or in older releases "go.func.*". */
+/* The base of funcdata: a symbol of the linker, "go:func.*" or in older releases "go.func.*";
+ * stripped programs have lost it, the runtime's own table has not. */
 static bool funcdata_base(struct go *go, uint64_t *out)
 {
 	uint64_t size;
 
 	return elf_sym_find(go->f, STR("go:func.*"), out, &size) ||
-	       elf_sym_find(go->f, STR("go.func.*"), out, &size);
+	       elf_sym_find(go->f, STR("go.func.*"), out, &size) || go_module_funcdata(go, out);
 }
 
 /* Offset of the words in the funcdata; UINT32_MAX: the function has none, that is, no arguments. */

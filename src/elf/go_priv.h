@@ -23,6 +23,9 @@ struct go {
 	uint32_t *twin;      /* of each function: the one before it with its name, plus one */
 	uint64_t more[4];    /* entries of runtime.morestack and its kin */
 	size_t nmore;
+	bool module_known, types_known; /* they have been looked for */
+	uint64_t module;                /* address of the moduledata; 0: not found */
+	uint64_t types;                 /* of runtime.types; 0: not found */
 };
 
 /* Bytes at a link-time address; NULL when they are not all in the file. */
@@ -31,6 +34,9 @@ const uint8_t *go_bytes(struct go *go, uint64_t addr, uint64_t n);
  * alone. */
 bool go_pointer(struct go *go, uint64_t addr, uint64_t *out);
 void go_read_version(struct go *go);
+/* Out of the moduledata: the address of runtime.types, and what funcdata is told from. */
+bool go_module_types(struct go *go, uint64_t *out);
+bool go_module_funcdata(struct go *go, uint64_t *out);
 /* Does the function call or jump to `addr`? */
 bool go_leads_to(struct go *go, const struct go_func *fn, uint64_t addr);
 

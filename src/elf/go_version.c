@@ -160,7 +160,7 @@ bool go_types_address(struct go *go, uint64_t *out)
 	if (elf_sym_find(go->f, STR("runtime.types"), out, &size))
 		return true;
 	*out = s ? s->addr : 0;
-	return s != NULL;
+	return s != NULL || go_module_types(go, out);
 }
 
 bool go_is_movable(const struct go *go)

@@ -8,8 +8,8 @@
  * Names are not read before they are asked for, and the pages of the symbols are given back when
  * the places are made: of 400,000 functions with names of 60 bytes that leaves 6 MB, and what the
  * names take that were asked for. Of several names for one address the best is taken: with a size,
- * without leading underscores, then the shortest. Where a reader tells the functions, places lead
- * to what it told. */
+ * without leading underscores, then the shortest. Where a reader tells the functions, or the
+ * table of a Go program, places lead to what was told. */
 #include "elf/remote.h"
 
 #include <stdlib.h>
@@ -170,7 +170,7 @@ static void places_load(struct elf *f)
 
 	f->places = ps;
 	strmap_init(&ps->stems, f->arena);
-	if (remote_wanted(f)) {
+	if (remote_wanted(f) || symtab_is_of_go(f)) {
 		add_told(f, ps);
 	} else {
 		symtabs_load(f);

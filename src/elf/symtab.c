@@ -1,8 +1,8 @@
 /* Symbols of a binary: by name, and all functions in order. By address: symaddr.c.
  *
  * The tables, in order of preference: .symtab of the binary (or of its debug file when it has been
- * stripped), .dynsym, .symtab of the MiniDebugInfo. Debug files repeat the section headers of the
- * binary, so an address means the same in all of them.
+ * stripped), .dynsym, .symtab of the MiniDebugInfo, and of a stripped Go program its pclntab. Debug
+ * files repeat the section headers of the binary, so an address means the same in all of them.
  *
  *   one name     linear scan of the tables; after a few of them, binary search in the sorted array
  *   functions    struct elf_func[], sorted by (name, preference), names without @VERSION
@@ -10,6 +10,7 @@
  * Names point into the string tables. Versions: `memcpy@@V` in .symtab and the default version in
  * .dynsym are plain `memcpy`; an older version is found as `memcpy@V`, or by the bare name when
  * there is no default one. */
+#include "elf/go.h"
 #include "elf/remote.h"
 #include "elf/sort.h"
 
@@ -398,6 +399,35 @@ static void collect(struct elf *f, const struct symtab *t, struct collection *c)
 	}
 }
 
+bool symtab_is_of_go(struct elf *f)
+{
+	symtabs_load(f);
+	return !image_section_type(f->img, SHT_SYMTAB) && !f->debug && !f->mini && elf_is_go(f);
+}
+
+/* Of a Go program without symbols the runtime's own table has the functions. Its names and ours lie
+ * in the file. Where there are two bodies of one name, both are kept. */
+static void collect_go(struct elf *f, struct collection *c)
+{
+	struct go *go = symtab_is_of_go(f) ? go_open(f, NULL) : NULL;
+	const struct go_func *v;
+	size_t n = go ? go_funcs(go, &v) : 0;
+
+	for (size_t i = 0; i < n && c->fns.n < SYMTAB_MAX_FUNCS; i++) {
+		struct elf_func fn = {.name = v[i].name,
+				      .addr = v[i].addr,
+				      .offset = v[i].offset,
+				      .size = v[i].size};
+
+		if (!image_offset_is_text(f->img, fn.offset) || strlen(fn.name) >= SYMTAB_MAX_NAME)
+			continue;
+		hvec_push(&c->items,
+			  (struct sort_item){0, fn.name, (uint32_t)c->fns.n, RANK_GLOBAL});
+		hvec_push(&c->fns, fn);
+	}
+	go_close(go);
+}
+
 static void collection_init(struct collection *c, const struct elf *f)
 {
 	size_t total = 0, slots = 16;
@@ -425,6 +455,7 @@ static void funcs_load(struct elf *f)
 	collection_init(&c, f);
 	for (size_t k = 0; k < f->ntabs; k++)
 		collect(f, &f->tabs[k], &c);
+	collect_go(f, &c);
 	if (!f->too_many && c.fns.n) {
 		sort_by_name(c.items.v, c.items.n);
 		f->funcs = malloc(c.fns.n * sizeof(*f->funcs));

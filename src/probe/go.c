@@ -79,6 +79,17 @@ static void push_site(struct program *g, const struct go_place_info *info, const
 		   });
 }
 
+/* What all functions of the program have in common. */
+static void read_program(struct program *g, struct arena *a)
+{
+	g->path = arena_strdup(a, elf_path(g->f));
+	g->like = (struct go_place_info){.path = g->path, .minor = go_minor(g->go)};
+	g->like.layout_known = go_layout(g->go, &g->like.layout);
+	g->like.tls_known = go_tls_offset(g->go, &g->like.tls);
+	g->like.movable = go_is_movable(g->go);
+	go_types_address(g->go, &g->like.types);
+}
+
 static struct go_place_info *info_new(struct program *g, struct arena *a, const struct go_func *fn)
 {
 	struct go_place_info *info = arena_memdup(a, &g->like, sizeof(g->like));
@@ -88,6 +99,33 @@ static struct go_place_info *info_new(struct program *g, struct arena *a, const 
 	info->addr = fn->addr;
 	info->regs = go_has_registers(g->go) && !fn->assembly;
 	info->nwords = go_arg_words(g->go, fn, info->words, &all);
+	return info;
+}
+
+static struct go_place_info *function_at(struct program *g, struct arena *a, uint64_t offset)
+{
+	const struct go_func *v;
+	size_t n = go_funcs(g->go, &v);
+
+	for (size_t i = 0; go_is_known(g->go) && i < n; i++)
+		if (v[i].offset == offset)
+			return info_new(g, a, &v[i]);
+	return NULL;
+}
+
+struct go_place_info *go_info_at(struct arena *a, const char *path, uint64_t offset)
+{
+	struct program g = {.f = elf_open(path, NULL)};
+	struct go_place_info *info = NULL;
+
+	g.go = g.f ? go_open(g.f, NULL) : NULL;
+	if (g.go) {
+		read_program(&g, a);
+		info = function_at(&g, a, offset);
+		go_close(g.go);
+	}
+	if (g.f)
+		elf_close(g.f);
 	return info;
 }
 
@@ -103,6 +141,39 @@ static void push_end(struct program *g, const struct go_place_info *info)
 			  GO_END | (pl.kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0));
 }
 
+/* The exit at the place of the entry; NULL: there is none. */
+static const struct go_site *empty_exit(const struct go_places *pl)
+{
+	for (size_t i = 0; i < pl->nexits; i++)
+		if (pl->exits[i].offset == pl->entry.offset)
+			return &pl->exits[i];
+	return NULL;
+}
+
+/* What does nothing but return, or jump on, is entered and left by one instruction. Of two probes
+ * at one place the kernel does not tell which goes first: it is one place, that is both. */
+static void push_entry(struct program *g, const struct go_place_info *info,
+		       const struct go_func *fn, const struct go_places *pl)
+{
+	const struct go_site *both = g->r->ret ? empty_exit(pl) : NULL;
+	uint32_t kind = pl->kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0;
+
+	kind |= both ? GO_EMPTY : 0;
+	push_site(g, info, fn, &pl->entry, kind | (both && both->tail ? GO_TAIL : 0));
+}
+
+static void push_exits(struct program *g, const struct go_place_info *info,
+		       const struct go_func *fn, const struct go_places *pl)
+{
+	const struct go_site *both = empty_exit(pl);
+
+	for (size_t i = 0; i < pl->nexits; i++)
+		if (&pl->exits[i] != both)
+			push_site(g, info, fn, &pl->exits[i],
+				  GO_RETURN | (pl->exits[i].tail ? GO_TAIL : 0));
+	push_end(g, info);
+}
+
 /* Why the function cannot be probed; NULL: its places are among the targets. */
 static const char *add_func(struct program *g, const struct go_func *fn)
 {
@@ -116,12 +187,9 @@ static const char *add_func(struct program *g, const struct go_func *fn)
 	if (g->r->ret && pl.no_exits)
 		return pl.no_exits;
 	info = info_new(g, a, fn);
-	push_site(g, info, fn, &pl.entry, pl.kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0);
-	if (!g->r->ret)
-		return NULL;
-	for (size_t i = 0; i < pl.nexits; i++)
-		push_site(g, info, fn, &pl.exits[i], GO_RETURN | (pl.exits[i].tail ? GO_TAIL : 0));
-	push_end(g, info);
+	push_entry(g, info, fn, &pl);
+	if (g->r->ret)
+		push_exits(g, info, fn, &pl);
 	return NULL;
 }
 
@@ -289,13 +357,9 @@ static bool add_from_file(void *arg, struct elf *f)
 		return refuse(
 			g.r, g.path, e.what,
 			"go and goret are for programs of the Go compiler; uprobe is for others");
-	g.like = (struct go_place_info){.path = g.path, .minor = go_minor(g.go)};
-	g.like.layout_known = go_layout(g.go, &g.like.layout);
-	g.like.tls_known = go_tls_offset(g.go, &g.like.tls);
+	read_program(&g, a);
 	g.like.told_types = g.r->told_types;
 	g.like.told = g.r->told;
-	g.like.movable = go_is_movable(g.go);
-	go_types_address(g.go, &g.like.types);
 	find_end(&g);
 	ok = check_release(&g) && add_named(&g);
 	go_close(g.go);
@@ -595,6 +659,8 @@ static struct val go_name_load(struct gen *g, struct probe *p, enum probe_name n
 	switch (name) {
 	case NAME_ARG:
 		return load_word(g, p, index);
+	case NAME_ARGS:
+		return go_args_load(g, p);
 	case NAME_RETVAL:
 		return go_results(g, p);
 	case NAME_GOID:
@@ -753,6 +819,7 @@ static void go_explain(struct kernel *k, const struct attach_target *t, struct b
 	if (t->c & GO_REPEATED)
 		return;
 	buf_adds(out, t->c & GO_END       ? "ends of goroutines, "
+		      : t->c & GO_EMPTY   ? "calls and returns, at one instruction, "
 		      : t->c & GO_TAIL    ? "a jump to another function, "
 		      : t->c & GO_RETURN  ? "a return, "
 		      : t->c & GO_COPY    ? "an inlined copy, "

@@ -9,11 +9,14 @@
  *
  * Copies of functions that were inlined into others are looked for as well (inline.c).
  *
+ * At a Go function's entry args is by Go's convention, and argN warned of (go_uprobe.c).
+ *
  * A probe at a function's entry is put behind a leading endbr64 where that is cheaper. Indirect
  * functions (IFUNC) are refused: their symbol is the resolver. Return probes of Go programs are
  * refused: they move goroutine stacks, and the kernel's trampoline on the stack crashes them. */
 #include <errno.h>
 #include <stdlib.h>
+#include "probe/gofn.h"
 #include "probe/user.h"
 
 /* What an attach point asks for. */
@@ -75,7 +78,8 @@ static void push_place(struct request *r, struct elf *f, const char *name,
 			   .addr = pl->offset,
 			   .a = is_return(r),
 			   .b = pl->cost | (pl->moved ? USER_MOVED : 0) |
-				(inside ? USER_INSIDE : 0) | (r->many ? USER_OF_MANY : 0),
+				(inside ? USER_INSIDE : 0) | (r->many ? USER_OF_MANY : 0) |
+				(!inside && elf_is_go(f) ? USER_GO : 0),
 			   .pid = sema_input(r->s)->pid,
 		   });
 }
@@ -317,10 +321,11 @@ static bool uprobe_share(struct kernel *k, unsigned uses, const struct attach_ta
 	return probe_share_perf(k, uses, a, b);
 }
 
-static const struct type *arg_type(struct sema *s, const struct probe *p, unsigned index)
+static const struct type *arg_type(struct sema *s, struct probe *p, unsigned index)
 {
 	struct diag_msg *m;
 
+	go_uprobe_warn(s, p, index);
 	if (!(p->targets[0].b & USER_COPY))
 		return type_int(sema_types(s), 8, false);
 	m = sema_report(s, E_PROBE_LIMIT, p->ap->span,
@@ -334,7 +339,7 @@ static const struct type *uprobe_name_type(struct sema *s, struct probe *p, enum
 					   unsigned index)
 {
 	if (name == NAME_ARGS)
-		return named_args(s, p);
+		return go_uprobe_info(s, p) ? go_uprobe_args(s, p) : named_args(s, p);
 	return name == NAME_ARG ? arg_type(s, p, index) : probe_func_name(s, name);
 }
 
@@ -344,6 +349,16 @@ static const struct type *uretprobe_name_type(struct sema *s, struct probe *p, e
 	return name == NAME_RETVAL ? named_retval(s, p) : probe_func_name(s, name);
 }
 
+static struct val uprobe_arg_field(struct gen *g, struct probe *p, const struct member *m)
+{
+	return go_uprobe_is(p) ? go_arg_field(g, p, m) : named_field(g, p, m);
+}
+
+static const char *uprobe_no_arg(struct probe *p, struct str name)
+{
+	return go_uprobe_is(p) ? go_missing(p, name) : named_missing(p, name);
+}
+
 static struct val uprobe_name_load(struct gen *g, struct probe *p, enum probe_name name,
 				   unsigned index)
 {
@@ -351,7 +366,7 @@ static struct val uprobe_name_load(struct gen *g, struct probe *p, enum probe_na
 	case NAME_ARG:
 		return user_arg(g, index);
 	case NAME_ARGS:
-		return named_all(g, p);
+		return go_uprobe_is(p) ? go_args_load(g, p) : named_all(g, p);
 	case NAME_RETVAL:
 		return named_retval_load(g, p);
 	default:
@@ -503,8 +518,8 @@ const struct provider provider_uprobe = {
 	.plan = user_plan,
 	.name_type = uprobe_name_type,
 	.name_load = uprobe_name_load,
-	.arg_field = named_field,
-	.no_arg = named_missing,
+	.arg_field = uprobe_arg_field,
+	.no_arg = uprobe_no_arg,
 	.caller = user_caller,
 	.attach = uprobe_attach,
 	.move = user_move_entry,

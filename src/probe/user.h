@@ -16,6 +16,7 @@ enum {
 	USER_OF_MANY = 1024,
 	USER_COPY = 2048,
 	USER_BUILD = 4096,
+	USER_GO = 8192, /* at the entry of a function of a Go program, which may be one of C */
 };
 
 /* elf_place's flags for this kernel. */
@@ -66,6 +67,9 @@ struct val user_arg(struct gen *g, unsigned index);
 const struct type *named_args(struct sema *s, struct probe *p);
 /* Why args has no such field although the function has such an argument; NULL: it has none. */
 const char *named_missing(struct probe *p, struct str name);
+/* What a program takes out of the file holds for this build of it: one that is loaded elsewhere
+ * needs the same (FACT_FILE). */
+void user_note_build(struct types *ts, const char *path);
 struct val named_field(struct gen *g, struct probe *p, const struct member *m);
 struct val named_all(struct gen *g, struct probe *p);
 /* retval: of the type that the debug information tells, uint64 when it does not. */
