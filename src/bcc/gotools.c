@@ -99,7 +99,8 @@ static bool check_convention(struct bcc *b, const char *program)
 
 	if (on_stack)
 		bcc_fail(b,
-			 "%s was built by a Go before 1.17, which passes arguments in another way; "
+			 "%s was built by a Go before 1.17 (arm64: 1.18), which passes arguments "
+			 "in another way; "
 			 "awl gotrace and go probes work",
 			 program);
 	else if (error)

@@ -14,6 +14,9 @@
  *   more:    call runtime.morestack
  *            jmp  f                     a probe at f counts such a call twice
  *
+ * On arm64 the check is `cmp sp, x16; b.ls more`, and the entry always that branch: LS is "C clear
+ * or Z set" there.
+ *
  * Everything read is checked against the file's bounds: it may come from a hostile process. */
 #ifndef AWL_ELF_GO_H
 #define AWL_ELF_GO_H
@@ -32,7 +35,8 @@ int go_minor(const struct go *go);           /* 22; -1: not told, or no release 
 /* Is this release one whose calling convention and structures are known? */
 bool go_is_known(const struct go *go);
 const char *go_known_text(void);            /* "1.13 to 1.27" */
-bool go_has_registers(const struct go *go); /* arguments in registers: amd64 from 1.17 on */
+bool go_has_registers(const struct go *go); /* arguments in registers: amd64 from 1.17,
+					     * arm64 from 1.18 on */
 
 struct go_func {
 	const char *name; /* as in the table: dots of the last path element are %2e */
@@ -56,7 +60,7 @@ bool go_name_is(const char *name, struct str wanted, bool glob);
 
 enum go_entry {
 	GO_ENTRY_FIRST,  /* the first instruction: there is no stack check */
-	GO_ENTRY_BRANCH, /* the stack check's branch: a call unless CF or ZF is set */
+	GO_ENTRY_BRANCH, /* the stack check's branch: a call unless it will be taken */
 	GO_ENTRY_BEHIND, /* the `push %rbp` behind it */
 };
 
@@ -75,7 +79,9 @@ struct go_places {
 	const char *no_exits; /* why the returns cannot be probed; NULL: they can */
 };
 
-void go_place(struct go *go, const struct go_func *fn, struct arena *a, struct go_places *out);
+/* `calls`: the kernel makes calls of nop5, which is what it costs less by. */
+void go_place(struct go *go, const struct go_func *fn, bool calls, struct arena *a,
+	      struct go_places *out);
 
 /* The part that looks at code alone; for go_place and its tests. `code` are the function's bytes,
  * at link-time address `addr`; `more` tells the entries of runtime.morestack. Offsets in *out are
@@ -86,6 +92,8 @@ struct go_code {
 	uint64_t addr;
 	const uint64_t *more;
 	size_t nmore;
+	uint16_t machine; /* EM_X86_64, EM_AARCH64 */
+	bool calls;       /* as of go_place */
 };
 void go_place_code(const struct go_code *c, struct arena *a, struct go_places *out);
 
@@ -97,7 +105,7 @@ struct go_layout {
 };
 
 bool go_layout(const struct go *go, struct go_layout *out);
-/* Where the pointer to g is, from the thread's segment base: a negative offset. */
+/* x86_64: where the pointer to g is, from the thread's segment base: a negative offset. */
 bool go_tls_offset(struct go *go, int64_t *out);
 
 /* The address of runtime.types, which the debug information tells types' descriptors from. */

@@ -21,7 +21,7 @@ struct go {
 	size_t nfuncs;
 	struct strmap twins; /* name → the last function of it, plus one; then by twin[] */
 	uint32_t *twin;      /* of each function: the one before it with its name, plus one */
-	uint64_t more[4];    /* entries of runtime.morestack and its kin */
+	uint64_t more[8];    /* entries of runtime.morestack and its kin */
 	size_t nmore;
 	bool module_known, types_known; /* they have been looked for */
 	uint64_t module;                /* address of the moduledata; 0: not found */

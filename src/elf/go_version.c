@@ -127,7 +127,7 @@ const char *go_known_text(void)
 
 bool go_has_registers(const struct go *go)
 {
-	return go->minor >= 17;
+	return go->minor >= (elf_machine(go->f) == EM_AARCH64 ? 18 : 17);
 }
 
 bool go_layout(const struct go *go, struct go_layout *out)
@@ -168,7 +168,9 @@ bool go_is_movable(const struct go *go)
 	return go->f->img->type == ET_DYN;
 }
 
-/* Go's own linker puts g into the last word below the segment base. Others lay out all thread-local
+/* On arm64 g is in a register of its own, in assembly as well.
+ *
+ * Go's own linker puts g into the last word below the segment base. Others lay out all thread-local
  * variables: g is where the symbol says, in a block that ends at the base. */
 bool go_tls_offset(struct go *go, int64_t *out)
 {
@@ -176,7 +178,8 @@ bool go_tls_offset(struct go *go, int64_t *out)
 	uint64_t addr, size;
 
 	*out = -8;
-	if (!image_section(m, ".interp") && !image_section(m, ".dynsym"))
+	if (elf_machine(go->f) == EM_AARCH64 ||
+	    (!image_section(m, ".interp") && !image_section(m, ".dynsym")))
 		return true;
 	for (size_t i = 0; i < m->nsegs; i++) {
 		if (m->segs[i].type != PT_TLS || m->segs[i].memsz > 1 << 20)

@@ -129,13 +129,19 @@ struct go_place_info *go_info_at(struct arena *a, const char *path, uint64_t off
 	return info;
 }
 
+/* Does the kernel make calls of nop5? */
+static bool makes_calls(struct request *r)
+{
+	return user_place_flags(r->s) & PLACE_CALLS;
+}
+
 static void push_end(struct program *g, const struct go_place_info *info)
 {
 	struct go_places pl;
 
 	if (!g->end)
 		return;
-	go_place(g->go, g->end, sema_arena(g->r->s), &pl);
+	go_place(g->go, g->end, makes_calls(g->r), sema_arena(g->r->s), &pl);
 	if (!pl.no_entry)
 		push_site(g, info, g->end, &pl.entry,
 			  GO_END | (pl.kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0));
@@ -181,7 +187,7 @@ static const char *add_func(struct program *g, const struct go_func *fn)
 	struct go_place_info *info;
 	struct go_places pl;
 
-	go_place(g->go, fn, a, &pl);
+	go_place(g->go, fn, makes_calls(g->r), a, &pl);
 	if (pl.no_entry)
 		return pl.no_entry;
 	if (g->r->ret && pl.no_exits)
@@ -321,9 +327,9 @@ static bool check_release(struct program *g)
 	struct request *r = g->r;
 	const char *version = go_version(g->go);
 
-	if (elf_machine(g->f) != EM_X86_64)
-		return refuse(r, g->path, "Go programs can be probed on x86_64 only so far",
-			      "uprobe:FILE:FUNCTION+OFFSET probes an instruction");
+	if (elf_machine(g->f) != GO_MACHINE)
+		return refuse(r, g->path, "it is a program for another kind of machine",
+			      "awl golist shows its functions; probe them where it runs");
 	if (go_is_known(g->go))
 		return true;
 	return refuse(r, g->path,
@@ -596,8 +602,8 @@ static const struct type *word_type(struct sema *s, struct probe *p, unsigned in
 	if (!info->regs || go_reg(index) >= 0)
 		return type_int(sema_types(s), 8, false);
 	m = sema_report(s, E_PROBE_LIMIT, p->ap->span,
-			"arg%u of %s is in no register: there are nine, arg0 to arg8", index,
-			info->func);
+			"arg%u of %s is in no register: there are %d, arg0 to arg%d", index,
+			info->func, GO_INTS, GO_INTS - 1);
 	diag_help(m, "args.NAME finds arguments on the stack, too");
 	return &type_poison;
 }
@@ -708,7 +714,7 @@ static void list_places(struct go *go, const struct go_func *fn, struct arena *a
 	};
 	struct go_places pl;
 
-	go_place(go, fn, a, &pl);
+	go_place(go, fn, false, a, &pl);
 	if (pl.no_entry)
 		buf_printf(out, "    no calls: %s\n", pl.no_entry);
 	else

@@ -17,12 +17,45 @@
 
 enum { MAX_NESTING = 16, MAX_ELEMENTS = 64, MAX_VALUE = 1 << 16 };
 
+const char *go_reg_name(unsigned n)
+{
+	static const char *const names[GO_INTS] = {
+#if defined(__aarch64__)
+		"r0",
+		"r1",
+		"r2",
+		"r3",
+		"r4",
+		"r5",
+		"r6",
+		"r7",
+		"r8",
+		"r9",
+		"r10",
+		"r11",
+		"r12",
+		"r13",
+		"r14",
+		"r15"
+#else
+		"ax",
+		"bx",
+		"cx",
+		"di",
+		"si",
+		"r8",
+		"r9",
+		"r10",
+		"r11"
+#endif
+	};
+
+	return n < GO_INTS ? names[n] : NULL;
+}
+
 int go_reg(unsigned n)
 {
-	static const char *const names[GO_INTS] = {"ax", "bx", "cx",  "di", "si",
-						   "r8", "r9", "r10", "r11"};
-
-	return n < GO_INTS ? regs_named(str_of(names[n])) : -1;
+	return n < GO_INTS ? regs_named(str_of(go_reg_name(n))) : -1;
 }
 
 int go_closure_reg(void)

@@ -195,8 +195,10 @@ static const struct type *report_unnamed(struct sema *s, struct probe *p, const 
 	if (p->prov == &provider_uprobe)
 		diag_help(m, "go:FILE:\"FUNCTION\" has the words of the arguments as arg0, arg1 …");
 	else
-		diag_help(m, "arg0, arg1 … are the words of the arguments at the entry, "
-			     "reg(\"ax\"), reg(\"bx\") … the registers");
+		diag_help(m,
+			  "arg0, arg1 … are the words of the arguments at the entry, "
+			  "reg(\"%s\"), reg(\"%s\") … the registers",
+			  go_reg_name(0), go_reg_name(1));
 	return &type_poison;
 }
 

@@ -40,8 +40,6 @@ enum {
 	HEAD_DEPTH = -1,
 	MAX_UNWOUND = 64,
 	MAX_CALLS = 32768,
-	FLAG_CF = 1,
-	FLAG_ZF = 64,
 };
 
 /* While the code of one place is made. */
@@ -104,18 +102,32 @@ static void leave_if(struct gen *g, ir_val bad)
 	ir_at(b, next);
 }
 
-/* The branch to runtime.morestack will be taken: the function will be entered again. */
-void go_enter(struct gen *g, struct probe *p)
+/* Will the stack check's branch be taken? jbe: CF or ZF. b.ls: not C, or Z. */
+static ir_val branches(struct gen *g)
 {
 	const struct type *u64 = type_int(gen_types(g), 8, false);
 	struct ir *b = gen_ir(g);
-	ir_val checked = is_kind(g, p, GO_CHECKED), flags, taken;
+#if defined(__aarch64__)
+	enum { C = 1 << 29, Z = 1 << 30, FLAGS = C | Z, STAYS = C };
+	ir_val flags = probe_ctx_reg(g, u64, regs_named(STR("pstate"))).v;
+#else
+	enum { CF = 1, ZF = 64, FLAGS = CF | ZF, STAYS = 0 };
+	ir_val flags = probe_ctx_reg(g, u64, regs_named(STR("flags"))).v;
+#endif
+
+	return ir_bini(b, IR_NE, ir_bini(b, IR_AND, flags, FLAGS), STAYS);
+}
+
+/* The branch to runtime.morestack will be taken: the function will be entered again. */
+void go_enter(struct gen *g, struct probe *p)
+{
+	struct ir *b = gen_ir(g);
+	ir_val checked = is_kind(g, p, GO_CHECKED), taken;
 	int64_t always;
 
 	if (ir_is_const(b, checked, &always) && !always)
 		return;
-	flags = probe_ctx_reg(g, u64, regs_named(STR("flags"))).v;
-	taken = ir_bini(b, IR_NE, ir_bini(b, IR_AND, flags, FLAG_CF | FLAG_ZF), 0);
+	taken = branches(g);
 	if (!ir_is_const(b, checked, &always))
 		taken = ir_bin(b, IR_AND, taken, ir_bini(b, IR_NE, checked, 0));
 	leave_if(g, taken);

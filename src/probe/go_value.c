@@ -281,7 +281,7 @@ ir_val_t go_value_bias(struct gen *g, struct probe *p)
 		return ir_const(b, 0);
 	for (size_t i = 1; i < p->ntargets; i++)
 		same &= p->targets[i].c >> GO_DELTA == first;
-	at = probe_ctx_reg(g, u64, regs_named(STR("ip"))).v;
+	at = probe_ctx_reg(g, u64, regs_named(STR("pc"))).v;
 	delta = same ? ir_const(b, first)
 		     : ir_bini(b, IR_LSHR, IR_CALL(b, BPF_FUNC_get_attach_cookie, gen_ctx(g)),
 			       32 + GO_DELTA);

@@ -10,6 +10,7 @@
 #ifndef AWL_PROBE_GOFN_H
 #define AWL_PROBE_GOFN_H
 
+#include <elf.h>
 #include "elf/dwarf.h"
 #include "elf/go.h"
 #include "probe/location.h"
@@ -51,7 +52,14 @@ struct go_place_info {
 
 /* ---- go_abi.c ---- */
 
-enum { GO_PIECES = 32, GO_INTS = 9, GO_FLOATS = 15 };
+/* Registers of Go's convention: ax bx cx di si r8 to r11, and r0 to r15. */
+#if defined(__aarch64__)
+enum { GO_MACHINE = EM_AARCH64, GO_INTS = 16, GO_FLOATS = 16 };
+#else
+enum { GO_MACHINE = EM_X86_64, GO_INTS = 9, GO_FLOATS = 15 };
+#endif
+
+enum { GO_PIECES = 32 };
 
 struct go_piece { /* a part of a value that is held by one register, or is one word of memory */
 	uint32_t off, size;
@@ -67,7 +75,7 @@ struct go_value { /* an argument or a result */
 	bool captured; /* in the closure, `stack` bytes from its beginning */
 	struct go_piece pieces[GO_PIECES];
 	unsigned npieces;
-	uint32_t stack;              /* not in_regs: offset behind the return address */
+	uint32_t stack;              /* not in_regs: offset behind the return address's word */
 	const struct dwarf_expr *at; /* of a copy: where it is; NULL: by the convention */
 	const char *why;             /* cannot be read; NULL: can */
 };
@@ -88,6 +96,7 @@ void go_copy_signature(struct dwarf *d, const struct dwarf_func *fn,
 int go_reg(unsigned n);
 /* The one that leads to the closure at a call of a function literal. */
 int go_closure_reg(void);
+const char *go_reg_name(unsigned n);
 
 /* ---- go_args.c ---- */
 
