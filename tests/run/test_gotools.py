@@ -111,18 +111,36 @@ def test_collections(awl, programs, tmp_path_factory, how):
         assert row[2] == "call" and int(row[4]) == 2 and float(row[6]) <= float(row[5]) <= 1000 * float(row[3]) + 1, row
 
 
+def histograms(text, name):
+    """Of each key of the map: how many values were counted."""
+    parts = re.split(rf"^@{name}\[(.*)\]:$", text, flags=re.M)
+    return {key: sum(map(int, re.findall(r"^\[.*[\])] +(\d+) \|", rows.split("Microseconds")[0].split("Stacks")[0], re.M)))
+            for key, rows in zip(parts[1::2], parts[2::2])}
+
+
 @pytest.mark.parametrize("how", HOW)
 def test_waiting(awl, programs, how):
     program = programs("subject", how)
     r = awl("gosched", program, "-c", f"{program} sleep 20", timeout=120)
-    queue, blocked, stacks = (r.out.split(title)[1] for title in ("in the queue for a processor", "by the function that", "the longest,"))
-    buckets = [int(n) for n in re.findall(r"^\[.*[\])] +(\d+) \|", queue.split("Microseconds blocked")[0], re.M)]
+    queue, queues, blocked, stacks = r.out.split("\nMicroseconds ")[1:] + r.out.split("the longest,")[1:]
+    buckets = [int(n) for n in re.findall(r"^\[.*[\])] +(\d+) \|", queue, re.M)]
     assert r.code == 0 and sum(buckets) >= 400, r
-    # Each of twenty goroutines sleeps a millisecond twenty times.
-    counts = [sum(map(int, re.findall(r"\) +(\d+) \|", part))) for part in blocked.split("Stacks that")[0].split("@blocked_us[")[1:]]
-    assert 400 in counts, r
+    # Each of twenty goroutines sleeps a millisecond twenty times, and waits to go on before and behind each.
+    assert 400 in histograms(blocked, "blocked_us").values(), r
+    waits = histograms(queues, "queue_by_us")
+    assert max(waits.values()) >= 420 and sum(waits.values()) <= sum(buckets), r
     if how != "stripped":
         assert "@blocked_us[main.each.func1]" in r.out and "main.sleeper" in stacks, r
+        assert waits["main.each.func1"] >= 420, r
+
+
+def test_waiting_for_the_network(awl, programs):
+    """Those that it wakes are in the queue from then on."""
+    r = run(awl, "gosched", programs("web"), 20)
+    of_conns = [n for name, n in histograms(r.out, "queue_by_us").items() if name.startswith("net/http.(*Server).Serve.")]
+    assert sum(of_conns) >= 20, r
+    of_conns = [n for name, n in histograms(r.out, "blocked_us").items() if name.startswith("net/http.(*Server).Serve.")]
+    assert sum(of_conns) >= 20, r
 
 
 @pytest.mark.parametrize("how", HOW)
