@@ -15,7 +15,12 @@
  *            jmp  f                     a probe at f counts such a call twice
  *
  * On arm64 the check is `cmp sp, x16; b.ls more`, and the entry always that branch: LS is "C clear
- * or Z set" there.
+ * or Z set" there. Constants and addresses are made in x27 there, by several instructions; a
+ * goroutine that is preempted among them goes back to the first of them. The last is passed once:
+ *
+ *   f:       adrp x27, …
+ *            add  x27, x27, …
+ *            ldr  x1, [x27]           ← entry of a function without a check
  *
  * Everything read is checked against the file's bounds: it may come from a hostile process. */
 #ifndef AWL_ELF_GO_H
@@ -59,7 +64,8 @@ bool go_name_is(const char *name, struct str wanted, bool glob);
 /* ---- places -------------------------------------------------------------------------------- */
 
 enum go_entry {
-	GO_ENTRY_FIRST,  /* the first instruction: there is no stack check */
+	GO_ENTRY_FIRST,  /* the first instruction, or what makes one of it: there is no stack check
+			  */
 	GO_ENTRY_BRANCH, /* the stack check's branch: a call unless it will be taken */
 	GO_ENTRY_BEHIND, /* the `push %rbp` behind it */
 };
@@ -82,6 +88,10 @@ struct go_places {
 /* `calls`: the kernel makes calls of nop5, which is what it costs less by. */
 void go_place(struct go *go, const struct go_func *fn, bool calls, struct arena *a,
 	      struct go_places *out);
+
+/* Where a place at that offset in the file has to be for each pass to be seen once: behind what a
+ * preempted goroutine would do again. */
+uint64_t go_place_once(struct go *go, uint64_t offset);
 
 /* The part that looks at code alone; for go_place and its tests. `code` are the function's bytes,
  * at link-time address `addr`; `more` tells the entries of runtime.morestack. Offsets in *out are

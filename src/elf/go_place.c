@@ -24,6 +24,7 @@ enum {
 	MAX_CODE = 4 << 20,
 	MAX_CHECK = 16, /* the stack check is among so many instructions */
 	MAX_SPILL = 48, /* stores of arguments in front of the call of morestack */
+	MAX_MADE = 4,   /* instructions that make a constant in x27 */
 };
 
 struct step { /* one instruction */
@@ -253,19 +254,43 @@ static void place_check(const struct walk *w, const struct step *check, struct g
 		set_entry(w, out, GO_ENTRY_BRANCH, check);
 }
 
+/* Does this instruction of arm64 put a part of a constant or an address into x27? Data processing
+ * with an immediate or with registers, or a literal load. */
+static bool makes_constant(const uint8_t *p)
+{
+	uint32_t w = image_u32(p);
+
+	return (w & 31) == 27 && ((w & 0x1c000000) == 0x10000000 ||
+				  (w & 0x0e000000) == 0x0a000000 || (w & 0x3f000000) == 0x18000000);
+}
+
+/* The last of the instructions that are done again together; `s` itself where there is one. */
+static const struct step *last_of_made(const struct walk *w, const struct step *s)
+{
+	const struct step *end = w->steps.v + w->steps.n, *last = s;
+
+	if (w->c->machine != EM_AARCH64)
+		return s;
+	for (int i = 0; i < MAX_MADE && last + 1 < end; i++, last++)
+		if (!makes_constant(w->c->code + last->at))
+			return last;
+	return s;
+}
+
 static void place_entry(const struct walk *w, struct go_places *out)
 {
 	const struct step *again = NULL, *check = find_check(w, &again);
+	const struct step *first = last_of_made(w, &w->steps.v[0]);
 
 	if (check)
 		place_check(w, check, out);
 	else if (has_call_of_more(w))
 		out->no_entry = "its stack check is of a form that awl does not know";
-	else if (is_jumped_to(w, 0, NULL))
+	else if (is_jumped_to(w, 0, NULL) || is_jumped_to(w, first->at, NULL))
 		out->no_entry = "it jumps back to its first instruction: rounds of a loop would be "
 				"counted as calls";
 	else
-		set_entry(w, out, GO_ENTRY_FIRST, &w->steps.v[0]);
+		set_entry(w, out, GO_ENTRY_FIRST, first);
 	/* More than the way back from morestack leads to the start: that is a loop over the check.
 	 */
 	if (check && again && again->in.flow == FLOW_JUMP && is_jumped_to(w, 0, again))
@@ -330,6 +355,18 @@ void go_place_code(const struct go_code *c, struct arena *a, struct go_places *o
 	}
 	place_entry(&w, out);
 	place_exits(&w, a, out);
+}
+
+uint64_t go_place_once(struct go *go, uint64_t offset)
+{
+	const uint8_t *p = image_range(go->f->img, offset, 4 * (MAX_MADE + 1));
+	unsigned i = 0;
+
+	if (!p || elf_machine(go->f) != EM_AARCH64)
+		return offset;
+	while (i < MAX_MADE && makes_constant(p + 4 * (size_t)i))
+		i++;
+	return i < MAX_MADE ? offset + 4 * (uint64_t)i : offset;
 }
 
 /* Its code; false: too large, or not all of it is in the file. */

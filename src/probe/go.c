@@ -250,7 +250,8 @@ static void push_copy(struct program *g, const struct dwarf_copy *c)
 
 	if (!elf_addr_to_offset(g->f, c->addr, &offset))
 		return;
-	elf_place(g->f, offset, 0, user_place_flags(r->s) | PLACE_EXACT, &pl);
+	info->moved = (uint32_t)(go_place_once(g->go, offset) - offset);
+	elf_place(g->f, offset + info->moved, 0, user_place_flags(r->s) | PLACE_EXACT, &pl);
 	r->skipped += pl.cost == COST_REFUSED;
 	if (pl.cost == COST_REFUSED)
 		return;
@@ -265,7 +266,7 @@ static void push_copy(struct program *g, const struct dwarf_copy *c)
 			   .symbol = info->func,
 			   .addr = pl.offset,
 			   .b = pl.cost,
-			   .c = GO_COPY,
+			   .c = GO_COPY | info->moved << GO_DELTA,
 			   .pid = r->pid,
 			   .data = info,
 		   });

@@ -68,7 +68,7 @@ static int open_copy(struct go_named *n, struct arena *a, struct err *e)
 
 	if (r < 0)
 		return r;
-	n->frame = (struct location_frame){fn.frame_base, fn.cfa, n->info->addr};
+	n->frame = (struct location_frame){fn.frame_base, fn.cfa, n->info->addr + n->info->moved};
 	go_copy_signature(n->dwarf, &fn, &n->frame, a, &n->sig);
 	return 0;
 }

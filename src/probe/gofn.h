@@ -40,7 +40,8 @@ struct go_place_info {
 	bool regs;                /* arguments are in registers */
 	struct dwarf *told_types; /* of the signature in the probe; NULL: there is none */
 	const struct dwarf_func *told;
-	bool copy; /* inlined into another function: `addr` is where the copy begins */
+	bool copy;      /* inlined into another function: `addr` is where the copy begins */
+	uint32_t moved; /* of a copy: the place is so far behind that */
 	bool layout_known, tls_known;
 	bool movable;   /* mapped at any address */
 	uint64_t types; /* link-time address of runtime.types; 0: not known */

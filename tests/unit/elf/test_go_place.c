@@ -392,6 +392,36 @@ static void test_arm64_registers(void **state)
 	assert_int_equal(f->pl.exits[0].cost, COST_EMULATED);
 }
 
+/* A goroutine that is preempted while an address is made in x27 goes back to the first instruction.
+ */
+static void test_arm64_behind_what_is_done_again(void **state)
+{
+	struct fixture *f = *state;
+
+	f->machine = EM_AARCH64;
+	word(f, 0xb000073b); /* adrp x27, … */
+	word(f, 0x913fa37b); /* add x27, x27, #0xfe8 */
+	word(f, 0xf9400361); /* ldr x1, [x27] */
+	word(f, 0xd65f03c0);
+	place(f);
+	assert_int_equal(f->pl.kind, GO_ENTRY_FIRST);
+	assert_int_equal(f->pl.entry.offset, 8);
+
+	f->n = 0;
+	word(f, 0xd282005b); /* mov x27, #0x1002 */
+	word(f, 0xf2a2005b); /* movk x27, #0x1002, lsl #16 */
+	word(f, 0x8b1b0000); /* add x0, x0, x27 */
+	word(f, 0xd65f03c0);
+	place(f);
+	assert_int_equal(f->pl.entry.offset, 8);
+
+	f->n = 0;
+	word(f, 0xf90003fb); /* str x27, [sp]: nothing is made */
+	word(f, 0xd65f03c0);
+	place(f);
+	assert_int_equal(f->pl.entry.offset, 0);
+}
+
 /* An exclusive load takes no probe. */
 static void test_arm64_refused(void **state)
 {
@@ -441,6 +471,7 @@ int main(void)
 		TEST(test_arm64_jump_out),
 		TEST(test_arm64_constants_are_no_code),
 		TEST(test_arm64_registers),
+		TEST(test_arm64_behind_what_is_done_again),
 		TEST(test_arm64_refused),
 		TEST(test_nop5_is_a_call_on_some_kernels_only),
 		cmocka_unit_test(test_names),
