@@ -21,6 +21,11 @@ def build(directory, *flags, env=None):
     return str(program)
 
 
+def minor():
+    """22 of Go 1.22.5."""
+    return int(re.search(r"go1\.(\d+)", subprocess.run(["go", "version"], capture_output=True, text=True).stdout)[1])
+
+
 @pytest.fixture(scope="session")
 def subject(tmp_path_factory):
     return build(tmp_path_factory.mktemp("go"))
@@ -191,10 +196,9 @@ def test_what_is_known_of_a_goroutine(awl, subject):
 
 def test_who_started_a_goroutine(awl, subject):
     """Go keeps it from 1.21 on."""
-    minor = int(re.search(r"go1\.(\d+)", subprocess.run(["go", "version"], capture_output=True, text=True).stdout)[1])
     script = f'go:{subject}:"main.sleeper" {{ @[goparent] = count(); }}'
     r = awl("-e", script, "-c", f"{subject} sleep 10", timeout=120)
-    if minor < 21:
+    if minor() < 21:
         assert r.code == 1 and "Go 1.21 is the first" in r.err and "@start" in r.err, r
     else:
         assert "@[1]: 200" in r.lines, r
@@ -273,6 +277,8 @@ func main() { fmt.Println("done", C.c_adds(3, 4)) }
     ('uprobe:BIN:main.small { print(gostart); }', "goroutines are there in go and goret probes"),
 ])
 def test_what_cannot_be_done_says_why(awl, subject, script, text):
+    if "main.blank" in script and minor() >= 22:
+        pytest.skip("this release tells of parameters without names")
     r = awl("-e", script.replace("BIN", subject))
     assert r.code != 0 and re.search(text, r.err), r
 
