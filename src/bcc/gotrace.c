@@ -290,8 +290,8 @@ static bool lower_all(struct tracing *t, const char *diagnostics)
 
 static struct awl *session(struct tracing *t, bool checking);
 
-/* Until what is left compiles. */
-static bool settle(struct tracing *t)
+/* Until what is left compiles, or nothing can be done about it: the run will say what it is. */
+static void settle(struct tracing *t)
 {
 	bool again = true;
 
@@ -302,12 +302,10 @@ static bool settle(struct tracing *t)
 		again = awl_compile(awl, "gotrace", buf_cstr(&t->b->script), NULL) < 0;
 		if (again && (t->joined || !lower_all(t, awl_error(awl)))) {
 			t->why = arena_strdup(t->b->a, awl_error(awl));
-			awl_free(awl);
-			return true; /* the run will say what it is */
+			again = false;
 		}
 		awl_free(awl);
 	}
-	return !again;
 }
 
 static bool any_left(struct tracing *t)
@@ -565,7 +563,8 @@ static bool prepare(struct tracing *t)
 			"gotrace: %zu functions match: without arguments and results (for those at "
 			"most %d)\n",
 			t->funcs.n, (int)MOST);
-	return settle(t) && any_left(t);
+	settle(t);
+	return any_left(t);
 }
 
 static int run(struct bcc *b)

@@ -112,7 +112,8 @@ static const char *unwind_wanted(struct sema *s)
 	const struct probe *p = sema_probe(s);
 	const char *frameless;
 
-	if (sema_config(s)->ustack_unwind != UNWIND_AUTO || !p || !has_user_registers(p))
+	if (sema_config(s)->ustack_unwind != UNWIND_AUTO || !p || !has_user_registers(p) ||
+	    p->prov->framed)
 		return NULL;
 	frameless = sema_frameless(s);
 	return frameless && unwind_possible(sema_kernel(s)) &&

@@ -201,6 +201,7 @@ static int open_table(struct go *go, struct err *e)
 		return err_plain(e, ENOENT, "%s has no table of Go functions (pclntab)", path);
 	if (!read_header(go))
 		return err_plain(e, EINVAL, "the table of Go functions of %s is damaged", path);
+	go_check_version(go);
 	if (go->format >= PCLN_1_18 && !find_text(go))
 		return err_plain(e, EINVAL, "cannot find where the Go code of %s begins", path);
 	go->funcs = calloc(go->nfunc, sizeof(*go->funcs));

@@ -12,6 +12,7 @@ struct go {
 	struct arena *arena;
 	char version[64];
 	int minor;
+	bool searched; /* the release was searched for in the data */
 	enum pcln_format format;
 	const uint8_t *tab; /* the pclntab, `ntab` bytes */
 	size_t ntab;
@@ -34,6 +35,7 @@ const uint8_t *go_bytes(struct go *go, uint64_t addr, uint64_t n);
  * alone. */
 bool go_pointer(struct go *go, uint64_t addr, uint64_t *out);
 void go_read_version(struct go *go);
+void go_check_version(struct go *go); /* when the table has been found */
 /* Out of the moduledata: the address of runtime.types, and what funcdata is told from. */
 bool go_module_types(struct go *go, uint64_t *out);
 bool go_module_funcdata(struct go *go, uint64_t *out);

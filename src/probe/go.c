@@ -323,21 +323,25 @@ static bool add_named(struct program *g)
 	return true;
 }
 
+static const char *unknown_release(const struct go *go, struct arena *a)
+{
+	const char *version = go_version(go);
+
+	return arena_printf(a, "it was built by %s, and awl knows the releases %s",
+			    version[0] ? version : "a Go that does not tell its release",
+			    go_known_text());
+}
+
 static bool check_release(struct program *g)
 {
 	struct request *r = g->r;
-	const char *version = go_version(g->go);
 
 	if (elf_machine(g->f) != GO_MACHINE)
 		return refuse(r, g->path, "it is a program for another kind of machine",
 			      "awl golist shows its functions; probe them where it runs");
 	if (go_is_known(g->go))
 		return true;
-	return refuse(r, g->path,
-		      arena_printf(sema_arena(r->s),
-				   "it was built by %s, and awl knows the releases %s",
-				   version[0] ? version : "a Go that does not tell its release",
-				   go_known_text()),
+	return refuse(r, g->path, unknown_release(g->go, sema_arena(r->s)),
 		      "a newer awl may know it; uprobe:FILE:FUNCTION+OFFSET probes an instruction");
 }
 
@@ -774,8 +778,13 @@ static int list_file(void *arg, const char *path)
 	struct listing *l = arg;
 	struct elf *f = elf_open(path, l->e);
 	struct go *go = f ? go_open(f, l->e) : NULL;
-	int r = go ? list_funcs(l, go, path) : -EINVAL;
+	int r = -EINVAL;
 
+	if (go && !go_is_known(go))
+		err_plain(l->e, ENOTSUP, "cannot probe %s: %s", path,
+			  unknown_release(go, l->arena));
+	else if (go)
+		r = list_funcs(l, go, path);
 	go_close(go);
 	if (f)
 		elf_close(f);
@@ -863,6 +872,7 @@ const struct provider provider_go = {
 	.go_load = go_value_load,
 	.go_bias = go_value_bias,
 	.caller = go_caller,
+	.framed = true,
 	.attach = go_attach,
 	.list = go_list,
 	.cost = user_cost,
@@ -891,6 +901,7 @@ const struct provider provider_goret = {
 	.go_load = go_value_load,
 	.go_bias = go_value_bias,
 	.caller = go_caller,
+	.framed = true,
 	.attach = go_attach,
 	.list = goret_list,
 	.cost = user_cost,

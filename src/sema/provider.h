@@ -203,6 +203,9 @@ struct provider {
 	/* The return address, where the frame of the function that was entered is not built yet, so
 	 * that a walk by frame pointers misses its caller. NULL, or false: the walk finds it. */
 	bool (*caller)(struct gen *g, struct probe *p, ir_val_t *out);
+	/* Its functions have frame pointers, and no tables, whatever else the program is made of.
+	 */
+	bool framed;
 	/* Nanoseconds since the call that returns was entered: `elapsed`. NULL: it is the time
 	 * since the start. */
 	ir_val_t (*elapsed)(struct gen *g, struct probe *p);

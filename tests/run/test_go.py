@@ -14,9 +14,9 @@ SOURCE = pathlib.Path(__file__).parent / "targets" / "subject.go"
 pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="no Go toolchain")
 
 
-def build(directory, *flags, env=None):
+def build(directory, *flags, env=None, source=SOURCE):
     program = directory / "subject"
-    subprocess.run(["go", "build", *flags, "-o", program, SOURCE], check=True, timeout=500, stdin=subprocess.DEVNULL,
+    subprocess.run(["go", "build", *flags, "-o", program, source], check=True, timeout=500, stdin=subprocess.DEVNULL,
                    env=dict(os.environ, GO111MODULE="off", GOCACHE=str(directory / "cache"), **(env or {})))
     return str(program)
 
@@ -177,6 +177,16 @@ def test_stacks_of_stripped_programs_have_names(awl, tmp_path, flags):
         assert re.findall(r"^\s+(main\.\w+)\+", r.out, re.M) == ["main.panics", "main.through", "main.recovers", "main.panics", "main.through"], r
         assert "@began[main.each.func1]: 120" in r.lines and "@f[main.panics]: 120" in r.lines, r
     assert f"uprobe:{program}:main.panics" in awl("-l", f"uprobe:{program}:main.p*").lines
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="no C compiler")
+@pytest.mark.parametrize("probe", ["go", "goret"])
+def test_the_stack_of_a_program_with_a_part_in_c(awl, tmp_path, probe):
+    """Go's functions have frame pointers, and no tables, when the C in the program has tables alone."""
+    program = build(tmp_path, source=SOURCE.with_name("cgo.go"), env={"CGO_ENABLED": "1"})
+    r = awl("-e", f'{probe}:{program}:"main.inner" {{ @[gostack(4)] = count(); }}', "-c", f"{program} 300", timeout=120)
+    assert r.code == 0 and re.findall(r"^\s+(main\.\w+)\+", r.out, re.M) == ["main.inner", "main.outer", "main.main"], r
+    assert "]: 300" in r.out, r
 
 
 def test_what_a_goroutine_starts_with(awl, subject):

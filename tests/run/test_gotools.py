@@ -4,14 +4,11 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
-import time
-import urllib.request
 
 import pytest
 
-from conftest import ROOT, Tracer
+from conftest import ROOT
 
 TARGETS = pathlib.Path(__file__).parent / "targets"
 TOOLS = ["gohttp", "gosql", "gogc", "gosched", "goheap"]
@@ -154,40 +151,6 @@ def test_allocations(awl, programs, how):
     size = {name: int(n) for name, n in re.findall(r"^@bytes\[(.*)\]: (\d+)$", r.out, re.M)}
     assert size["uint8"] >= 100000, r
     assert "net/http." in r.out.split("Bytes by stack")[1], r
-
-
-def test_a_packaged_server(awl, tmp_path):
-    """One that others built, stripped, under load: no request is missing."""
-    caddy = shutil.which("caddy")
-    if not caddy:
-        pytest.skip("no caddy")
-    (tmp_path / "a.txt").write_text("hello\n")
-    with subprocess.Popen([caddy, "file-server", "--listen", "127.0.0.1:18931"], cwd=tmp_path, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ, HOME=str(tmp_path))) as server:
-        try:
-            def get(path):
-                try:
-                    return urllib.request.urlopen(f"http://127.0.0.1:18931/{path}", timeout=20).status
-                except urllib.error.HTTPError as e:
-                    return e.code
-                except OSError:
-                    return 0
-            end = time.monotonic() + 60
-            while get("a.txt") != 200:
-                assert time.monotonic() < end and server.poll() is None
-                time.sleep(0.1)
-            t = Tracer("gohttp", str(server.pid))
-            try:
-                t.wait_output("TIME", timeout=60)
-                for i in range(300):
-                    assert get("a.txt") == 200 and get("none") == 404
-            finally:
-                r = t.finish(signal.SIGINT)
-            assert server.poll() is None, r
-        finally:
-            server.kill()
-    served, _ = requests(r, "in")
-    assert served == {("GET", "/a.txt", 200, 6): 300, ("GET", "/none", 404, 0): 300}, r
 
 
 @pytest.mark.parametrize("tool", TOOLS)
