@@ -78,6 +78,25 @@ def test_requests(awl, programs, how):
     assert f"{6 * n} requests served, {7 * n + 1} made; {n} were begun and not finished" in r.out, r
 
 
+@pytest.mark.parametrize("how", HOW)
+def test_requests_by_http2(awl, programs, how):
+    """Several at a time on one connection, encrypted."""
+    n, clients = 5, 4
+    r = run(awl, "gohttp", programs("web2", how), n)
+    served, ms = requests(r, "in")
+    times = n * clients
+    answered = {("POST", "/none", 404, 13): times, ("PUT", "/silent", 200, 0): times, ("GET", "/twice", 201, 0): times,
+                ("GET", "/parts", 200, 100000): times, ("GET", "/slow", 200, 4): times, ("GET", "/first", 200, 5): 1}
+    answered |= {("GET", f"/item/{c}/{i}", 200, 5): 1 for c in range(clients) for i in range(n)}
+    failed = {("DELETE", "/panic", -1, -1): times}
+    assert served == collections.Counter(answered | failed), r
+    assert len(ms["/slow"]) == times and all(t >= 20 for t in ms["/slow"]), r
+    made, ms = requests(r, "out")
+    assert sum(made.values()) == 7 * times + 1 and made["DELETE", "/panic", -1, -1] == times, r
+    assert all(t >= 20 for t in ms["/slow"]), r
+    assert f"{7 * times + 1} requests served, {7 * times + 1} made; 0 were begun and not finished" in r.out, r
+
+
 def test_slow_requests_alone(awl, programs):
     r = run(awl, "gohttp", programs("web"), 3, "-t", "20ms")
     served, ms = requests(r, "in")
