@@ -65,15 +65,16 @@ void gosig_read(struct arena *a, const char *detail, struct gosig *out)
 	read_values(a, out, line, true);
 }
 
-/* Arguments are looked for in registers, of which there are nine; arg9 is there only where all are
- * on the stack, as in Go 1.16 and before. */
+/* Arguments are looked for in registers, of which there are nine or sixteen; arg16 is there only
+ * where all are on the stack, as in Go 1.16 and before. */
 bool gosig_on_stack(struct bcc *b, const char *program, const char **error)
 {
-	const char *script = arena_printf(b->a, "go:%s:\"runtime.main\" { print(arg9); }", program);
+	const char *script = arena_printf(b->a, "go:%s:\"runtime.main\" { print(arg16); }",
+					  program);
 	struct awl *awl = bcc_session(b, false);
 	bool on_stack = awl_compile(awl, b->cmd->name, script, NULL) == 0;
 
-	if (!on_stack && error && !strstr(awl_error(awl), "arg9 of "))
+	if (!on_stack && error && !strstr(awl_error(awl), "arg16 of "))
 		*error = bcc_error_line(b->a, awl_error(awl));
 	awl_free(awl);
 	return on_stack;
