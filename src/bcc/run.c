@@ -10,6 +10,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/diag.h"
@@ -98,16 +99,21 @@ const char *bcc_error_line(struct arena *a, const char *text)
 	return out;
 }
 
+#define IN_NO_REGISTER " is in no register: there are "
+
 /* awl's help for a name that it does not know is about scripts; here there are parameters. */
 static const char *for_a_person(struct bcc *b, const char *line)
 {
 	struct str rest = str_of(line), word;
+	const char *count;
 	struct nearest near;
 
-	if (strstr(line, " is in no register: there are nine"))
+	if ((count = strstr(line, IN_NO_REGISTER)))
 		return arena_printf(b->a,
-				    "nine words of arguments are in registers, arg1 to arg9; the "
-				    "others have names: args->NAME");
+				    "%d words of arguments are in registers, arg1 to arg%d; the "
+				    "others have names: args->NAME",
+				    atoi(count + strlen(IN_NO_REGISTER)),
+				    atoi(count + strlen(IN_NO_REGISTER)));
 	if (!str_starts(rest, STR("the name ")))
 		return line;
 	rest = (struct str){rest.p + 9, rest.n - 9};

@@ -145,7 +145,7 @@ def test_the_script_runs_by_itself(subject, args):
 @pytest.mark.parametrize("args,message", [
     (("trace", 'r:BIN:main.(*store).Load "%d", retval'), "main.(*store).Load returns 2 values: retval.0 to retval.1, or %v for all"),
     (("argdist", "-C", "r:BIN:main.many():int:retval"), "main.many returns 11 values: retval.0 to retval.10\n"),
-    (("trace", 'BIN:main.many "%d", arg10'), "nine words of arguments are in registers, arg1 to arg9; the others have names"),
+    (("trace", 'BIN:main.many "%d", arg10'), "9 words of arguments are in registers, arg1 to arg9; the others have names"),
     (("trace", 'BIN:main.small "%d", retval'), "retval is possible in return probes only"),
     (("trace", 'r:BIN:main.small "%d", a'), "arguments are gone when a function returns: $entry(name) keeps one"),
     (("trace", 'r:BIN:main.prepareAnswer "%d", $entry(yaer)'), "$entry(yaer): neither signature nor debug information has such a parameter"),
