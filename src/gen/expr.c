@@ -90,6 +90,8 @@ static void call_to(struct gen *g, struct expr *e, struct val dst, bool pad)
 	struct val got = call_value(g, e, want);
 	if (got.kind != VAL_MEM || got.v != want.v || got.off != want.off)
 		gen_store(g, dst, got, pad);
+	else if (!pad && e->type->size < dst.type->size) /* the verifier does not see the NUL */
+		str_end(g, dst, e->type->size);
 }
 
 /* ---- casts
