@@ -5,8 +5,9 @@
  * getppid is the cheapest system call there is. nop5 and push are functions whose first instruction
  * is the one that a uprobe costs least on: a five-byte no-op (kernels from 6.18 on turn the probe
  * into a call) and a push (emulated, on every kernel). plain begins with neither, so that a probe
- * on its first instruction is single-stepped. udst is the probe bench:turn of usdt/udst.h, and none
- * does nothing. All get the number of the turn and a string of LENGTH bytes as arguments; the
+ * on its first instruction is single-stepped. deepN is nop5 with N functions above it, for stacks:
+ * all have frame pointers and tables to unwind by. udst is the probe bench:turn of usdt/udst.h, and
+ * none does nothing. All get the number of the turn and a string of LENGTH bytes as arguments; the
  * system call gets them too, and does not look. With -w the program stops itself before the first
  * turn.
  *
@@ -36,16 +37,19 @@ uint64_t loop_nop5(uint64_t turn, const char *text);
 uint64_t loop_push(uint64_t turn, const char *text);
 uint64_t loop_plain(uint64_t turn, const char *text);
 
-#define FUNCTION(name, body)                                                                  \
-	asm(".text\n.p2align 4\n.globl " name "\n.type " name ", %function\n" name ":\n" body \
-	    "\n.size " name ", .-" name "\n")
+#define FUNCTION(name, body)                                                       \
+	asm(".text\n.p2align 4\n.globl " name "\n.type " name ", %function\n" name \
+	    ":\n.cfi_startproc\n" body "\n.cfi_endproc\n.size " name ", .-" name "\n")
 #if defined(__x86_64__)
 FUNCTION("loop_nop5", ".byte 0x0f,0x1f,0x44,0x00,0x00\n mov %rdi, %rax\n ret");
-FUNCTION("loop_push", "push %rbp\n mov %rdi, %rax\n pop %rbp\n ret");
+FUNCTION("loop_push", "push %rbp\n .cfi_def_cfa_offset 16\n mov %rdi, %rax\n pop %rbp\n"
+		      " .cfi_def_cfa_offset 8\n ret");
 FUNCTION("loop_plain", "mov %rdi, %rax\n ret");
 #elif defined(__aarch64__)
 FUNCTION("loop_nop5", "nop\n ret");
-FUNCTION("loop_push", "stp x29, x30, [sp, #-16]!\n ldp x29, x30, [sp], #16\n ret");
+FUNCTION("loop_push", "stp x29, x30, [sp, #-16]!\n .cfi_def_cfa_offset 16\n"
+		      " .cfi_offset x29, -16\n .cfi_offset x30, -8\n ldp x29, x30, [sp], #16\n"
+		      " .cfi_def_cfa_offset 0\n .cfi_restore x29\n .cfi_restore x30\n ret");
 FUNCTION("loop_plain", "add x0, x0, #0\n ret");
 #else
 #error "the functions to trace are not written for this processor"
@@ -59,6 +63,25 @@ static uint64_t loop_getppid(uint64_t turn, const char *text)
 static uint64_t loop_none(uint64_t turn, const char *text)
 {
 	return turn;
+}
+
+/* What is done with the result keeps the call from being a jump. */
+static __attribute__((noinline)) uint64_t deeper(unsigned left, uint64_t turn, const char *text)
+{
+	uint64_t v = left > 1 ? deeper(left - 1, turn, text) : loop_nop5(turn, text);
+
+	__asm__ volatile("" : "+r"(v));
+	return v;
+}
+
+static uint64_t loop_deep8(uint64_t turn, const char *text)
+{
+	return deeper(8, turn, text);
+}
+
+static uint64_t loop_deep24(uint64_t turn, const char *text)
+{
+	return deeper(24, turn, text);
 }
 
 static udst_probe *turn_probe;
@@ -89,7 +112,8 @@ static const struct mode {
 	const char *name;
 	body_fn body;
 } modes[] = {{"getppid", loop_getppid}, {"nop5", loop_nop5}, {"push", loop_push},
-	     {"plain", loop_plain},     {"udst", loop_udst}, {"none", loop_none}};
+	     {"plain", loop_plain},     {"udst", loop_udst}, {"deep8", loop_deep8},
+	     {"deep24", loop_deep24},   {"none", loop_none}};
 
 static uint64_t now_ns(void)
 {
@@ -104,7 +128,9 @@ static body_fn mode_find(const char *name)
 	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
 		if (!strcmp(modes[i].name, name))
 			return modes[i].body;
-	fprintf(stderr, "loop: no mode '%s'; there are getppid, nop5, push, plain, udst and none\n",
+	fprintf(stderr,
+		"loop: no mode '%s'; there are getppid, nop5, push, plain, deep8, deep24, udst and "
+		"none\n",
 		name);
 	exit(2);
 }

@@ -7,8 +7,9 @@
  * by name and address, USDT probes, places of probes, build id, debug information of some functions
  * with their types. It does so in this process, without the reader that stands between such files
  * and awl, so that a crash is one. A round that takes longer than two seconds of processor time or
- * more than 256 MB fails. Prints "rounds N, opened N, slowest N ms, memory N MB" at the end. Files
- * of more than 4 MiB are refused: a round copies the whole file.
+ * more than 256 MB fails. Prints "rounds N, opened N, slowest N ms, memory N MB" at the end. Each
+ * file has a copy in memory that is damaged and mended; one that was changed by anything else is
+ * found at the end. Files of more than 4 MiB are refused: a round reads the whole file.
  *
  * A failure names file, seed and round; `flip 1 SEED+ROUND FILE` repeats it. */
 #include <fcntl.h>
@@ -21,9 +22,9 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include "elf/dwarf.h"
+#include "ask.h"
 
-enum { MAX_BYTES = 4 << 20, MAX_MS = 2000, MAX_MB = 256, ASKED = 40 };
+enum { MAX_BYTES = 4 << 20, MAX_MS = 2000, MAX_MB = 256, MAX_FLIPS = 16, ASKED = 40 };
 
 static struct {
 	const char *path;
@@ -100,19 +101,6 @@ static void ask_dwarf(struct dwarf *d, uint16_t machine, uint64_t addr)
 	arena_free(a);
 }
 
-static void ask_copies(struct dwarf *d)
-{
-	static const struct elf_pattern any = {{"*", 1}, false};
-	struct arena *a = arena_new();
-	struct dwarf_copies copies;
-	struct dwarf_func f;
-
-	if (dwarf_copies_find(d, &any, a, &copies, NULL) == 0)
-		for (size_t i = 0; i < copies.n && i < 8; i++)
-			dwarf_func_at(d, copies.v[i].addr, copies.v[i].func, a, &f, NULL);
-	arena_free(a);
-}
-
 static void ask_elf(struct elf *f, struct dwarf *d)
 {
 	struct arena *a = arena_new();
@@ -157,24 +145,41 @@ static uint64_t place_of(uint64_t size)
 	}
 }
 
-static bool one_round(const char *path, const uint8_t *whole, size_t size, int fd)
+struct subject {
+	const char *path;
+	uint8_t *whole;
+	size_t size;
+	int fd; /* the copy */
+};
+
+static void put_byte(const struct subject *s, uint64_t at, uint8_t byte)
 {
-	uint64_t flips = 1 + next(16), began = cpu_ms();
+	if (pwrite(s->fd, &byte, 1, (off_t)at) != 1)
+		fail("the copy cannot be written");
+}
+
+static size_t damage(const struct subject *s, uint64_t places[MAX_FLIPS])
+{
+	size_t n = 1 + next(MAX_FLIPS);
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t at = places[i] = place_of(s->size);
+
+		put_byte(s, at,
+			 next(3) ? (uint8_t)(s->whole[at] ^ (1u << next(8))) : (uint8_t)next(256));
+	}
+	return n;
+}
+
+static bool one_round(const struct subject *s)
+{
+	uint64_t places[MAX_FLIPS], began = cpu_ms();
+	size_t flips = damage(s, places);
 	char name[64];
 	struct dwarf *d;
 	struct elf *f;
 
-	if (ftruncate(fd, (off_t)size) < 0 || pwrite(fd, whole, size, 0) != (ssize_t)size)
-		fail("the copy cannot be written");
-	for (uint64_t i = 0; i < flips; i++) {
-		uint64_t at = place_of(size);
-		uint8_t byte = next(3) ? (uint8_t)(whole[at] ^ (1u << next(8)))
-				       : (uint8_t)next(256);
-
-		if (pwrite(fd, &byte, 1, (off_t)at) != 1)
-			fail("the copy cannot be written");
-	}
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", s->fd);
 	f = elf_open(name, NULL);
 	d = dwarf_open(name, NULL);
 	if (f)
@@ -183,6 +188,8 @@ static bool one_round(const char *path, const uint8_t *whole, size_t size, int f
 	elf_close(f);
 	if (cpu_ms() - began > MAX_MS)
 		fail("it takes more than two seconds");
+	for (size_t i = 0; i < flips; i++)
+		put_byte(s, places[i], s->whole[places[i]]);
 	return f != NULL;
 }
 
@@ -203,6 +210,30 @@ static uint8_t *read_whole(const char *path, size_t *size)
 		exit(1);
 	close(fd);
 	return p;
+}
+
+static void subject_open(struct subject *s, const char *path)
+{
+	s->path = path;
+	s->whole = read_whole(path, &s->size);
+	s->fd = memfd_create("flip", 0);
+	if (s->fd < 0 || write(s->fd, s->whole, s->size) != (ssize_t)s->size) {
+		fprintf(stderr, "flip: no memory for a copy of %s\n", path);
+		exit(1);
+	}
+}
+
+static void subject_close(struct subject *s)
+{
+	uint8_t *now_there = malloc(s->size);
+
+	now.path = s->path;
+	if (!now_there || pread(s->fd, now_there, s->size, 0) != (ssize_t)s->size ||
+	    memcmp(now_there, s->whole, s->size) != 0)
+		fail("something has written to the file");
+	free(now_there);
+	free(s->whole);
+	close(s->fd);
 }
 
 static long memory_mb(void)
@@ -238,31 +269,18 @@ const char *__lsan_default_suppressions(void)
 }
 #endif
 
-int main(int argc, char **argv)
+static void run(struct subject *v, size_t n, uint64_t count, uint64_t seed)
 {
-	uint64_t count = argc > 3 ? strtoull(argv[1], NULL, 10) : 0, opened = 0, slowest = 0;
-	uint64_t seed = argc > 3 ? strtoull(argv[2], NULL, 10) : 0;
-	size_t nfiles = argc > 3 ? (size_t)argc - 3 : 0;
-	uint8_t **files = calloc(nfiles + 1, sizeof(*files));
-	size_t *sizes = calloc(nfiles + 1, sizeof(*sizes));
-	int fd = memfd_create("flip", 0);
-
-	if (!count || !files || !sizes || fd < 0) {
-		fprintf(stderr, "usage: flip COUNT SEED FILE…\n");
-		return 1;
-	}
-	for (size_t i = 0; i < nfiles; i++)
-		files[i] = read_whole(argv[3 + i], &sizes[i]);
+	uint64_t opened = 0, slowest = 0;
 	long base = memory_mb();
-	catch_signals();
-	elf_without_readers();
+
 	for (uint64_t i = 0; i < count; i++) {
-		size_t k = (seed + i) % nfiles;
+		const struct subject *s = &v[(seed + i) % n];
 		uint64_t began = cpu_ms();
 
-		now.path = argv[3 + k];
+		now.path = s->path;
 		now.seed = rng = seed + i;
-		opened += one_round(now.path, files[k], sizes[k], fd);
+		opened += one_round(s);
 		slowest = MAX(slowest, cpu_ms() - began);
 		if (memory_mb() - base > MAX_MB)
 			fail("it takes more than 256 MB");
@@ -270,10 +288,26 @@ int main(int argc, char **argv)
 	printf("rounds %llu, opened %llu, slowest %llu ms, memory %ld MB\n",
 	       (unsigned long long)count, (unsigned long long)opened, (unsigned long long)slowest,
 	       memory_mb() - base);
-	for (size_t i = 0; i < nfiles; i++)
-		free(files[i]);
-	free(files);
-	free(sizes);
-	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t count = argc > 3 ? strtoull(argv[1], NULL, 10) : 0;
+	size_t n = argc > 3 ? (size_t)argc - 3 : 0;
+	struct subject *v = calloc(n + 1, sizeof(*v));
+
+	if (!count || !v) {
+		fprintf(stderr, "usage: flip COUNT SEED FILE…\n");
+		free(v);
+		return 1;
+	}
+	for (size_t i = 0; i < n; i++)
+		subject_open(&v[i], argv[3 + i]);
+	catch_signals();
+	elf_without_readers();
+	run(v, n, count, strtoull(argv[2], NULL, 10));
+	for (size_t i = 0; i < n; i++)
+		subject_close(&v[i]);
+	free(v);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* Fuzzing of what is told of debug information: any bytes as the file, no crash, no hang. Most of
  * the code is libdw's, which parses foreign files in the reader only. */
-#include "elf/dwarf.h"
+#include "ask.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
@@ -26,19 +26,6 @@ static void ask(struct dwarf *d, uint64_t addr)
 			dwarf_values(d, ref, a, &v);
 		}
 	}
-	arena_free(a);
-}
-
-static void ask_copies(struct dwarf *d)
-{
-	static const struct elf_pattern any = {{"*", 1}, false};
-	struct arena *a = arena_new();
-	struct dwarf_copies copies;
-	struct dwarf_func f;
-
-	if (dwarf_copies_find(d, &any, a, &copies, NULL) == 0)
-		for (size_t i = 0; i < copies.n && i < 8; i++)
-			dwarf_func_at(d, copies.v[i].addr, copies.v[i].func, a, &f, NULL);
 	arena_free(a);
 }
 

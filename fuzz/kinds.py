@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Fifty ELF files of as many kinds as this machine can make, of 64 bytes to 4 MiB, for flip.
 
-  fuzz/kinds.py DIRECTORY      makes them there and prints their paths
+  fuzz/kinds.py DIRECTORY [FILE…]    makes them there and prints their paths
+
+Files of the system come as copies with another build id. With their own each round would read their separate debug files, when those are
+installed, which nobody has changed and which take a hundred times as long: damaged debug information is that of the files that are made here.
 """
 import pathlib
 import shutil
@@ -44,6 +47,16 @@ class Maker:
             subprocess.run([*map(str, command)], cwd=self.where, capture_output=True, timeout=120)
             self.keep(self.where / name)
 
+    def copy(self, path):
+        """A file of the system, under another build id."""
+        if path.exists() and 64 <= path.stat().st_size <= 4 << 20:
+            data = bytearray(path.read_bytes())
+            at = data.find(b"\x14\0\0\0\3\0\0\0GNU\0")
+            if at > 0:
+                data[at + 12] ^= 0xff
+            (self.where / f"sys-{path.name}").write_bytes(data)
+            self.keep(self.where / f"sys-{path.name}")
+
     def change(self, name, of, *command):
         if (self.where / of).exists():
             shutil.copy(self.where / of, self.where / name)
@@ -78,7 +91,7 @@ def main():
     for path in sys.argv[2:] + ["/bin/ls", "/bin/true", "/bin/dash", "/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6", "/lib/x86_64-linux-gnu/libm.so.6",
                                 "/lib/x86_64-linux-gnu/libz.so.1", "/lib/x86_64-linux-gnu/libpthread.so.0", "/usr/bin/awk", "/usr/bin/sed", "/usr/bin/tar", "/usr/bin/find",
                                 "/usr/bin/grep", "/usr/bin/less", "/usr/bin/make", "/usr/bin/sort", "/usr/bin/id", "/usr/bin/env"]:
-        m.keep(pathlib.Path(path))
+        m.copy(pathlib.Path(path))
     print("\n".join(str(p) for p in m.made[:50]))
 
 

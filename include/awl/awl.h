@@ -91,6 +91,9 @@ struct awl_opts {
 	const char *const *cgroups, *const *containers, *const *pods; /* paths of cgroups (version
 									 2), ids of containers, uids
 									 of pods; NULL-terminated */
+	const char *kernel_btf; /* file with the kernel's types, raw BTF or ELF, where the kernel
+				   shows none; NULL: what AWL_BTF or BPFTRACE_BTF in the environment
+				   says */
 };
 
 /* A session. NULL options are all defaults. Never NULL; errors come from the functions below. */
@@ -119,7 +122,9 @@ struct awl_compile_opts {
 
 enum { AWL_DUMP_AST = 1, AWL_DUMP_TYPES = 2, AWL_DUMP_IR = 4, AWL_DUMP_BPF = 8 };
 
-/* Compiles `text`; `name` appears in diagnostics. -EINVAL: the script is wrong. Neither is kept. */
+/* Compiles `text`; `name` appears in diagnostics. -EINVAL: the script is wrong. Neither is kept.
+ * Until awl_attach() the session may compile again, which drops what it had; that is quicker than a
+ * new session, as the kernel is not asked again for its features. */
 AWL_API int awl_compile(struct awl *awl, const char *name, const char *text,
 			const struct awl_compile_opts *opts);
 /* Compiles many times, and tells in a table how long each pass takes, in the mean: to be released

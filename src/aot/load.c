@@ -83,6 +83,8 @@ static const char *why_not(const struct loading *l, const struct compile_in *in)
 		return "its tests are to be run, not its probes";
 	if (in->helper_warnings)
 		return "helpers that fail are to be told of";
+	if (in->thrifty)
+		return "the verifier found it too large";
 	if (in->filter)
 		return "probes are filtered";
 	if (in->dump & ~(unsigned)DUMP_BPF)

@@ -6,14 +6,6 @@
 #include <unistd.h>
 #include "api/session.h"
 
-/* Copies as much of the caller's struct as it knows of; the rest stays at the defaults. */
-static void opts_copy(void *to, size_t to_size, const void *from, size_t from_size)
-{
-	memset(to, 0, to_size);
-	if (from)
-		memcpy(to, from, MIN(to_size, from_size));
-}
-
 static void disable_features(struct kernel *k, const char *const *names)
 {
 	for (; names && *names; names++) {
@@ -34,15 +26,23 @@ static enum out_format format_of(int json)
 	return json == AWL_NDJSON ? OUT_NDJSON : json ? OUT_JSON : OUT_TEXT;
 }
 
+/* The variables may stay set on machines that have types of their own, where nothing reads them. */
+static const char *given_btf(const struct awl_opts *o)
+{
+	const char *own = getenv("AWL_BTF");
+
+	return o->kernel_btf ? o->kernel_btf : own ? own : getenv("BPFTRACE_BTF");
+}
+
 struct awl *awl_new(const struct awl_opts *opts)
 {
 	struct awl *awl = calloc(1, sizeof(*awl));
 
 	if (!awl)
 		abort();
-	opts_copy(&awl->opts, sizeof(awl->opts), opts, opts ? opts->size : 0);
-	awl->kernel = kernel_new(
-		&(struct kernel_paths){.functions = awl->opts.traceable_functions});
+	session_opts_copy(&awl->opts, sizeof(awl->opts), opts, opts ? opts->size : 0);
+	awl->kernel = kernel_new(&(struct kernel_paths){.functions = awl->opts.traceable_functions,
+							.given_btf = given_btf(&awl->opts)});
 	awl->child_go = -1;
 	disable_features(awl->kernel, awl->opts.disabled_features);
 	out_init(&awl->out, awl->opts.out_fd > 0 ? awl->opts.out_fd : STDOUT_FILENO,
@@ -60,6 +60,7 @@ void awl_free(struct awl *awl)
 	out_release(&awl->out);
 	program_free(awl->program);
 	arena_free(awl->failed);
+	arena_free(awl->kept.arena);
 	kernel_free(awl->kernel);
 	buf_release(&awl->error);
 	buf_release(&awl->dump);
@@ -105,81 +106,6 @@ static void render_diag(struct awl *awl, const struct diag *d)
 	diag_render(d, &awl->error, f);
 }
 
-static size_t count_params(const char *const *v)
-{
-	size_t n = 0;
-
-	while (v && v[n])
-		n++;
-	return n;
-}
-
-/* NULL without a filter; *bad with one that is no regular expression. */
-static regex_t *make_filter(struct awl *awl, const char *text, regex_t *re, int *bad)
-{
-	struct err e = {0};
-	char why[128];
-	int r = text ? regcomp(re, text, REG_EXTENDED | REG_NOSUB) : 0;
-
-	if (!text || r == 0)
-		return text ? re : NULL;
-	regerror(r, re, why, sizeof(why));
-	err_plain(&e, EINVAL, "the filter of probes \"%s\" is no regular expression: %s", text,
-		  why);
-	*bad = session_fail(awl, &e);
-	return NULL;
-}
-
-/* What compiling and loading begin with: the process to trace, the options. */
-enum { MAX_LIMITS = 2 };
-
-struct preparation {
-	struct setting limits[MAX_LIMITS];
-	size_t nlimits;
-	char rate[24];
-	struct awl_compile_opts o;
-	regex_t re, *filter;
-	struct compile_in in;
-};
-
-static void add_limits(struct preparation *p)
-{
-	if (p->o.max_rate) {
-		snprintf(p->rate, sizeof(p->rate), "%" PRIu64, p->o.max_rate);
-		p->limits[p->nlimits++] = (struct setting){"max_rate", p->rate};
-	}
-	if (p->o.max_overhead)
-		p->limits[p->nlimits++] = (struct setting){"max_overhead", p->o.max_overhead};
-}
-
-static int prepare(struct awl *awl, struct preparation *p, const struct awl_compile_opts *opts)
-{
-	int r = session_targets(awl);
-
-	opts_copy(&p->o, sizeof(p->o), opts, opts ? opts->size : 0);
-	p->nlimits = 0;
-	add_limits(p);
-	p->filter = r == 0 ? make_filter(awl, p->o.probe_filter, &p->re, &r) : NULL;
-	p->in = (struct compile_in){
-		.kernel = awl->kernel,
-		.params = {p->o.params, count_params(p->o.params)},
-		.whom = session_whom(awl),
-		.child = awl->child,
-		.command = awl->opts.command,
-		.unsafe = awl->opts.unsafe,
-		.helper_warnings = awl->opts.helper_warnings,
-		.mode = (enum run_mode)awl->opts.mode,
-		.filter = p->filter,
-		.include_dirs = p->o.include_dirs,
-		.includes = p->o.includes,
-		.dump = p->o.dump,
-		.dump_to = p->o.dump ? &awl->dump : NULL,
-		.limits = p->limits,
-		.nlimits = p->nlimits,
-	};
-	return r;
-}
-
 /* Why stacks that no one asked to be are unwound by tables; false: none is. */
 static bool stacks_text(const struct program *p, struct buf *out)
 {
@@ -202,22 +128,43 @@ static void report_stacks(struct awl *awl)
 	buf_release(&b);
 }
 
+/* What was compiled before is dropped; the kernel's features that were tried stay known. */
+static int drop_program(struct awl *awl)
+{
+	struct err e = {0};
+
+	if (awl->run) {
+		err_plain(&e, EBUSY,
+			  "the script of this session is attached; a session can compile "
+			  "another one before, not afterwards");
+		return session_fail(awl, &e);
+	}
+	program_free(awl->program);
+	arena_free(awl->failed);
+	awl->program = NULL;
+	awl->failed = NULL;
+	buf_reset(&awl->dump);
+	return 0;
+}
+
 int awl_compile(struct awl *awl, const char *name, const char *text,
 		const struct awl_compile_opts *opts)
 {
 	struct preparation p;
 	struct diag *d;
 	struct arena *a;
-	int r = prepare(awl, &p, opts);
+	int r = drop_program(awl);
 
+	if (r == 0)
+		r = session_prepare(awl, &p, opts);
 	if (r < 0)
 		return r;
 	p.in.name = name;
 	p.in.text = str_of(text);
 	awl->program = compile_script(&p.in, &d, &a);
-	if (p.filter)
-		regfree(p.filter);
+	session_prepared(&p);
 	render_diag(awl, d);
+	session_keep(awl, name, p.in.text, false, &p.o);
 	if (awl->program)
 		report_stacks(awl);
 	else
@@ -233,15 +180,14 @@ char *awl_compile_bench(struct awl *awl, const char *name, const char *text,
 	struct diag *d;
 	struct arena *a;
 
-	if (prepare(awl, &p, opts) < 0)
+	if (session_prepare(awl, &p, opts) < 0)
 		return NULL;
 	p.in.name = name;
 	p.in.text = str_of(text);
 	p.in.dump = 0;
 	p.in.dump_to = NULL;
 	compile_bench(&p.in, &out, &d, &a);
-	if (p.filter)
-		regfree(p.filter);
+	session_prepared(&p);
 	render_diag(awl, d);
 	arena_free(a);
 	return out.p;
@@ -258,12 +204,12 @@ int awl_build(struct awl *awl, const char *name, const char *text,
 	struct arena *a;
 	bool ok;
 
-	opts_copy(&o, sizeof(o), opts, opts ? opts->size : 0);
+	session_opts_copy(&o, sizeof(o), opts, opts ? opts->size : 0);
 	const struct compile_in in = {
 		.kernel = awl->kernel,
 		.name = name,
 		.text = str_of(text),
-		.params = {o.params, count_params(o.params)},
+		.params = {o.params, session_count(o.params)},
 		.unsafe = awl->opts.unsafe,
 		.include_dirs = o.include_dirs,
 		.includes = o.includes,
@@ -298,13 +244,13 @@ int awl_load(struct awl *awl, const void *bytes, size_t n, const struct awl_comp
 	struct err e = {0};
 	struct diag *d;
 	struct arena *a;
-	int r = prepare(awl, &p, opts);
+	int r = session_prepare(awl, &p, opts);
 
 	if (r < 0)
 		return r;
+	session_keep(awl, NULL, (struct str){bytes, n}, true, &p.o);
 	awl->program = aot_load((struct str){bytes, n}, &p.in, &report, &d, &a, &e);
-	if (p.filter)
-		regfree(p.filter);
+	session_prepared(&p);
 	if (!awl->program && e.code)
 		return session_fail(awl, &e);
 	render_diag(awl, d);
@@ -455,24 +401,42 @@ static struct run_opts run_opts_of(struct awl *awl)
 	};
 }
 
-int awl_attach(struct awl *awl)
+/* `again`: a program that is too large can be compiled once more. */
+static int start(struct awl *awl, bool again, bool *too_large, struct err *e)
 {
 	struct run_opts o = run_opts_of(awl);
+	int r;
+
+	o.again = again;
+	err_clear(e);
+	awl->run = run_new(awl->program, &o);
+	r = run_load(awl->run, e);
+	*too_large = r < 0 && run_too_large(awl->run);
+	if (r >= 0)
+		r = run_attach(awl->run, e);
+	if (r < 0) {
+		run_free(awl->run);
+		awl->run = NULL;
+	}
+	return r;
+}
+
+int awl_attach(struct awl *awl)
+{
 	struct err e = {0};
+	bool too_large;
+	int r;
 
 	if (!awl->program)
 		return session_no_program(awl);
 	if (session_check_caps(awl, &e) < 0)
 		return session_fail(awl, &e);
-	awl->run = run_new(awl->program, &o);
-	if (run_load(awl->run, &e) < 0 || run_attach(awl->run, &e) < 0) {
-		int r = session_fail(awl, &e);
-
-		run_free(awl->run);
-		awl->run = NULL;
-		return r;
+	r = start(awl, true, &too_large, &e);
+	if (too_large) {
+		session_compile_again(awl, &e);
+		r = start(awl, false, &too_large, &e);
 	}
-	return 0;
+	return r < 0 ? session_fail(awl, &e) : 0;
 }
 
 int awl_poll(struct awl *awl, int timeout_ms)

@@ -24,6 +24,7 @@ struct line {
 struct gathered {
 	struct arena *arena;
 	VEC(struct line) lines;
+	bool unsorted, twice;
 	const char *search; /* glob that a whole line must match; NULL: all */
 };
 
@@ -52,10 +53,16 @@ static int gather(void *arg, const char *probe, const char *detail)
 {
 	struct gathered *g = arg;
 
-	if (!g->search || str_glob(str_of(g->search), str_of(probe)))
-		vec_push(g->arena, &g->lines,
-			 (struct line){arena_strdup(g->arena, probe),
-				       detail ? arena_strdup(g->arena, detail) : NULL});
+	if (g->search && !str_glob(str_of(g->search), str_of(probe)))
+		return 0;
+	if (g->lines.n) {
+		int r = strcmp(g->lines.v[g->lines.n - 1].probe, probe);
+
+		g->unsorted |= r > 0;
+		g->twice |= r == 0;
+	}
+	hvec_push(&g->lines, (struct line){arena_strdup(g->arena, probe),
+					   detail ? arena_strdup(g->arena, detail) : NULL});
 	return 0;
 }
 
@@ -64,22 +71,15 @@ static int by_probe(const void *a, const void *b)
 	return strcmp(((const struct line *)a)->probe, ((const struct line *)b)->probe);
 }
 
-static bool is_sorted(const struct gathered *g)
-{
-	for (size_t i = 1; i < g->lines.n; i++)
-		if (by_probe(&g->lines.v[i - 1], &g->lines.v[i]) > 0)
-			return false;
-	return true;
-}
-
 static int hand_out(const struct listing *l, struct gathered *g)
 {
+	bool twice = g->twice || g->unsorted;
 	int r = 0;
 
-	if (g->lines.n && !is_sorted(g))
+	if (g->unsorted)
 		qsort(g->lines.v, g->lines.n, sizeof(*g->lines.v), by_probe);
 	for (size_t i = 0; i < g->lines.n && r == 0; i++) {
-		if (i && by_probe(&g->lines.v[i - 1], &g->lines.v[i]) == 0)
+		if (twice && i && by_probe(&g->lines.v[i - 1], &g->lines.v[i]) == 0)
 			continue;
 		r = list_line(l, g->lines.v[i].probe, g->lines.v[i].detail);
 	}
@@ -132,6 +132,7 @@ static int list_provider(const struct listing *l, const struct provider *p,
 		tell_lacks(l, p);
 	if (r == 0)
 		r = hand_out(l, &g);
+	hvec_release(&g.lines);
 	arena_free(g.arena);
 	return r;
 }
@@ -252,6 +253,21 @@ static int list_pattern(struct listing *l, struct arena *a, struct str pattern, 
 	return list_point(l, a, text, &ap, e);
 }
 
+/* Up to the next comma that is in no quotes. */
+static struct str cut_pattern(struct str *rest)
+{
+	bool quoted = false;
+	size_t i = 0;
+	struct str out;
+
+	for (; i < rest->n && (quoted || rest->p[i] != ','); i++)
+		quoted ^= rest->p[i] == '"';
+	out = str_trim((struct str){rest->p, i});
+	i += i < rest->n;
+	*rest = (struct str){rest->p + i, rest->n - i};
+	return out;
+}
+
 int awl_list(struct awl *awl, const char *pattern, awl_list_fn fn, void *arg)
 {
 	struct listing l = {.awl = awl, .fn = fn, .arg = arg};
@@ -265,7 +281,7 @@ int awl_list(struct awl *awl, const char *pattern, awl_list_fn fn, void *arg)
 	l.seen = strchr(pattern, ',') ? &seen : NULL;
 
 	do {
-		r = list_pattern(&l, a, str_trim(str_cut(&rest, ',')), &e);
+		r = list_pattern(&l, a, cut_pattern(&rest), &e);
 	} while (r == 0 && rest.n);
 	if (e.code)
 		r = session_fail(awl, &e);

@@ -90,8 +90,13 @@ const char *awl_feature_name(unsigned index)
 int awl_info(struct awl *awl, void (*fn)(void *arg, const char *name, const char *text, int has),
 	     void *arg)
 {
-	for (int f = 1; f < FEATURE_COUNT; f++)
-		fn(arg, feature_name((enum feature)f), feature_text((enum feature)f),
-		   kernel_has(awl->kernel, (enum feature)f));
+	for (int f = 1; f < FEATURE_COUNT; f++) {
+		bool has = kernel_has(awl->kernel, (enum feature)f);
+		const char *text = feature_text((enum feature)f);
+
+		if (f == FEATURE_BTF && kernel_btf_is_given(awl->kernel))
+			text = "the kernel's types, of the file that was given";
+		fn(arg, feature_name((enum feature)f), text, has);
+	}
 	return 0;
 }

@@ -80,28 +80,54 @@ static size_t cut_list(struct str s, struct str *out)
 	return s.n ? VALUES_MAX + 1 : n;
 }
 
+/* "f(int a)", "ns::f(int)()", "main.(*T).f(s string)": the name, with what is of it, and the
+ * signature. */
+static bool cut_function(struct bcc *b, const char *front, struct str func, const char **probe,
+			 struct str *sig)
+{
+	struct str rest = func, name = names_cut(&rest), text;
+	bool ended = false;
+	size_t end;
+
+	*probe = arena_printf(b->a, "%s%.*s", front, STR_ARG(name));
+	*sig = name.n && name.p[name.n - 1] == '"' ? STR("") : (struct str){0};
+	rest = str_trim(rest);
+	while (rest.n && !ended) {
+		end = rest.p[0] == '(' ? cexpr_close(rest, 0) : rest.n;
+		if (end == rest.n)
+			return false;
+		text = (struct str){rest.p + 1, end - 1};
+		rest = str_trim((struct str){rest.p + end + 1, rest.n - end - 1});
+		const char *whole = names_with_bracket(b, str_of(*probe), text);
+
+		if (whole)
+			*probe = whole;
+		*sig = whole ? STR("") : text;
+		ended = !whole;
+	}
+	return !rest.n;
+}
+
 static bool read_function(struct bcc *b, struct dist *d, const char *type, struct str lib,
 			  struct str func)
 {
-	const char *open = memchr(func.p ? func.p : "", '(', func.n);
-	size_t end = open ? cexpr_close(func, (size_t)(open - func.p)) : func.n;
-	struct str name = {func.p, open ? (size_t)(open - func.p) : func.n};
+	const char *front = arena_printf(b->a, "%s:%.*s:", type, STR_ARG(lib)), *probe;
+	struct str sig;
 
-	if (open && end != func.n - 1)
+	if (!cut_function(b, front, func, &probe, &sig))
 		return wrong(b, d,
 			     arena_printf(b->a, "function signature '%.*s' has an invalid format",
 					  STR_ARG(func)));
-	if (!open && type[0] != 't' && type[0] != 'u')
+	if (!sig.p && type[0] != 't' && type[0] != 'u')
 		return wrong(b, d,
 			     arena_printf(b->a,
 					  "function signature '%.*s' has an invalid format: "
 					  "write %.*s(), or %.*s(int a, char *b)",
-					  STR_ARG(func), STR_ARG(name), STR_ARG(name)));
-	if (!probe_read(b, arena_printf(b->a, "%s:%.*s:%.*s", type, STR_ARG(lib), STR_ARG(name)),
-			ALLOW_RETURN | ALLOW_EVENTS, &d->probe) ||
-	    bcc_count_places(b, d->text, d->probe.place) < 0)
+					  STR_ARG(func), STR_ARG(func), STR_ARG(func)));
+	if (!probe_read(b, probe, ALLOW_RETURN | ALLOW_EVENTS, &d->probe) ||
+	    bcc_count_functions(b, d->text, &d->probe) < 0)
 		return false;
-	if (open && !cexpr_signature(&d->expr, (struct str){open + 1, end - name.n - 1}))
+	if (sig.n && !cexpr_signature(&d->expr, sig))
 		return wrong(b, d, d->expr.error);
 	return true;
 }
@@ -163,8 +189,11 @@ static bool read_dist(struct bcc *b, const char *text, struct dist *d)
 
 /* ---- the script ---- */
 
+/* char*, and Go's string. */
 static bool is_text(struct str type)
 {
+	if (str_is(type, "string"))
+		return true;
 	return type.n && type.p[type.n - 1] == '*' && memmem(type.p, type.n, "char", 4);
 }
 
@@ -180,7 +209,9 @@ static const char *value_of(struct bcc *b, struct dist *d, size_t i)
 	const char *text, *type;
 
 	if (d->is_default)
-		return d->probe.syscall ? "(int32)args.ret" : "(int32)retval";
+		return d->probe.syscall ? "(int32)args.ret"
+		       : d->probe.go    ? "retval" /* whatever its type is */
+					: "(int32)retval";
 	text = cexpr_translate(&d->expr, d->exprs[i]);
 	if (!text || is_text(d->types[i]))
 		return text ? cexpr_text(&d->expr, text) : NULL;
@@ -246,7 +277,9 @@ static void add_text(struct buf *out, const char *text)
 static void add_event_format(struct bcc *b, const struct dist *d, struct buf *out)
 {
 	if (d->is_default) {
-		buf_adds(out, d->probe.is_return ? "retval = %d" : "total calls");
+		buf_adds(out, !d->probe.is_return ? "total calls"
+			      : d->probe.go       ? "retval = %s"
+						  : "retval = %d");
 		return;
 	}
 	for (size_t i = 0; i < d->nexprs; i++) {

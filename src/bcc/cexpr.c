@@ -20,6 +20,7 @@
  * bcc replaces inside of longer words, too; here a word is a word. */
 #include <ctype.h>
 #include <string.h>
+#include "base/diag.h"
 #include "bcc/priv.h"
 
 struct walk {
@@ -264,6 +265,37 @@ static void list_params(struct cexpr *c, const char *pattern)
 	awl_free(awl);
 }
 
+/* Names and types of a Go function, its results too. */
+static int found_go(void *arg, const char *probe, const char *detail)
+{
+	struct cexpr *c = arg;
+	struct gosig sig = {0};
+
+	if (detail)
+		gosig_read(c->b->a, detail, &sig);
+	for (size_t i = 0; i < sig.args.n; i++) {
+		struct str name = sig.args.v[i].name;
+
+		vec_push(c->b->a, &c->found, sig.args.v[i]);
+		vec_push(c->b->a, &c->b->names, arena_strndup(c->b->a, name.p, name.n));
+	}
+	c->results = sig.results.n;
+	return sig.told;
+}
+
+static void look_up_go(struct cexpr *c, const char *entry)
+{
+	struct awl *awl;
+
+	if (c->probe->sig) {
+		found_go(c, NULL, arena_printf(c->b->a, "func %s", c->probe->sig));
+		return;
+	}
+	awl = bcc_session(c->b, true);
+	awl_list(awl, entry, found_go, c);
+	awl_free(awl);
+}
+
 /* Looked up once, and only when an expression has a word that nothing else explains. */
 static void look_up(struct cexpr *c)
 {
@@ -273,7 +305,9 @@ static void look_up(struct cexpr *c)
 	if (c->looked || p->many || !entry || p->offset[0])
 		return;
 	c->looked = true;
-	if (p->kind == PROBE_USER)
+	if (p->go)
+		look_up_go(c, entry);
+	else if (p->kind == PROBE_USER)
 		list_params(c, entry);
 	else if (p->syscall)
 		list_params(c, p->entry);
@@ -314,22 +348,41 @@ static int find_param(const struct cexpr *c, struct str name)
 
 /* ---- words ---- */
 
+static const struct {
+	const char *from, *to;
+} simple_words[] = {
+	{"$pid", "tid"},       {"$tgid", "pid"},  {"$PID", "pid"},
+	{"$uid", "uid"},       {"$gid", "gid"},   {"$cpu", "cpu"},
+	{"$task", "curtask"},  {"$COMM", "comm"}, {"$comm", "comm"},
+	{"$retval", "retval"}, {"NULL", "0"},     {"bpf_ktime_get_ns", "nsecs"},
+	{"$tid", "tid"},
+};
+
 static const char *simple_word(struct str w)
 {
-	static const struct {
-		const char *from, *to;
-	} known[] = {
-		{"$pid", "tid"},       {"$tgid", "pid"},  {"$PID", "pid"},
-		{"$uid", "uid"},       {"$gid", "gid"},   {"$cpu", "cpu"},
-		{"$task", "curtask"},  {"$COMM", "comm"}, {"$comm", "comm"},
-		{"$retval", "retval"}, {"NULL", "0"},     {"bpf_ktime_get_ns", "nsecs"},
-		{"$tid", "tid"},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (str_is(w, known[i].from))
-			return known[i].to;
+	for (size_t i = 0; i < ARRAY_SIZE(simple_words); i++)
+		if (str_is(w, simple_words[i].from))
+			return simple_words[i].to;
 	return NULL;
+}
+
+static const char *did_you_mean(struct arena *a, struct nearest *near)
+{
+	return nearest_found(near) ? arena_printf(a, "; did you mean %.*s?", STR_ARG(near->best))
+				   : "";
+}
+
+static const char *near_word(struct arena *a, struct str w)
+{
+	static const char *const others[] = {"$entry", "$latency"};
+	struct nearest near;
+
+	nearest_init(&near, w);
+	for (size_t i = 0; i < ARRAY_SIZE(simple_words); i++)
+		nearest_try(&near, str_of(simple_words[i].from));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		nearest_try(&near, str_of(others[i]));
+	return did_you_mean(a, &near);
 }
 
 /* 1 of "arg1", 0 for other words. */
@@ -496,6 +549,28 @@ static bool kept_param(struct cexpr *c, struct str name, struct kept *k)
 	return k->value != NULL;
 }
 
+/* goret probes have the arguments as they were at the call. */
+static bool add_go_entry(struct walk *w, struct str name)
+{
+	const char *value = arg_number(name) ? NULL : found_value(w->c, name);
+
+	if (value)
+		buf_adds(&w->out, value);
+	return value != NULL;
+}
+
+static const char *near_param(struct cexpr *c, struct str name)
+{
+	struct nearest near;
+
+	nearest_init(&near, name);
+	for (size_t i = 0; i < c->params.n; i++)
+		nearest_try(&near, c->params.v[i].name);
+	for (size_t i = 0; i < c->found.n; i++)
+		nearest_try(&near, c->found.v[i].name);
+	return did_you_mean(c->b->a, &near);
+}
+
 static bool add_entry(struct walk *w)
 {
 	struct cexpr *c = w->c;
@@ -507,11 +582,13 @@ static bool add_entry(struct walk *w)
 	name = str_trim(name);
 	if (!c->probe->is_return)
 		return fail(c, "$entry(…) is possible in return probes only");
+	if (c->probe->go && add_go_entry(w, name))
+		return true;
 	if (!kept_param(c, name, &k))
 		return fail(c, arena_printf(c->b->a,
 					    "$entry(%.*s): neither signature nor debug information "
-					    "has such a parameter",
-					    STR_ARG(name)));
+					    "has such a parameter%s",
+					    STR_ARG(name), near_param(c, name)));
 	if (k.type)
 		buf_printf(&w->out, k.user ? "uptr((%s)$e.%zu)" : "((%s)$e.%zu)", k.type,
 			   keep(c, k) + 1);
@@ -524,8 +601,8 @@ static bool add_latency(struct walk *w)
 {
 	if (!w->c->probe->is_return)
 		return fail(w->c, "$latency is possible in return probes only");
-	w->c->needs_latency = true;
-	buf_adds(&w->out, "(nsecs - $e.0)");
+	w->c->needs_latency = !w->c->probe->go;
+	buf_adds(&w->out, w->c->probe->go ? "elapsed" : "(nsecs - $e.0)");
 	return true;
 }
 
@@ -586,6 +663,27 @@ static bool add_other(struct walk *w, struct str word)
 	return true;
 }
 
+/* retval, retval.0 or retval.NAME. C has one result, and so have its conversions. */
+static bool add_go_result(struct walk *w)
+{
+	struct cexpr *c = w->c;
+
+	if (!c->probe->is_return)
+		return fail(c, "retval is possible in return probes only: r:…");
+	look_up(c);
+	buf_adds(&w->out, "retval");
+	if (c->results < 2 || c->all_results)
+		return true;
+	if (followed_by(w, ".")) {
+		buf_addc(&w->out, '.');
+		w->after_member = true;
+		return true;
+	}
+	return fail(c, arena_printf(c->b->a, "%s returns %u values: retval.0 to retval.%u%s",
+				    c->probe->func, c->results, c->results - 1,
+				    c->b->cmd == &cmd_trace ? ", or %v for all" : ""));
+}
+
 static bool has_registers(const struct probe *p)
 {
 	return p->kind == PROBE_USER || p->kind == PROBE_KERNEL || p->kind == PROBE_USDT;
@@ -603,6 +701,8 @@ static bool add_name(struct walk *w, struct str word)
 		return add_entry(w);
 	if (str_is(word, "$latency"))
 		return add_latency(w);
+	if (w->c->probe->go && (str_is(word, "retval") || str_is(word, "$retval")))
+		return add_go_result(w);
 	if (param >= 0)
 		return add_arg(w, (unsigned)param, &w->c->params.v[param]);
 	if (arg)
@@ -621,8 +721,8 @@ static bool add_name(struct walk *w, struct str word)
 			w->c,
 			arena_printf(w->c->b->a,
 				     "there is no %.*s; there are $pid, $tgid, $uid, $gid, $cpu, "
-				     "$task, $retval, $entry(x), $latency",
-				     STR_ARG(word)));
+				     "$task, $retval, $entry(x), $latency%s",
+				     STR_ARG(word), near_word(w->c->b->a, word)));
 	if (!to)
 		return add_other(w, word);
 	buf_adds(&w->out, to);

@@ -16,7 +16,7 @@ static const struct opt options[] = {
 	  "print the awl script before starting (for debugging purposes)"),
 	O('c', "--cpu", "CPU", OPT_NUMBER, cpu, "trace this CPU only"),
 	O('v', "--verbose", NULL, OPT_COUNT, verbose,
-	  "name the functions that cannot be probed, and why"),
+	  "name the functions that cannot be probed, and why; names as they are linked"),
 	OPT_COMMON};
 
 static void report(struct bcc *b)
@@ -31,10 +31,8 @@ static void generate(struct bcc *b, const struct probe *p, const char *pattern, 
 {
 	struct buf *out = &b->script;
 
-	script_config(b, "");
-	buf_printf(out, "begin { printf(\"Tracing %ld functions for \\\"", n);
-	script_text(out, pattern, true);
-	buf_adds(out, "\\\"... Hit Ctrl-C to end.\\n\"); }\n");
+	script_config(b, b->o.verbose ? "cpp_demangle = false; " : "");
+	script_begin(b, pattern, n);
 	buf_adds(out, p->place);
 	script_filter(b, false);
 	buf_adds(out, " { @count[probename] = count(); }\n");
@@ -43,18 +41,15 @@ static void generate(struct bcc *b, const struct probe *p, const char *pattern, 
 
 static int run(struct bcc *b)
 {
-	const char *pattern = b->o.rest.n ? b->o.rest.v[0] : NULL;
+	const char *pattern = opts_pattern(b);
 	struct probe p;
 	long n;
 
-	if (b->o.rest.n != 1)
-		return bcc_fail(
-			b, b->o.rest.n
-				   ? "one pattern is possible; a list is written c:{malloc,free}"
-				   : "the following arguments are required: pattern");
+	if (!pattern)
+		return EXIT_WRONG;
 	if (!probe_read(b, pattern, ALLOW_RETURN | ALLOW_OFFSET | ALLOW_REGEX | ALLOW_EVENTS, &p))
 		return EXIT_WRONG;
-	n = bcc_count_places(b, pattern, p.place);
+	n = bcc_count_functions(b, pattern, &p);
 	if (n < 0)
 		return EXIT_WRONG;
 	b->max_keys = MAX((uint64_t)n, UINT64_C(1024));

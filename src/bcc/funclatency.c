@@ -73,13 +73,23 @@ static void add_kernel(struct bcc *b, const struct probe *p, const char *entry)
 		      "\t\tif ($d == 1) { delete(@depth, tid); } else { @depth[tid] = $d - 1; }\n");
 }
 
+/* Of Go functions, goret knows the call. */
+static void add_go(struct bcc *b, const struct probe *p)
+{
+	buf_adds(&b->script, p->place);
+	script_filter(b, false);
+	buf_adds(&b->script, "\n{\n\t$ns = elapsed;\n");
+}
+
 static void add_record(struct bcc *b, const struct probe *p)
 {
 	bool process = is_per_process(b, p), function = b->o.per_function || process;
 	const char *key = process ? "[probename, pid]" : function ? "[probename]" : "";
 
-	buf_printf(&b->script, "\t\t@hist%s = hist($ns / %ld);\n\t\t@all = stats($ns);\n\t}\n}\n",
-		   key, divisor(b));
+	const char *tab = p->go ? "\t" : "\t\t";
+
+	buf_printf(&b->script, "%s@hist%s = hist($ns / %ld);\n%s@all = stats($ns);\n%s}\n", tab,
+		   key, divisor(b), tab, p->go ? "" : "\t}\n");
 }
 
 static void report(struct bcc *b)
@@ -101,16 +111,31 @@ static void report(struct bcc *b)
 		   divisor(b), unit(b), unit(b));
 }
 
+/* Histograms are allocated beforehand, for each processor: 10,240 of them take longer than all else
+ * that is done before the first event. Of functions it is known how many there are. Of processes it
+ * is not: bcc's table of 10,240 buckets has room for those of a thousand. */
+enum { PROCESSES = 256, LEAST = 2048, MOST = 10240 };
+
+static void add_size(struct bcc *b, const struct probe *p, long n)
+{
+	uint64_t keys = MAX((uint64_t)n, UINT64_C(1));
+
+	if (is_per_process(b, p) && b->o.pid < 0)
+		keys = MAX(keys, MIN(MAX(keys * PROCESSES, (uint64_t)LEAST), (uint64_t)MOST));
+	else if (!is_per_process(b, p) && !b->o.per_function)
+		return;
+	buf_printf(&b->script, "let @hist = percpuhash(%llu);\n", (unsigned long long)keys);
+}
+
 static void generate(struct bcc *b, const struct probe *p, const char *pattern, long n)
 {
-	struct buf *out = &b->script;
-
 	b->by_process = is_per_process(b, p);
 	script_config(b, "");
-	buf_printf(out, "begin { printf(\"Tracing %ld functions for \\\"", n);
-	script_text(out, pattern, true);
-	buf_adds(out, "\\\"... Hit Ctrl-C to end.\\n\"); }\n");
-	if (p->kind == PROBE_USER)
+	add_size(b, p, n);
+	script_begin(b, pattern, n);
+	if (p->go)
+		add_go(b, p);
+	else if (p->kind == PROBE_USER)
 		add_user(b, p, p->entry);
 	else
 		add_kernel(b, p, p->entry);
@@ -120,20 +145,17 @@ static void generate(struct bcc *b, const struct probe *p, const char *pattern, 
 
 static int run(struct bcc *b)
 {
-	const char *pattern = b->o.rest.n ? b->o.rest.v[0] : NULL;
+	const char *pattern = opts_pattern(b);
 	struct probe p;
 	long n;
 
-	if (b->o.rest.n != 1)
-		return bcc_fail(
-			b, b->o.rest.n
-				   ? "one pattern is possible; a list is written c:{malloc,free}"
-				   : "the following arguments are required: pattern");
+	if (!pattern)
+		return EXIT_WRONG;
 	if (b->o.usecs && b->o.msecs)
 		return bcc_fail(b, "-u/--microseconds and -m/--milliseconds exclude each other");
 	if (!probe_read(b, bcc_return_of(b, pattern), ALLOW_RETURN | ALLOW_REGEX, &p))
 		return EXIT_WRONG;
-	n = bcc_count_places(b, pattern, p.place);
+	n = bcc_count_functions(b, pattern, &p);
 	if (n < 0 || bcc_count_places(b, pattern, p.entry) < 0)
 		return EXIT_WRONG;
 	generate(b, &p, pattern, n);

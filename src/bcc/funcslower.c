@@ -42,6 +42,8 @@ static void add_header(struct bcc *b)
 		   "begin\n{\n\tprintf(\"Tracing function calls slower than %g %s... Ctrl+C to "
 		   "quit.\\n\");\n",
 		   t, us ? "us" : "ms");
+	if (b->o.timestamp) /* in goret probes, `elapsed` is the call's */
+		buf_adds(out, "\t@began = nsecs;\n");
 	if (!b->o.folded) {
 		buf_adds(out, "\tprintf(\"");
 		if (b->o.time || b->o.timestamp)
@@ -53,12 +55,22 @@ static void add_header(struct bcc *b)
 	buf_adds(out, "}\n");
 }
 
+/* Of Go functions goret knows when the call was; the words of its arguments are kept here. */
+static bool is_kept(const struct bcc *b, const struct probe *p)
+{
+	return !p->go || b->o.nargs > 0;
+}
+
 /* Kernel functions by thread and depth of traced calls, see funclatency.c. */
 static void add_entry(struct bcc *b, const struct probe *p, size_t i)
 {
 	struct buf *out = &b->script;
-	const char *key = p->kind == PROBE_USER ? "tid, " SP_AT_ENTRY : "tid, (uint64)$d";
+	const char *key = p->go                   ? GO_KEY
+			  : p->kind == PROBE_USER ? "tid, " SP_AT_ENTRY
+						  : "tid, (uint64)$d";
 
+	if (!is_kept(b, p))
+		return;
 	buf_adds(out, p->entry);
 	script_filter(b, false);
 	buf_adds(out, "\n{\n");
@@ -71,20 +83,22 @@ static void add_entry(struct bcc *b, const struct probe *p, size_t i)
 }
 
 /* Columns of a line in front of the stacks. */
-static void add_columns(struct bcc *b, const char *func, struct buf *fmt, struct buf *values)
+static void add_columns(struct bcc *b, const struct probe *p, const char *func, struct buf *fmt,
+			struct buf *values)
 {
 	bool us = b->o.usec >= 0;
+	const char *rval = p->go && gosig_on_stack(b, p->lib, NULL) ? "0" : RETVAL_REG;
 
 	if (b->o.time) {
 		buf_adds(fmt, "%-10s ");
 		buf_adds(values, ", strftime(\"%H:%M:%S\", nsecs)");
 	} else if (b->o.timestamp) {
 		buf_adds(fmt, "%-10s ");
-		buf_adds(values, ", seconds(elapsed)");
+		buf_adds(values, ", seconds(nsecs - @began)");
 	}
 	buf_adds(fmt, "%-14.14s %-6d %4d.%02d %16x ");
-	buf_printf(values, ", comm, pid, $r / %d, $r / %d %% 100, " RETVAL_REG, us ? 1000 : 1000000,
-		   us ? 10 : 10000);
+	buf_printf(values, ", comm, pid, $r / %d, $r / %d %% 100, %s", us ? 1000 : 1000000,
+		   us ? 10 : 10000, rval);
 	script_text(fmt, func, true);
 	for (int64_t k = 0; k < b->o.nargs; k++) {
 		buf_adds(fmt, " 0x%x");
@@ -120,21 +134,22 @@ static void add_return(struct bcc *b, const struct probe *p, const char *func)
 			 "\t$d = @depth[tid];\n\tif ($d == 0) { return; }\n"
 			 "\tif ($d == 1) { delete(@depth, tid); } else { @depth[tid] = $d - 1; }\n"
 			 "\t$k = (tid, (uint64)($d - 1));\n");
-	else
+	else if (!p->go)
 		buf_adds(out, "\t$k = (tid, reg(\"sp\"));\n");
+	else if (is_kept(b, p))
+		buf_adds(out, "\t$k = " GO_KEY ";\n");
 	if (b->o.folded)
 		add_folded(b, &fmt, &values);
 	else
-		add_columns(b, func, &fmt, &values);
-	buf_printf(
-		out,
-		"\tif (find(@start, $k, $e)) {\n\t\t$ns = nsecs - $e.0;\n\t\tdelete(@start, $k);\n"
-		"\t\tif ($ns >= %lld) {\n%s\t\t\tprintf(\"%s\"%s);\n\t\t}\n\t}\n}\n",
-		(long long)threshold(b),
-		b->o.folded      ? ""
-		: b->o.usec >= 0 ? "\t\t\t$r = $ns + 5; // rounded to hundredths\n"
-				 : "\t\t\t$r = $ns + 5000; // rounded to hundredths\n",
-		buf_cstr(&fmt), buf_cstr(&values));
+		add_columns(b, p, func, &fmt, &values);
+	if (is_kept(b, p))
+		buf_adds(out, "\tif (!find(@start, $k, $e)) { return; }\n\tdelete(@start, $k);\n");
+	buf_printf(out, "\t$ns = %s;\n\tif ($ns >= %lld) {\n%s\t\tprintf(\"%s\"%s);\n\t}\n}\n",
+		   p->go ? "(int64)elapsed" : "nsecs - $e.0", (long long)threshold(b),
+		   b->o.folded      ? ""
+		   : b->o.usec >= 0 ? "\t\t$r = $ns + 5; // rounded to hundredths\n"
+				    : "\t\t$r = $ns + 5000; // rounded to hundredths\n",
+		   buf_cstr(&fmt), buf_cstr(&values));
 	buf_release(&fmt);
 	buf_release(&values);
 }
@@ -144,7 +159,7 @@ static bool add_function(struct bcc *b, const char *func, size_t i)
 	struct probe p;
 
 	if (!probe_read(b, bcc_return_of(b, func), ALLOW_RETURN, &p) ||
-	    bcc_count_places(b, func, p.place) < 0)
+	    bcc_count_functions(b, func, &p) < 0)
 		return false;
 	add_entry(b, &p, i);
 	add_return(b, &p, func);

@@ -92,24 +92,20 @@ static bool check_functions(struct bcc *b, const struct tool *t, const char *pro
 	return !t->needs[0];
 }
 
-/* Arguments are looked for in registers, of which there are nine; arg9 is there only where all are
- * on the stack, as in Go 1.16 and before. */
 static bool check_convention(struct bcc *b, const char *program)
 {
-	const char *script = arena_printf(b->a, "go:%s:\"runtime.main\" { print(arg9); }", program);
-	struct awl *awl = bcc_session(b, false);
-	bool on_stack = awl_compile(awl, b->cmd->name, script, NULL) == 0;
-	bool is_go = on_stack || strstr(awl_error(awl), "arg9 of ");
+	const char *error = NULL;
+	bool on_stack = gosig_on_stack(b, program, &error);
 
 	if (on_stack)
 		bcc_fail(b,
-			 "%s was built by a Go before 1.17, which passes arguments in another way; "
+			 "%s was built by a Go before 1.17 (arm64: 1.18), which passes arguments "
+			 "in another way; "
 			 "awl gotrace and go probes work",
 			 program);
-	else if (!is_go)
-		bcc_fail(b, "%s", bcc_error_line(b->a, awl_error(awl)));
-	awl_free(awl);
-	return is_go && !on_stack;
+	else if (error)
+		bcc_fail(b, "%s", error);
+	return !error && !on_stack;
 }
 
 /* ---- the script ------------------------------------------------------------------------------ */

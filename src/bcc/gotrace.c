@@ -33,14 +33,9 @@ static const struct opt options[] = {
 	O('n', "--no-values", NULL, OPT_FLAG, aggregate, "without arguments and results"),
 	OPT_COMMON};
 
-struct name_type {
-	struct str name, type;
-};
-
 struct func {
 	const char *name;
-	VEC(struct name_type) args, results;
-	bool told; /* its arguments are known */
+	struct gosig sig;
 	enum { WITH_VALUES, WITHOUT_VALUES, LEFT_OUT } entry, ret;
 };
 
@@ -57,65 +52,6 @@ struct tracing {
 
 /* ---- functions and their signatures ---------------------------------------------------------- */
 
-/* Up to the `)` that belongs to the `(` in front of `s`. */
-static struct str inside(struct str *s)
-{
-	size_t depth = 1, i = 0;
-
-	for (; i < s->n && depth; i++)
-		depth += (s->p[i] == '(') - (s->p[i] == ')');
-	struct str in = {s->p, depth ? i : i - 1};
-
-	*s = (struct str){s->p + i, s->n - i};
-	return in;
-}
-
-/* "a int, m map[string]int, f func(int, int)" at the commas outside of brackets. */
-static struct str cut_value(struct str *s)
-{
-	size_t depth = 0, i = 0;
-
-	for (; i < s->n && (depth || s->p[i] != ','); i++)
-		depth += (strchr("([{<", s->p[i]) != NULL) - (strchr(")]}>", s->p[i]) != NULL);
-	struct str one = str_trim((struct str){s->p, i});
-
-	i += i < s->n;
-	*s = (struct str){s->p + i, s->n - i};
-	return one;
-}
-
-static void read_values(struct arena *a, struct func *f, struct str list, bool results)
-{
-	while (list.n) {
-		struct str one = cut_value(&list), rest = one;
-		struct str name = str_cut(&rest, ' ');
-		struct name_type v = {name, rest};
-
-		if (results && !rest.n)
-			v = (struct name_type){str_of(arena_printf(a, "r%zu", f->results.n)), one};
-		if (results)
-			vec_push(a, &f->results, v);
-		else
-			vec_push(a, &f->args, v);
-	}
-}
-
-/* "    func (name string, year int) (n int, err error)" */
-static void read_signature(struct arena *a, struct func *f, const char *detail)
-{
-	struct str rest = str_of(arena_strdup(a, detail)), line = str_trim(str_cut(&rest, '\n'));
-
-	if (!str_starts(line, STR("func (")) || str_is(line, "func (its arguments are not told)"))
-		return;
-	f->told = true;
-	line = (struct str){line.p + 6, line.n - 6};
-	read_values(a, f, inside(&line), false);
-	line = str_trim(line);
-	if (line.n && line.p[0] == '(')
-		line = (struct str){line.p + 1, line.n - 2};
-	read_values(a, f, line, true);
-}
-
 /* go:/path/to/server:"main.f" */
 static int add_func(void *arg, const char *probe, const char *detail)
 {
@@ -130,7 +66,7 @@ static int add_func(void *arg, const char *probe, const char *detail)
 	if (strmap_get(&t->by_name, str_of(f.name)))
 		return 0;
 	if (detail)
-		read_signature(a, &f, detail);
+		gosig_read(a, detail, &f.sig);
 	vec_push(a, &t->funcs, f);
 	strmap_put(&t->by_name, str_of(f.name), (void *)(uintptr_t)t->funcs.n);
 	return 0;
@@ -163,7 +99,7 @@ static bool is_name(struct str s)
 }
 
 /* Floating point is in registers that probes do not see. */
-static bool can_read(const struct name_type *v)
+static bool can_read(const struct param *v)
 {
 	return is_name(v->name) && !str_starts(v->type, STR("float")) &&
 	       !str_starts(v->type, STR("complex"));
@@ -171,8 +107,8 @@ static bool can_read(const struct name_type *v)
 
 static bool has_values(const struct func *f)
 {
-	for (size_t i = 0; i < f->args.n; i++)
-		if (can_read(&f->args.v[i]))
+	for (size_t i = 0; i < f->sig.args.n; i++)
+		if (can_read(&f->sig.args.v[i]))
 			return true;
 	return false;
 }
@@ -194,7 +130,7 @@ static bool is_plain(struct str type)
 	return str_is(type, "uintptr");
 }
 
-static void add_value(struct buf *out, const struct name_type *v, const char *from)
+static void add_value(struct buf *out, const struct param *v, const char *from)
 {
 	bool plain = is_plain(v->type);
 
@@ -206,8 +142,8 @@ static void add_args(struct tracing *t, const struct func *f)
 	struct buf *out = &t->b->script;
 	const char *sep = ", (";
 
-	for (size_t i = 0; i < f->args.n; i++) {
-		const struct name_type *v = &f->args.v[i];
+	for (size_t i = 0; i < f->sig.args.n; i++) {
+		const struct param *v = &f->sig.args.v[i];
 
 		if (!can_read(v))
 			continue;
@@ -220,8 +156,8 @@ static void add_args(struct tracing *t, const struct func *f)
 
 static bool has_results(const struct func *f)
 {
-	for (size_t i = 0; i < f->results.n; i++)
-		if (can_read(&f->results.v[i]))
+	for (size_t i = 0; i < f->sig.results.n; i++)
+		if (can_read(&f->sig.results.v[i]))
 			return true;
 	return false;
 }
@@ -231,13 +167,13 @@ static void add_results(struct tracing *t, const struct func *f)
 	struct buf *out = &t->b->script;
 	const char *sep = ", (";
 
-	if (f->results.n == 1) {
+	if (f->sig.results.n == 1) {
 		buf_adds(out, ", ");
-		add_value(out, f->results.v, "retval");
+		add_value(out, f->sig.results.v, "retval");
 		return;
 	}
-	for (size_t i = 0; i < f->results.n; i++) {
-		const struct name_type *v = &f->results.v[i];
+	for (size_t i = 0; i < f->sig.results.n; i++) {
+		const struct param *v = &f->sig.results.v[i];
 
 		if (!can_read(v))
 			continue;
@@ -354,8 +290,8 @@ static bool lower_all(struct tracing *t, const char *diagnostics)
 
 static struct awl *session(struct tracing *t, bool checking);
 
-/* Until what is left compiles. */
-static bool settle(struct tracing *t)
+/* Until what is left compiles, or nothing can be done about it: the run will say what it is. */
+static void settle(struct tracing *t)
 {
 	bool again = true;
 
@@ -366,12 +302,10 @@ static bool settle(struct tracing *t)
 		again = awl_compile(awl, "gotrace", buf_cstr(&t->b->script), NULL) < 0;
 		if (again && (t->joined || !lower_all(t, awl_error(awl)))) {
 			t->why = arena_strdup(t->b->a, awl_error(awl));
-			awl_free(awl);
-			return true; /* the run will say what it is */
+			again = false;
 		}
 		awl_free(awl);
 	}
-	return !again;
 }
 
 static bool any_left(struct tracing *t)
@@ -427,7 +361,7 @@ static void put_value(struct str v, struct str type, struct buf *out)
 
 /* The value of `v` at the beginning of *text, which goes behind it; `next` is the name of the value
  * that follows, or empty. */
-static struct str take_value(const struct name_type *v, struct str next, struct str *text)
+static struct str take_value(const struct param *v, struct str next, struct str *text)
 {
 	size_t skip = v->name.n + strlen(" = ") + 1;
 	const char *end;
@@ -443,7 +377,7 @@ static struct str take_value(const struct name_type *v, struct str next, struct 
 	return value;
 }
 
-static struct str next_name(const struct name_type *v, size_t n)
+static struct str next_name(const struct param *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (can_read(&v[i]))
@@ -452,7 +386,7 @@ static struct str next_name(const struct name_type *v, size_t n)
 }
 
 /* { .a = 1, .b = x } with the names a and b: a=1, b=x */
-static void put_fields(const struct name_type *v, size_t n, bool names, struct str text,
+static void put_fields(const struct param *v, size_t n, bool names, struct str text,
 		       struct buf *out)
 {
 	if (text.n >= 4)
@@ -471,12 +405,13 @@ static void put_fields(const struct name_type *v, size_t n, bool names, struct s
 
 static void put_args(const struct func *f, struct str text, struct buf *out)
 {
-	if (f->entry != WITH_VALUES || !f->told || (f->args.n && !text.n && has_values(f))) {
+	if (f->entry != WITH_VALUES || !f->sig.told ||
+	    (f->sig.args.n && !text.n && has_values(f))) {
 		buf_adds(out, "(...)");
 		return;
 	}
 	buf_addc(out, '(');
-	put_fields(f->args.v, f->args.n, true, text, out);
+	put_fields(f->sig.args.v, f->sig.args.n, true, text, out);
 	buf_addc(out, ')');
 }
 
@@ -487,13 +422,13 @@ static void put_values(void *arg, uint32_t fn, bool results, struct str text, st
 
 	if (!results) {
 		put_args(f, text, out);
-	} else if (text.n && f->results.n > 1) {
+	} else if (text.n && f->sig.results.n > 1) {
 		buf_adds(out, " = (");
-		put_fields(f->results.v, f->results.n, false, text, out);
+		put_fields(f->sig.results.v, f->sig.results.n, false, text, out);
 		buf_addc(out, ')');
 	} else if (text.n) {
 		buf_adds(out, " = ");
-		put_value(text, f->results.n ? f->results.v[0].type : STR(""), out);
+		put_value(text, f->sig.results.n ? f->sig.results.v[0].type : STR(""), out);
 	}
 }
 
@@ -628,7 +563,8 @@ static bool prepare(struct tracing *t)
 			"gotrace: %zu functions match: without arguments and results (for those at "
 			"most %d)\n",
 			t->funcs.n, (int)MOST);
-	return settle(t) && any_left(t);
+	settle(t);
+	return any_left(t);
 }
 
 static int run(struct bcc *b)

@@ -21,22 +21,45 @@ static const struct opt *by_letter(const struct command *c, char letter)
 	return NULL;
 }
 
+/* A long name, or the beginning of one. */
 static const struct opt *by_name(const struct command *c, struct str name)
 {
-	for (const struct opt *o = c->opts; o->name; o++)
+	const struct opt *begun = NULL;
+
+	for (const struct opt *o = c->opts; o->name; o++) {
 		if (str_is(name, o->name))
 			return o;
-	return NULL;
+		if (name.n < 3 || !str_starts(str_of(o->name), name))
+			continue;
+		if (begun)
+			return NULL;
+		begun = o;
+	}
+	return begun;
+}
+
+/* "--duration, --debug", "" unless it is the beginning of several. */
+static const char *begun_names(const struct bcc *b, struct str name)
+{
+	const char *out = "";
+
+	for (const struct opt *o = b->cmd->opts; o->name && name.n > 2; o++)
+		if (str_starts(str_of(o->name), name))
+			out = arena_printf(b->a, "%s%s%s", out, *out ? ", " : "", o->name);
+	return out;
 }
 
 static bool unknown(const struct bcc *b, struct str name)
 {
+	const char *begun = begun_names(b, name);
 	struct nearest near;
 
 	nearest_init(&near, name);
 	for (const struct opt *o = b->cmd->opts; o->name; o++)
 		nearest_try(&near, str_of(o->name));
-	if (name.n > 2 && nearest_found(&near))
+	if (*begun)
+		bcc_fail(b, "option %.*s is ambiguous: it could be %s", STR_ARG(name), begun);
+	else if (name.n > 2 && nearest_found(&near))
 		bcc_fail(b, "there is no option %.*s: did you mean %.*s?", STR_ARG(name),
 			 STR_ARG(near.best));
 	else
@@ -289,4 +312,13 @@ void opts_usage(const struct command *c, struct buf *out)
 	for (const struct opt *o = c->opts; o->name; o++)
 		option_row(o, out);
 	buf_printf(out, "\nexamples:\n%s", c->examples);
+}
+
+const char *opts_pattern(struct bcc *b)
+{
+	if (b->o.rest.n == 1)
+		return b->o.rest.v[0];
+	bcc_fail(b, b->o.rest.n ? "one pattern is possible; a list is written c:{malloc,free}"
+				: "the following arguments are required: pattern");
+	return NULL;
 }

@@ -87,6 +87,7 @@ struct bcc {
 	words names;        /* of the parameters in signatures: for did-you-mean */
 	struct dist *dists; /* argdist: its specifiers */
 	size_t ndists;
+	struct awl *awl; /* see bcc_ask() */
 	bool by_process; /* funclatency: a histogram for each process */
 };
 
@@ -95,6 +96,8 @@ struct bcc {
 bool opts_read(struct bcc *b, int argc, char **argv);
 /* The nanoseconds of -t TIME, 0 without; false after a message. */
 bool opts_read_least(struct bcc *b, uint64_t *ns);
+/* The one pattern that a command takes; NULL after a message. */
+const char *opts_pattern(struct bcc *b);
 void opts_usage(const struct command *c, struct buf *out);
 
 /* ---- run.c ---- */
@@ -104,10 +107,14 @@ enum { EXIT_OK = 0, EXIT_WRONG = 1 };
 /* One line on standard error behind the command's name; returns EXIT_WRONG. */
 int bcc_fail(const struct bcc *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct awl *bcc_session(const struct bcc *b, bool verbose);
+struct awl *bcc_ask(struct bcc *b);
 /* awl_error() as one line: what, why, what to do. */
 const char *bcc_error_line(struct arena *a, const char *text);
 /* The number of places of an attach point; says what is wrong with it and returns -1. */
 long bcc_count_places(struct bcc *b, const char *what, const char *place);
+/* The same of what a pattern has found: places, but of a Go function that returns at several ones
+ * the function. */
+long bcc_count_functions(struct bcc *b, const char *what, struct probe *p);
 /* With -v: the functions that a pattern matches and that are not among the `n` places, and why. */
 void bcc_report_unprobed(struct bcc *b, const struct probe *p, long n);
 /* For each of the names that a list has why it cannot be probed; NULL where it can. */
@@ -130,6 +137,8 @@ void script_config(struct bcc *b, const char *more);
 void script_text(struct buf *out, const char *text, bool percent);
 /* " / … /" for the options that say which processes count; `self`: awl itself is left out. */
 void script_filter(struct bcc *b, bool self);
+/* "Tracing 3 functions for …", when all is attached. */
+void script_begin(struct bcc *b, const char *pattern, long n);
 /* interval and end probes: `report` prints and clears, `last` is printed behind the last report. */
 void script_reports(struct bcc *b, void (*report)(struct bcc *b), const char *last);
 /* "\n", the time with -T */
@@ -141,6 +150,9 @@ void script_entry(struct bcc *b, const struct cexpr *c);
 /* In the return probe: $e is what the entry kept, and a call whose entry was not seen is left out.
  */
 void script_entry_found(struct bcc *b, const struct cexpr *c);
+
+/* A call of a Go function: goroutines change threads, and their stacks are moved. */
+#define GO_KEY "(pid, goid, godepth)"
 
 /* The stack pointer at a function's entry as its return has it; what a function returns, as the
  * register has it: `retval` has the function's type, for which debug information is read. */
@@ -159,9 +171,12 @@ enum probe_kind { PROBE_KERNEL, PROBE_USER, PROBE_TRACEPOINT, PROBE_USDT, PROBE_
 struct probe {
 	enum probe_kind kind;
 	bool is_return, many;   /* many: a pattern or a list */
+	bool go;                /* PROBE_USER: a function that the Go compiler made */
+	bool source_name;       /* PROBE_USER: of C++, Rust or D, as in the source */
 	bool syscall;           /* a tracepoint that stands for sys_NAME: it has arguments */
 	const char *lib, *func; /* category and event of a tracepoint; "" without */
 	const char *offset;     /* "+0x12" or "" */
+	const char *sig;        /* of Go, as it was written: "(s string) error"; NULL */
 	const char *place;      /* attach points of awl, between commas */
 	const char *entry;      /* the same for the entry, of a return probe */
 	words matched;          /* with -r: the listed probes, whose names are in `place` */
@@ -171,17 +186,54 @@ enum { ALLOW_RETURN = 1, ALLOW_OFFSET = 2, ALLOW_REGEX = 4, ALLOW_EVENTS = 8 };
 
 /* `text` without signature and what follows. Says what is wrong and returns false. */
 bool probe_read(struct bcc *b, const char *text, unsigned allow, struct probe *out);
+/* Library and function of a probe's text; false for events. */
+bool probe_function(struct bcc *b, const char *text, const char **lib, const char **func);
+/* For a name that no function of the file has as it is linked: takes it as one of the source. False
+ * where it can be none. */
+bool probe_take_source_name(struct bcc *b, struct probe *p);
+/* A part of an attach point, in quotes where it has to be. */
+void probe_add_part(struct buf *out, struct str s);
 
 /* "c" → "libc": the name that awl knows a library or program by. */
 const char *bcc_file_of(struct bcc *b, const char *lib);
 /* The same function's return: c:malloc and p:c:malloc are r:c:malloc, f is r::f. */
 const char *bcc_return_of(struct bcc *b, const char *text);
 
-/* ---- cexpr.c: C expressions to awl's ---- */
-
 struct param {
 	struct str type, name;
 };
+
+/* ---- names.c: names that have brackets of their own ---- */
+
+/* Of "./srv:main.(*T).f(s string) (x)" what stands in front of the signature; `rest` is behind it.
+ */
+struct str names_cut(struct str *rest);
+/* `probe` with the bracket behind it as one name, where it is one: an overload of C++, a signature
+ * in Go's notation. Else NULL. */
+const char *names_with_bracket(struct bcc *b, struct str probe, struct str bracket);
+/* Are patterns outside of brackets in it? */
+bool names_are_many(const char *name);
+/* "str{len,cpy}" → "str", "len,cpy", ""; false when there is no list. */
+bool names_cut_list(struct str s, struct str *head, struct str *list, struct str *tail);
+/* The file that has the function: pthread_create of libpthread is in libc today. */
+const char *names_file_with(struct bcc *b, const char *file, const char *name);
+/* Has a Go program functions of that name or pattern? */
+bool names_are_go(struct bcc *b, const char *file, const char *name);
+
+/* ---- gosig.c: signatures of Go functions ---- */
+
+struct gosig {
+	VEC(struct param) args, results;
+	bool told; /* its arguments are known */
+};
+
+/* Of the lines that a list has for a Go function. */
+void gosig_read(struct arena *a, const char *detail, struct gosig *out);
+/* Does it pass arguments and results on the stack, as Go 1.16 and before? `error` (may be NULL):
+ * why that is not known. */
+bool gosig_on_stack(struct bcc *b, const char *program, const char **error);
+
+/* ---- cexpr.c: C expressions to awl's ---- */
 
 /* A parameter that the entry probe keeps for $entry(name). */
 struct kept {
@@ -196,6 +248,8 @@ struct cexpr {
 	VEC(struct param) params; /* of the signature */
 	VEC(struct param) found;  /* of debug information */
 	bool looked;              /* for them */
+	unsigned results;         /* of a Go function: how many values it returns */
+	bool all_results;         /* `retval` may be all of them */
 	bool needs_latency;
 	VEC(struct kept) kept;
 	const char *map; /* of what is kept: "@entry0" */

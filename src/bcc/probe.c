@@ -48,6 +48,9 @@ static struct parts split(struct str s)
 	size_t from = 0;
 
 	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '"') /* a name in quotes is whole */
+			while (i + 1 < s.n && s.p[++i] != '"')
+				;
 		if (s.p[i] != ':')
 			continue;
 		if (i + 1 < s.n && s.p[i + 1] == ':' && i > from && !(i == 1 && from == 0)) {
@@ -66,8 +69,16 @@ static struct parts split(struct str s)
 	return out;
 }
 
+static struct str unquoted(struct str s)
+{
+	bool quoted = s.n > 1 && s.p[0] == '"' && s.p[s.n - 1] == '"';
+
+	return quoted ? (struct str){s.p + 1, s.n - 2} : s;
+}
+
 static const char *text_of(const struct reading *r, struct str s)
 {
+	s = unquoted(s);
 	return s.n ? arena_strndup(r->b->a, s.p, s.n) : "";
 }
 
@@ -80,7 +91,7 @@ static bool is_plain(char c)
 }
 
 /* A part of an attach point, quoted where it has to be. */
-static void add_part(struct buf *out, struct str s)
+void probe_add_part(struct buf *out, struct str s)
 {
 	bool plain = s.n > 0;
 
@@ -104,18 +115,17 @@ static int stop(void *arg, const char *probe, const char *detail)
 	return 1;
 }
 
-static bool has_file(const struct bcc *b, const char *name)
+static bool has_file(struct bcc *b, const char *name)
 {
-	struct awl *awl = bcc_session(b, false);
+	struct awl *awl = bcc_ask(b);
 	struct buf pattern = BUF_INIT;
 	int ret;
 
 	buf_adds(&pattern, "uprobe:");
-	add_part(&pattern, str_of(name));
-	buf_adds(&pattern, ":*");
+	probe_add_part(&pattern, str_of(name));
+	buf_adds(&pattern, ":-"); /* no function's name: the list is made for nobody */
 	ret = awl_list(awl, buf_cstr(&pattern), stop, NULL);
 	buf_release(&pattern);
-	awl_free(awl);
 	return ret >= 0;
 }
 
@@ -137,17 +147,23 @@ struct matching {
 	words matched;
 };
 
+/* go:/path/to/server:"main.f" is kept without its quotes, as the others have none. */
 static int add_match(void *arg, const char *probe, const char *detail)
 {
 	struct matching *m = arg;
 	struct str rest = str_of(probe);
+	const char *name;
 	regmatch_t at;
 
 	for (size_t i = 0; i < m->skip; i++)
 		str_cut(&rest, ':');
-	if (!rest.p || regexec(&m->re, rest.p, 1, &at, 0) || at.rm_so != 0)
+	if (!rest.p)
 		return 0;
-	vec_push(m->b->a, &m->matched, arena_strdup(m->b->a, probe));
+	name = arena_strndup(m->b->a, unquoted(rest).p, unquoted(rest).n);
+	if (regexec(&m->re, name, 1, &at, 0) || at.rm_so != 0)
+		return 0;
+	vec_push(m->b->a, &m->matched,
+		 arena_printf(m->b->a, "%.*s%s", (int)(rest.p - probe), probe, name));
 	return 0;
 }
 
@@ -169,7 +185,7 @@ static bool add_matches(struct reading *r, const struct matching *m, struct buf 
 		if (r->p->kind == PROBE_TRACEPOINT) /* category:event */
 			buf_addstr(out, rest);
 		else
-			add_part(out, rest);
+			probe_add_part(out, rest);
 	}
 	return out->n || wrong(r, why[0]);
 }
@@ -189,37 +205,39 @@ static bool add_regex(struct reading *r, const char *list, size_t skip, const ch
 		return wrong(r,
 			     arena_printf(r->b->a, "\"%s\" is no regular expression: %s", re, why));
 	}
-	awl = bcc_session(r->b, false);
+	awl = bcc_ask(r->b);
 	if (awl_list(awl, list, add_match, &m) < 0)
 		wrong(r, bcc_error_line(r->b->a, awl_error(awl)));
 	else if (m.matched.n == 0)
 		wrong(r, arena_printf(r->b->a,
 				      "nothing matches \"%s\"; awl -l '%s' lists what there is", re,
 				      list));
-	awl_free(awl);
 	regfree(&m.re);
 	if (!r->p->matched.n) /* the return's come first, those of its entry then */
 		r->p->matched = m.matched;
 	return m.matched.n && add_matches(r, &m, out);
 }
 
-/* "{a,b}" and "a" as attach points with the same front. */
+/* "{a,b}", "str{len,cpy}" and "a" as attach points with the same front. */
 static void add_each(struct buf *out, const char *front, const char *names)
 {
-	struct str s = str_of(names), one;
+	struct str list, head, tail, one;
 	bool first = true;
 
-	if (s.n < 2 || s.p[0] != '{' || s.p[s.n - 1] != '}') {
+	if (!names_cut_list(str_of(names), &head, &list, &tail)) {
 		buf_adds(out, front);
-		add_part(out, s);
+		probe_add_part(out, str_of(names));
 		return;
 	}
-	s = (struct str){s.p + 1, s.n - 2};
-	while (s.n) {
-		one = str_trim(str_cut(&s, ','));
+	while (list.n) {
+		struct buf name = BUF_INIT;
+
+		one = str_trim(str_cut(&list, ','));
+		buf_printf(&name, "%.*s%.*s%.*s", STR_ARG(head), STR_ARG(one), STR_ARG(tail));
 		buf_adds(out, first ? "" : ",");
 		buf_adds(out, front);
-		add_part(out, one);
+		probe_add_part(out, (struct str){name.p, name.n});
+		buf_release(&name);
 		first = false;
 	}
 }
@@ -236,15 +254,25 @@ static const char *kernel_front(bool is_return)
 	return is_return ? "kretprobe:" : "kprobe:";
 }
 
+/* Of Go programs goret: the return probes of the kernel would crash them. */
+static const char *user_front(const struct probe *p, bool is_return)
+{
+	if (p->go)
+		return is_return ? "goret:" : "go:";
+	return is_return ? "uretprobe:" : "uprobe:";
+}
+
 static const char *place_user(struct reading *r, const char *file, bool is_return, bool regex)
 {
 	struct buf front = BUF_INIT, out = BUF_INIT;
-	const char *name = arena_printf(r->b->a, "%s%s", r->p->func, r->p->offset);
+	const char *name = arena_printf(r->b->a, "%s%s%s", r->p->func, r->p->offset,
+					r->p->sig ? r->p->sig : "");
 	char *text = NULL;
 
-	buf_adds(&front, is_return ? "uretprobe:" : "uprobe:");
-	add_part(&front, str_of(file));
-	buf_adds(&front, !regex && is_demangled(name) ? ":cpp:" : ":");
+	buf_adds(&front, user_front(r->p, is_return));
+	probe_add_part(&front, str_of(file));
+	r->p->source_name |= !regex && !r->p->go && is_demangled(name);
+	buf_adds(&front, r->p->source_name ? ":cpp:" : ":");
 	if (!regex)
 		add_each(&out, buf_cstr(&front), name);
 	else
@@ -294,7 +322,7 @@ static const char *place_usdt(struct reading *r, const char *provider)
 	char *text;
 
 	buf_adds(&front, "usdt:");
-	add_part(&front, str_of(bcc_file_of(r->b, r->p->lib)));
+	probe_add_part(&front, str_of(bcc_file_of(r->b, r->p->lib)));
 	buf_printf(&front, ":%s:", provider[0] ? provider : "*");
 	add_each(&out, buf_cstr(&front), r->p->func);
 	text = arena_strdup(r->b->a, buf_cstr(&out));
@@ -333,12 +361,11 @@ static bool read_offset(struct reading *r)
 	return true;
 }
 
-static bool event_exists(const struct bcc *b, const char *place)
+static bool event_exists(struct bcc *b, const char *place)
 {
-	struct awl *awl = bcc_session(b, false);
+	struct awl *awl = bcc_ask(b);
 	bool there = awl_list(awl, place, stop, NULL) > 0;
 
-	awl_free(awl);
 	return there;
 }
 
@@ -378,6 +405,67 @@ static bool read_syscall_function(struct reading *r, struct str func)
 	return true;
 }
 
+bool probe_take_source_name(struct bcc *b, struct probe *p)
+{
+	struct reading r = {.b = b, .p = p};
+	const char *file;
+
+	if (p->kind != PROBE_USER || p->go || p->many || p->source_name || p->offset[0])
+		return false;
+	file = bcc_file_of(b, p->lib);
+	p->source_name = true;
+	p->place = place_user(&r, file, p->is_return, false);
+	p->entry = p->is_return ? place_user(&r, file, false, false) : NULL;
+	return true;
+}
+
+static int first_name(void *arg, const char *probe, const char *detail)
+{
+	struct reading *r = arg;
+	struct str rest = str_of(probe);
+
+	str_cut(&rest, ':');
+	str_cut(&rest, ':');
+	if (rest.n)
+		r->p->func = arena_strndup(r->b->a, rest.p, rest.n);
+	return 1;
+}
+
+/* lib:0x1189 is probed, and so shown, as the function that has it and how far in it is. */
+static bool read_address(struct reading *r, const char *file)
+{
+	const char *front;
+	struct buf place = BUF_INIT;
+	unsigned long long v;
+	struct awl *awl;
+
+	if (r->p->is_return || r->b->o.regexp || !str_to_u64(str_of(r->p->func), &v))
+		return false;
+	buf_adds(&place, "uprobe:");
+	probe_add_part(&place, str_of(file));
+	front = arena_printf(r->b->a, "%s:", buf_cstr(&place));
+	buf_release(&place);
+	awl = bcc_ask(r->b);
+	r->p->many = awl_list(awl, arena_printf(r->b->a, "%s%s", front, r->p->func), first_name,
+			      r) > 0;
+	r->p->place = arena_printf(r->b->a, "%s%s", front, r->p->func);
+	return true;
+}
+
+/* A name of a Go program may have a signature behind it. An offset is an instruction, and the same
+ * in all programs. */
+static void find_go(struct reading *r, const char *file)
+{
+	struct str rest = str_of(r->p->func), name = names_cut(&rest);
+	const char *func = arena_strndup(r->b->a, name.p, name.n);
+
+	if (r->p->offset[0] || !names_are_go(r->b, file, r->b->o.regexp ? "*" : func))
+		return;
+	r->p->go = true;
+	r->p->func = r->b->o.regexp ? r->p->func : func;
+	r->p->sig = rest.n && !r->b->o.regexp ? rest.p : NULL;
+}
+
 static bool read_func(struct reading *r, struct str lib, struct str func)
 {
 	bool regex = r->b->o.regexp;
@@ -389,8 +477,8 @@ static bool read_func(struct reading *r, struct str lib, struct str func)
 	r->p->func = text_of(r, func);
 	r->p->is_return = r->type == 'r';
 	r->p->kind = lib.n ? PROBE_USER : PROBE_KERNEL;
-	r->p->many = regex || is_pattern(r->p->func);
-	if (!func.n)
+	r->p->many = regex || names_are_many(r->p->func);
+	if (!r->p->func[0])
 		return wrong(r, "the name of the function is missing");
 	if (!read_offset(r))
 		return false;
@@ -399,7 +487,10 @@ static bool read_func(struct reading *r, struct str lib, struct str func)
 		r->p->entry = r->p->place && r->p->is_return ? place_kernel(r, false, regex) : NULL;
 		return r->p->place != NULL;
 	}
-	file = bcc_file_of(r->b, r->p->lib);
+	file = names_file_with(r->b, bcc_file_of(r->b, r->p->lib), r->p->func);
+	if (read_address(r, file))
+		return true;
+	find_go(r, file);
 	r->p->place = place_user(r, file, r->p->is_return, regex);
 	r->p->entry = r->p->place && r->p->is_return ? place_user(r, file, false, regex) : NULL;
 	return r->p->place != NULL;
@@ -522,6 +613,19 @@ bool probe_read(struct bcc *b, const char *text, unsigned allow, struct probe *o
 	if (s.n == 2)
 		return read_func(&r, s.v[0], s.v[1]);
 	return read_typed(&r, &s);
+}
+
+bool probe_function(struct bcc *b, const char *text, const char **lib, const char **func)
+{
+	struct reading r = {.b = b};
+	struct parts s = split(str_of(text));
+	bool event = s.n > 1 && (str_is(s.v[0], "t") || str_is(s.v[0], "u") || is_own_kind(s.v[0]));
+
+	if (s.too_many || s.n > 3 || event)
+		return false;
+	*lib = s.n > 1 ? text_of(&r, s.v[s.n - 2]) : "";
+	*func = text_of(&r, s.v[s.n - 1]);
+	return true;
 }
 
 const char *bcc_return_of(struct bcc *b, const char *text)

@@ -10,6 +10,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/diag.h"
@@ -42,6 +43,14 @@ struct awl *bcc_session(const struct bcc *b, bool verbose)
 		 .pid = b->o.pid > 0 ? (int)b->o.pid : 0, .message = on_message, .arg = (void *)b);
 
 	return awl_new(&o);
+}
+
+/* One session for all that is asked before the script runs, and for the script. */
+struct awl *bcc_ask(struct bcc *b)
+{
+	if (!b->awl)
+		b->awl = bcc_session(b, false);
+	return b->awl;
 }
 
 /* ---- errors ---- */
@@ -90,12 +99,21 @@ const char *bcc_error_line(struct arena *a, const char *text)
 	return out;
 }
 
+#define IN_NO_REGISTER " is in no register: there are "
+
 /* awl's help for a name that it does not know is about scripts; here there are parameters. */
 static const char *for_a_person(struct bcc *b, const char *line)
 {
 	struct str rest = str_of(line), word;
+	const char *count;
 	struct nearest near;
 
+	if ((count = strstr(line, IN_NO_REGISTER)))
+		return arena_printf(b->a,
+				    "%d words of arguments are in registers, arg1 to arg%d; the "
+				    "others have names: args->NAME",
+				    atoi(count + strlen(IN_NO_REGISTER)),
+				    atoi(count + strlen(IN_NO_REGISTER)));
 	if (!str_starts(rest, STR("the name ")))
 		return line;
 	rest = (struct str){rest.p + 9, rest.n - 9};
@@ -114,17 +132,52 @@ static const char *for_a_person(struct bcc *b, const char *line)
 
 /* ---- running ---- */
 
-long bcc_count_places(struct bcc *b, const char *what, const char *place)
+/* -1 with the reason in `error`. */
+static long count_places(struct bcc *b, const char *what, const char *place, const char **error)
 {
-	struct awl *awl = bcc_session(b, false);
+	struct awl *awl = bcc_ask(b);
 	long n = -1;
 
 	if (awl_compile(awl, what, arena_printf(b->a, NO_INLINED "%s { }", place), NULL) == 0)
 		n = (long)awl_probe_count(awl);
 	else
-		bcc_fail(b, "error in probe '%s': %s", what, bcc_error_line(b->a, awl_error(awl)));
-	awl_free(awl);
+		*error = bcc_error_line(b->a, awl_error(awl));
 	return n;
+}
+
+long bcc_count_places(struct bcc *b, const char *what, const char *place)
+{
+	const char *error;
+	long n = count_places(b, what, place, &error);
+
+	if (n < 0)
+		bcc_fail(b, "error in probe '%s': %s", what, error);
+	return n;
+}
+
+/* What the name could have been besides what it was taken for: one of the source, a system call. */
+static long count_otherwise(struct bcc *b, const char *what, struct probe *p, const char **error)
+{
+	if (p->kind == PROBE_KERNEL && strncmp(p->func, "sys_", 4) == 0 && p->func[4] && !p->many &&
+	    !p->offset[0])
+		count_places(b, what,
+			     arena_printf(b->a, "tracepoint:syscalls:sys_enter_%s", p->func + 4),
+			     error);
+	return probe_take_source_name(b, p) ? count_places(b, what, p->place, error) : -1;
+}
+
+long bcc_count_functions(struct bcc *b, const char *what, struct probe *p)
+{
+	const char *error, *other = "";
+	long n = count_places(b, what, p->place, &error);
+
+	if (n < 0)
+		n = count_otherwise(b, what, p, &other);
+	if (n < 0 && strstr(other, "did you mean"))
+		error = other;
+	if (n < 0)
+		bcc_fail(b, "error in probe '%s': %s", what, error);
+	return n > 0 && p->go && p->is_return ? bcc_count_places(b, what, p->entry) : n;
 }
 
 static int print_script(struct bcc *b)
@@ -157,7 +210,7 @@ int bcc_run(struct bcc *b, const char *what)
 		r = print_script(b);
 	if (b->o.show)
 		return r;
-	awl = bcc_session(b, false);
+	awl = bcc_ask(b);
 	if (awl_compile(awl, b->cmd->name, buf_cstr(&b->script), &o) < 0) {
 		r = EXIT_WRONG;
 	} else if (awl_attach(awl) < 0) {
@@ -169,7 +222,6 @@ int bcc_run(struct bcc *b, const char *what)
 	if (r == EXIT_WRONG || r == EXIT_KERNEL)
 		bcc_fail(b, "error in '%s': %s", what,
 			 for_a_person(b, bcc_error_line(b->a, awl_error(awl))));
-	awl_free(awl);
 	return r;
 }
 
@@ -243,6 +295,7 @@ int bcc_main(int argc, char **argv)
 		r = help(b.cmd);
 	else
 		r = check_pid(&b) ? b.cmd->run(&b) : EXIT_WRONG;
+	awl_free(b.awl);
 	buf_release(&b.script);
 	arena_free(b.a);
 	return r;

@@ -135,7 +135,9 @@ static void entry_key(struct buf *out, const struct cexpr *c)
 {
 	const char *map = c->map;
 
-	if (c->probe->kind == PROBE_USER)
+	if (c->probe->go)
+		buf_adds(out, "\t$k = " GO_KEY ";\n");
+	else if (c->probe->kind == PROBE_USER)
 		buf_printf(out, "\t$k = (tid, %s);\n", SP_AT_ENTRY);
 	else if (c->probe->syscall)
 		buf_adds(out, "\t$k = (tid, (uint64)0);\n");
@@ -150,7 +152,9 @@ static void return_key(struct buf *out, const struct cexpr *c)
 {
 	const char *map = c->map;
 
-	if (c->probe->kind == PROBE_USER)
+	if (c->probe->go)
+		buf_adds(out, "\t$k = " GO_KEY ";\n");
+	else if (c->probe->kind == PROBE_USER)
 		buf_adds(out, "\t$k = (tid, reg(\"sp\"));\n");
 	else if (c->probe->syscall)
 		buf_adds(out, "\t$k = (tid, (uint64)0);\n");
@@ -203,6 +207,15 @@ static void interval(struct bcc *b, int64_t ns)
 		buf_printf(&b->script, "interval:ms:%lld", (long long)ns / 1000000);
 	else
 		buf_printf(&b->script, "interval:us:%lld", (long long)(ns + 999) / 1000);
+}
+
+void script_begin(struct bcc *b, const char *pattern, long n)
+{
+	struct buf *out = &b->script;
+
+	buf_printf(out, "begin { printf(\"Tracing %ld functions for \\\"", n);
+	script_text(out, pattern, true);
+	buf_adds(out, "\\\"... Hit Ctrl-C to end.\\n\"); }\n");
 }
 
 /* The last report is that of `end`, so that it is there after Ctrl-C and after the time alike.

@@ -118,11 +118,8 @@ static void generate(struct bcc *b, const struct probe *p, const char *pattern, 
 	struct buf *out = &b->script;
 
 	script_config(b, frame_setting(b));
-	if (!b->o.folded) {
-		buf_printf(out, "begin { printf(\"Tracing %ld functions for \\\"", n);
-		script_text(out, pattern, true);
-		buf_adds(out, "\\\"... Hit Ctrl-C to end.\\n\"); }\n");
-	}
+	if (!b->o.folded)
+		script_begin(b, pattern, n);
 	buf_adds(out, p->place);
 	script_filter(b, false);
 	buf_adds(out, " { @count[");
@@ -136,22 +133,19 @@ static void generate(struct bcc *b, const struct probe *p, const char *pattern, 
 
 static int run(struct bcc *b)
 {
-	const char *pattern = b->o.rest.n ? b->o.rest.v[0] : NULL;
+	const char *pattern = opts_pattern(b);
 	struct probe p;
 	long n;
 
-	if (b->o.rest.n != 1)
-		return bcc_fail(
-			b, b->o.rest.n
-				   ? "one pattern is possible; a list is written c:{malloc,free}"
-				   : "the following arguments are required: pattern");
+	if (!pattern)
+		return EXIT_WRONG;
 	if (b->o.kernel && b->o.user)
 		return bcc_fail(
 			b, "-K and -U are mutually exclusive. If you want both stacks, that is "
 			   "the default.");
 	if (!probe_read(b, pattern, ALLOW_RETURN | ALLOW_OFFSET | ALLOW_REGEX | ALLOW_EVENTS, &p))
 		return EXIT_WRONG;
-	n = bcc_count_places(b, pattern, p.place);
+	n = bcc_count_functions(b, pattern, &p);
 	if (n < 0)
 		return EXIT_WRONG;
 	generate(b, &p, pattern, n);

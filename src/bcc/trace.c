@@ -76,23 +76,6 @@ static bool wrong(struct bcc *b, const struct spec *s, const char *why)
 	return false;
 }
 
-/* Up to a blank or the bracket of a signature; names in brackets of their own ({a,b}) are whole. */
-static struct str cut_probe(struct str *rest)
-{
-	size_t i = 0, depth = 0;
-	struct str out;
-
-	for (; i < rest->n; i++) {
-		depth += rest->p[i] == '{';
-		depth -= rest->p[i] == '}' && depth;
-		if (!depth && (isspace((unsigned char)rest->p[i]) || rest->p[i] == '('))
-			break;
-	}
-	out = (struct str){rest->p, i};
-	*rest = (struct str){rest->p + i, rest->n - i};
-	return out;
-}
-
 static bool cut_bracket(struct str *rest, struct str *out)
 {
 	size_t end = cexpr_close(*rest, 0);
@@ -102,6 +85,20 @@ static bool cut_bracket(struct str *rest, struct str *out)
 	*out = (struct str){rest->p + 1, end - 1};
 	*rest = str_trim((struct str){rest->p + end + 1, rest->n - end - 1});
 	return true;
+}
+
+/* With the bracket behind it where that is of the name. */
+static const char *cut_probe(struct bcc *b, struct str *rest)
+{
+	struct str probe = names_cut(rest);
+	size_t end = rest->n && rest->p[0] == '(' ? cexpr_close(*rest, 0) : rest->n;
+	const char *whole = NULL;
+
+	if (end < rest->n)
+		whole = names_with_bracket(b, probe, (struct str){rest->p + 1, end - 1});
+	if (whole)
+		*rest = (struct str){rest->p + end + 1, rest->n - end - 1};
+	return whole ? whole : arena_strndup(b->a, probe.p, probe.n);
 }
 
 static bool read_signature(struct bcc *b, struct spec *s, struct str *rest)
@@ -202,6 +199,8 @@ static const char *convert(struct spec *s, struct bcc *b, const struct conversio
 		return arena_printf(b->a, "macaddr(%s)", without_address(value));
 	case 'E':
 		return arena_printf(b->a, "strerror((%s) < 0 ? -(%s) : (%s))", value, value, value);
+	case 'v':
+		return value;
 	case 'c':
 		return arena_printf(b->a, "(uint8)(%s)", value);
 	case 'p':
@@ -228,7 +227,7 @@ static size_t read_conversion(struct str f, size_t i, struct conversion *c)
 		c->longs += f.p[i] != 'h';
 		c->half |= f.p[i] == 'h';
 	}
-	if (i == f.n || !strchr("sdiuxXocpKUIME", f.p[i]))
+	if (i == f.n || !strchr("sdiuxXocpvKUIME", f.p[i]))
 		return 0;
 	c->spec = f.p[i++];
 	if (c->spec == 'p') {
@@ -269,11 +268,12 @@ static size_t add_conversion(struct bcc *b, struct spec *s, size_t i, struct str
 		wrong(b, s,
 		      arena_printf(b->a,
 				   "the format has an unknown conversion %%%.*s%.*s; there are %%s "
-				   "%%d %%u %%x %%o %%c %%p %%K %%U %%I %%M %%E with flags, width "
-				   "and l, h",
+				   "%%d %%u %%x %%o %%c %%p %%v %%K %%U %%I %%M %%E with flags, "
+				   "width and l, h",
 				   STR_ARG(c.flags), (int)MIN((size_t)1, f.n - i), f.p + i));
 		return 0;
 	}
+	s->expr.all_results = c.spec == 'v';
 	if (!next_value(b, s, args, &value))
 		return 0;
 	buf_addc(&s->fmt, '%');
@@ -318,15 +318,14 @@ static bool read_predicate(struct bcc *b, struct spec *s)
 
 static bool read_spec(struct bcc *b, const char *text, size_t index, struct spec *s)
 {
-	struct str rest = str_trim(str_of(text)), probe;
+	struct str rest = str_trim(str_of(text));
 
 	*s = (struct spec){.text = text, .fmt = BUF_INIT, .values = BUF_INIT};
 	s->expr = (struct cexpr){
 		.b = b, .probe = &s->probe, .map = arena_printf(b->a, "@entry%zu", index)};
-	probe = cut_probe(&rest);
-	if (!probe_read(b, arena_strndup(b->a, probe.p, probe.n),
-			ALLOW_RETURN | ALLOW_OFFSET | ALLOW_EVENTS, &s->probe) ||
-	    bcc_count_places(b, text, s->probe.place) < 0)
+	if (!probe_read(b, cut_probe(b, &rest), ALLOW_RETURN | ALLOW_OFFSET | ALLOW_EVENTS,
+			&s->probe) ||
+	    bcc_count_functions(b, text, &s->probe) < 0)
 		return false;
 	if (!read_signature(b, s, &rest))
 		return false;
@@ -338,13 +337,15 @@ static bool read_spec(struct bcc *b, const char *text, size_t index, struct spec
 
 /* ---- the script ---- */
 
-static void add_header(struct bcc *b, bool any_format)
+static void add_header(struct bcc *b, bool any_format, bool go)
 {
 	struct buf *out = &b->script;
 
 	buf_adds(out, "begin\n{\n");
 	if (!b->o.self && b->o.pid < 0 && b->o.tid < 0)
 		buf_adds(out, "\t@self = pid;\n");
+	if (go && b->o.timestamp) /* in goret probes, `elapsed` is the call's */
+		buf_adds(out, "\t@began = nsecs;\n");
 	buf_adds(out, b->o.filter ? "\tprint(\"" : "\tprintf(\"");
 	if (b->o.timestamp || b->o.time)
 		buf_printf(out, b->o.unix_time ? "%-17s " : "%-8s ", "TIME");
@@ -365,7 +366,7 @@ static void add_columns(struct bcc *b, const struct spec *s, struct buf *fmt, st
 		buf_adds(values, ", strftime(\"%s.%f\", nsecs)");
 	} else if (b->o.timestamp) {
 		buf_adds(fmt, "%-8.8s ");
-		buf_adds(values, ", seconds(elapsed)");
+		buf_adds(values, s->probe.go ? ", seconds(nsecs - @began)" : ", seconds(elapsed)");
 	}
 	if (b->o.print_cpu) {
 		buf_adds(fmt, "%-3d ");
@@ -477,13 +478,15 @@ static void add_config(struct bcc *b)
 
 static void generate(struct bcc *b, struct spec *specs, size_t n)
 {
-	bool any_format = false;
+	bool any_format = false, any_go = false;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		any_format |= specs[i].has_format;
+		any_go |= specs[i].probe.go;
+	}
 	script_includes(b);
 	add_config(b);
-	add_header(b, any_format);
+	add_header(b, any_format, any_go);
 	for (size_t i = 0; i < n; i++)
 		add_probe(b, &specs[i], i);
 	if (b->o.aggregate)
@@ -571,6 +574,8 @@ const struct command cmd_trace = {
 		"    trace -I 'linux/fs.h' 'p::uprobe_register(struct inode *inode) \"%d\", "
 		"inode->i_ino'\n"
 		"        Parameters by name and type\n"
+		"    trace 'r:./server:main.load \"%s of %s\", retval, $entry(name)'\n"
+		"        Returns of a Go function, with an argument\n"
 		"    trace 'syscall:openat \"%s\", args->filename'\n"
 		"        A system call by its name\n",
 	.opts = options,

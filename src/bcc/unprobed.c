@@ -34,22 +34,20 @@ static void sort(struct names *n)
 
 static bool list(struct bcc *b, const char *place, struct names *out)
 {
-	struct awl *awl = bcc_session(b, false);
+	struct awl *awl = bcc_ask(b);
 	bool ok = awl_list(awl, place, keep, out) >= 0;
 
-	awl_free(awl);
 	sort(out);
 	return ok;
 }
 
 static bool list_probed(struct bcc *b, const char *place, struct names *out)
 {
-	struct awl *awl = bcc_session(b, false);
+	struct awl *awl = bcc_ask(b);
 	bool ok = awl_compile(awl, "probe", arena_printf(b->a, NO_INLINED "%s { }", place), NULL) ==
 			  0 &&
 		  awl_list_script(awl, keep, out) >= 0;
 
-	awl_free(awl);
 	sort(out);
 	return ok;
 }
@@ -105,7 +103,7 @@ static void read_errors(struct bcc *b, const char *text, size_t n, const char **
 const char **bcc_find_reasons(struct bcc *b, const words *names)
 {
 	const char **why = arena_array_of(b->a, const char *, names->n + 1);
-	struct awl *awl = bcc_session(b, false);
+	struct awl *awl = bcc_ask(b);
 	struct buf script = BUF_INIT;
 
 	buf_adds(&script, NO_INLINED);
@@ -117,7 +115,6 @@ const char **bcc_find_reasons(struct bcc *b, const words *names)
 	if (awl_compile(awl, "probe", buf_cstr(&script), NULL) < 0)
 		read_errors(b, awl_error(awl), names->n, why);
 	buf_release(&script);
-	awl_free(awl);
 	return why;
 }
 

@@ -21,8 +21,8 @@ static uint32_t buf_capacity(struct sema *s, struct expr *e)
 				  "write buf(p, length); only arrays know their size");
 		return 1;
 	}
-	if (!len->folded)
-		return (uint32_t)max;
+	if (!len->folded) /* behind the end of a text is nothing to see */
+		return (uint32_t)(t->kind == TYPE_STRING ? MIN(t->size, max) : max);
 	if ((int64_t)len->value <= 0 || len->value > max) {
 		sema_report(s, E_RANGE, len->span,
 			    "buf() takes a length from 1 to %" PRIu64
@@ -44,7 +44,7 @@ static void check_buf(struct sema *s, struct expr *e)
 	e->type = type_buf(sema_types(s), buf_capacity(s, e));
 }
 
-/* The length to read: at most the capacity, and the verifier knows. */
+/* The length of the result: at most the capacity, and the verifier knows. */
 static ir_val buf_length(struct gen *g, struct expr *e)
 {
 	struct ir *b = gen_ir(g);
@@ -56,19 +56,35 @@ static ir_val buf_length(struct gen *g, struct expr *e)
 	return ir_bound(b, gen_scalar(g, len), cap);
 }
 
+/* What there is to read of a text that is shorter than a literal length: zeros follow it. */
+static ir_val readable(struct gen *g, struct expr *e, struct val dst, ir_val len)
+{
+	const struct type *t = builtin_argtype(e, 0);
+	uint32_t cap = e->type->str.cap;
+
+	if (t->kind != TYPE_STRING || t->size >= cap)
+		return len;
+	for (uint32_t i = t->size, n; i < cap; i += n) {
+		n = i % 4 == 0 && cap - i >= 4 ? 4 : 1;
+		builtin_put(g, dst, n, (int32_t)(4 + i), ir_const(gen_ir(g), 0));
+	}
+	return ir_const(gen_ir(g), t->size);
+}
+
 static struct val lower_buf(struct gen *g, struct expr *e, struct val want)
 {
 	struct ir *b = gen_ir(g);
 	struct ir_block *fault = ir_block_new(b, "fault"), *done = ir_block_new(b, "read");
 	enum space space;
 	ir_val p = builtin_pointer(g, builtin_arg(e, 0), &space);
-	ir_val len = buf_length(g, e), r;
+	ir_val len = buf_length(g, e), n, r;
 	struct val dst = builtin_place(g, e, want);
 
 	if (space == SPACE_NONE)
 		space = gen_probe_of(g)->prov->space;
+	n = readable(g, e, dst, len);
 	r = IR_CALL(b, space == SPACE_USER ? BPF_FUNC_probe_read_user : BPF_FUNC_probe_read_kernel,
-		    builtin_addr(g, dst, 4), len, p);
+		    builtin_addr(g, dst, 4), n, p);
 	builtin_put(g, dst, 4, 0, len);
 	ir_br(b, r, fault, done, IR_LIKELY_NO);
 	ir_at(b, fault);

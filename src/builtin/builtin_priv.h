@@ -29,7 +29,7 @@ extern const struct view view_cgroup_path, view_govalue, view_inet, view_kfunc, 
 	view_syscall, view_ufunc, view_username, view_usym;
 extern const struct event_kind kind_assert, kind_cat, kind_clear, kind_errorf, kind_exit, kind_join,
 	kind_print, kind_print_map, kind_printf, kind_skboutput, kind_system, kind_time,
-	kind_unwatch, kind_warnf, kind_zero;
+	kind_unwatch, kind_watch, kind_warnf, kind_zero;
 
 /* Every family ends with it. */
 #define BUILTIN_END          \

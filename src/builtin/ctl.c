@@ -1,8 +1,9 @@
-/* What changes the run or the system: exit, signal, signal_thread, system, override, unwatch.
+/* What changes the run or the system: exit, signal, signal_thread, system, override, unwatch,
+ * watch.
  *
  * exit(n) sets the flag in the globals at once, so that every program stops at its start, sends a
  * control event and leaves the program. A code that is not a literal goes through a global of its
- * own: control events have no fields. All but exit and unwatch need --unsafe. */
+ * own: control events have no fields. All but exit, unwatch and watch need --unsafe. */
 #include <linux/bpf.h>
 #include <signal.h>
 #include <stdio.h>
@@ -214,6 +215,47 @@ static struct val lower_unwatch(struct gen *g, struct expr *e, struct val want)
 	return VAL_VOID;
 }
 
+/* The place in the event is the address; which watchpoint, and whether the process waits, stand in
+ * its definition. It is stopped behind the reservation: an event that is lost stops nothing. */
+static void handle_watch(struct host *h, const struct event_def *def, const void *rec, size_t len)
+{
+	h->watch(h, (uint32_t)def->num[0], builtin_u64((const char *)rec + def->fields[0].off),
+		 def->num[1] != 0);
+}
+
+const struct event_kind kind_watch = {"watch", false, handle_watch, .min_fields = 1,
+				      .first_size = 8};
+
+static void check_watch(struct sema *s, struct expr *e)
+{
+	const struct type *t = type_int(sema_types(s), 8, false);
+	struct event_def *def;
+	int64_t num[2] = {0};
+
+	e->type = &type_void;
+	if (builtin_known(e, 0))
+		sema_arg_ptr(s, e, 0);
+	for (size_t i = 1; i < builtin_nargs(e); i++)
+		if (!sema_literal_int(s, e, i, &num[i - 1]))
+			return;
+	def = sema_event(s, e, &kind_watch, &t, 1);
+	for (size_t i = 0; def && i < 2; i++)
+		def->num[i] = num[i];
+}
+
+static struct val lower_watch(struct gen *g, struct expr *e, struct val want)
+{
+	const struct event_def *def = ((struct call_sem *)e->sem)->event;
+	ir_val addr = gen_scalar(g, builtin_arg(e, 0));
+	struct event_build ev = gen_event_begin(g, def);
+
+	builtin_put(g, gen_event_field(g, &ev, 0), 8, 0, addr);
+	if (def->num[1])
+		IR_CALL(gen_ir(g), BPF_FUNC_send_signal, ir_const(gen_ir(g), SIGSTOP));
+	gen_event_submit(g, &ev);
+	return VAL_VOID;
+}
+
 /* ---- rows -------------------------------------------------------------------------------- */
 
 const struct builtin builtins_ctl[] = {
@@ -304,6 +346,24 @@ const struct builtin builtins_ctl[] = {
 		.max_args = 1,
 		.check = check_unwatch,
 		.lower = lower_unwatch,
+	},
+	{
+		.name = "watch",
+		.proto = "void watch(uint64 addr [, const int which [, const int stop]])",
+		.doc = "Puts a watchpoint on an address of the traced process.\n\n"
+		       "It fires the probe watchpoint:watched:LENGTH:MODE; which counts those that "
+		       "have no address of their\n"
+		       "own, from 0 on. With a stop that is not 0 the process waits (SIGSTOP, "
+		       "SIGCONT) until the address is\n"
+		       "watched; without, the first accesses are missed. The processor has four "
+		       "watchpoints: unwatch().\n\n"
+		       "    uprobe:libc:free { watch(arg0); }\n",
+		.examples = EXAMPLES("begin { watch(0x10000); exit(); }"),
+		.flags = BI_STMT | BI_EFFECT,
+		.min_args = 1,
+		.max_args = 3,
+		.check = check_watch,
+		.lower = lower_watch,
 	},
 	BUILTIN_END,
 };

@@ -38,15 +38,19 @@ static void report_value(struct sema *s, struct expr *e, const struct request *q
 	diag_help(m, "write --%.*s=… behind -- on the command line", STR_ARG(q->name));
 }
 
+/* true or false, in any case, or a number; whether it is one of them. */
+static bool parse_bool(struct str s, bool *value)
+{
+	*value = (s.n == 4 && strncasecmp(s.p, "true", 4) == 0) || str_is(s, "1");
+	return *value || (s.n == 5 && strncasecmp(s.p, "false", 5) == 0) || str_is(s, "0");
+}
+
 static void be_bool(struct sema *s, struct expr *e, const struct request *q, bool fallback)
 {
 	bool value = q->is_given ? true : fallback;
 
-	if (q->is_given && q->has_value) {
-		value = str_is(q->given, "true") || str_is(q->given, "1");
-		if (!value && !str_is(q->given, "false") && !str_is(q->given, "0"))
-			report_value(s, e, q, "true or false");
-	}
+	if (q->is_given && q->has_value && !parse_bool(q->given, &value))
+		report_value(s, e, q, "true or false");
 	builtin_set_const(s, e, &type_bool, value);
 }
 
@@ -55,8 +59,11 @@ static void be_int(struct sema *s, struct expr *e, const struct request *q, uint
 	bool minus = q->given.n && q->given.p[0] == '-';
 	struct str digits = minus ? (struct str){q->given.p + 1, q->given.n - 1} : q->given;
 	unsigned long long value = fallback;
+	bool word;
 
-	if (q->is_given && (!str_to_u64(digits, &value) || value > INT64_MAX)) {
+	if (q->is_given && parse_bool(q->given, &word)) { /* a switch that came to take a number */
+		value = word;
+	} else if (q->is_given && (!str_to_u64(digits, &value) || value > INT64_MAX)) {
 		report_value(s, e, q, "a number");
 		value = 0;
 	}

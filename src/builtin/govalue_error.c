@@ -5,8 +5,8 @@
  *   time.Duration                                1.5s
  *   net.IP                                       192.0.2.1
  *
- * In a form, {F} is the field F, {F:q} quoted, {} the value itself. A type whose fields are not
- * those of its form is shown like any other. */
+ * In a form, {F} is the field F, {F.G} a field of that, {F:q} quoted, {} the value itself. A type
+ * whose fields are not those of its form is shown like any other. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -36,6 +36,14 @@ static const struct {
 	{"*internal/poll.DeadlineExceededError", "i/o timeout"},
 	{"internal/poll.errNetClosing", "use of closed network connection"},
 	{"context.deadlineExceededError", "context deadline exceeded"},
+	{"context.backgroundCtx", "context.Background"},
+	{"context.todoCtx", "context.TODO"},
+	{"*context.emptyCtx", "context.emptyCtx"}, /* up to 1.20 both are one type */
+	{"*context.cancelCtx", "{Context}.WithCancel"},
+	{"*context.timerCtx", "{cancelCtx.Context}.WithDeadline({deadline})"},
+	{"context.withoutCancelCtx", "{c}.WithoutCancel"},
+	{"*context.afterFuncCtx", "{cancelCtx.Context}.AfterFunc"},
+	{"*net/http.contextKey", "net/http context value {name}"},
 	{"runtime.errorString", "runtime error: {}"},
 	{"runtime.plainError", "{}"},
 };
@@ -45,15 +53,19 @@ static bool form_field(const struct goshow *s, struct gopart p, const char *from
 		       struct gopart *out)
 {
 	size_t n = strcspn(from, ":}");
+	struct str path = {from, n};
 	char name[32];
 
 	*quoted = from[n] == ':';
-	if (!n) {
-		*out = p;
-		return true;
+	*out = p;
+	while (path.n) {
+		struct str field = str_cut(&path, '.');
+
+		snprintf(name, sizeof(name), "%.*s", STR_ARG(field));
+		if (!goshow_member(s, *out, name, out))
+			return false;
 	}
-	snprintf(name, sizeof(name), "%.*s", (int)n, from);
-	return goshow_member(s, p, name, out);
+	return true;
 }
 
 static bool form_fits(const struct goshow *s, struct gopart p, const char *form)
@@ -98,17 +110,20 @@ static void show_form(struct goshow *s, struct gopart p, const char *form)
 	}
 }
 
-static bool by_form(struct goshow *s, struct gopart p, const char *name)
+static const char *form_of(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-		if (strcmp(forms[i].type, name) != 0)
-			continue;
-		if (!form_fits(s, p, forms[i].form))
-			return false;
-		show_form(s, p, forms[i].form);
-		return true;
-	}
-	return false;
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+		if (!strcmp(forms[i].type, name))
+			return forms[i].form;
+	return NULL;
+}
+
+static bool by_form(struct goshow *s, struct gopart p, const char *form)
+{
+	if (!form_fits(s, p, form))
+		return false;
+	show_form(s, p, form);
+	return true;
 }
 
 /* ---- times --------------------------------------------------------------------------------------
@@ -312,12 +327,92 @@ static bool show_dns_error(struct goshow *s, struct gopart p)
 	return true;
 }
 
+/* ---- contexts ----------------------------------------------------------------------------------
+ */
+
+/* The type as reflection calls it: *http.Server of *net/http.Server. */
+static void add_type_name(struct goshow *s, const char *name)
+{
+	const char *last = strrchr(name, '/');
+	size_t stars = strspn(name, "*[]");
+
+	buf_add(s->out, name, stars);
+	buf_adds(s->out, last ? last + 1 : name + stars);
+}
+
+/* A text, what has a text, or the type alone. */
+static void show_named(struct goshow *s, struct gopart iface)
+{
+	struct gopart to;
+	struct str name;
+	uint32_t marks;
+
+	if (!goshow_word(s, iface.off) || !goshow_find(s, iface.off, &to, &marks) ||
+	    (marks & GO_CHUNK_FAULT))
+		goshow_dynamic(s, iface);
+	else if ((marks & GO_CHUNK_UNKNOWN) && gotype_name_of(s->gt, goshow_word(s, to.off), &name))
+		buf_add_text(s->out, name, false);
+	else if (marks & GO_CHUNK_UNKNOWN)
+		goshow_dynamic(s, iface);
+	else if (to.t->kind == GO_STRING && !strcmp(to.t->name, "string"))
+		goshow_value(s, to);
+	else if (!goshow_known(s, to))
+		add_type_name(s, to.t->name);
+}
+
+static bool show_value_context(struct goshow *s, struct gopart p)
+{
+	struct gopart parent, key, val;
+
+	if (!goshow_member(s, p, "Context", &parent) || !goshow_member(s, p, "key", &key) ||
+	    !goshow_member(s, p, "val", &val))
+		return false;
+	goshow_value(s, parent);
+	buf_adds(s->out, ".WithValue(");
+	show_named(s, key);
+	buf_adds(s->out, ", ");
+	show_named(s, val);
+	buf_adds(s->out, ")");
+	return true;
+}
+
+/* ---- numbers that have names -------------------------------------------------------------------
+ */
+
+static bool show_month(struct goshow *s, struct gopart p)
+{
+	static const char *const names[] = {"January",   "February", "March",    "April",
+					    "May",       "June",     "July",     "August",
+					    "September", "October",  "November", "December"};
+	uint64_t v = goshow_word(s, p.off);
+
+	if (v < 1 || v > ARRAY_SIZE(names) || p.t->size != 8)
+		return false;
+	buf_adds(s->out, names[v - 1]);
+	return true;
+}
+
+static bool show_weekday(struct goshow *s, struct gopart p)
+{
+	static const char *const names[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+					    "Thursday", "Friday", "Saturday"};
+	uint64_t v = goshow_word(s, p.off);
+
+	if (v >= ARRAY_SIZE(names) || p.t->size != 8)
+		return false;
+	buf_adds(s->out, names[v]);
+	return true;
+}
+
 static const struct {
 	const char *type;
 	bool (*show)(struct goshow *s, struct gopart p);
 } special[] = {
 	{"time.Duration", show_duration},
 	{"time.Time", show_time},
+	{"time.Month", show_month},
+	{"time.Weekday", show_weekday},
+	{"*context.valueCtx", show_value_context},
 	{"net.IP", show_ip},
 	{"syscall.Errno", show_errno},
 	{"*net.TCPAddr", show_endpoint},
@@ -339,12 +434,19 @@ static bool behind_pointer(const struct goshow *s, struct gopart *p)
 
 bool goshow_known(struct goshow *s, struct gopart p)
 {
-	const char *name = p.t->name;
+	const char *name = p.t->name, *form;
 
-	if (p.n < p.t->size || !strchr(name, '.') || !behind_pointer(s, &p))
+	if (p.n < p.t->size || !strchr(name, '.'))
+		return false;
+	form = form_of(name);
+	if (form && !strchr(form, '{') && (p.t->kind != GO_POINTER || goshow_word(s, p.off))) {
+		buf_adds(s->out, form); /* whatever it is that a pointer leads to */
+		return true;
+	}
+	if (!behind_pointer(s, &p))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(special); i++)
 		if (!strcmp(special[i].type, name))
 			return special[i].show(s, p);
-	return by_form(s, p, name);
+	return form && by_form(s, p, form);
 }

@@ -261,7 +261,8 @@ static ir_val descriptor(struct follow *f)
 	return ir_get(b, type);
 }
 
-static ir_val lookup(struct follow *f, ir_val descriptor)
+/* `*name` is its key. */
+static ir_val lookup(struct follow *f, ir_val descriptor, ir_val *name)
 {
 	struct probe *p = gen_probe_of(f->g);
 	struct ir *b = f->b;
@@ -270,8 +271,8 @@ static ir_val lookup(struct follow *f, ir_val descriptor)
 	ir_val linked = ir_bin(b, IR_SUB, descriptor, p->prov->go_bias(f->g, p));
 	struct val key = gen_temp_bytes(f->g, 8, 8, false);
 
-	builtin_put(f->g, key, 8, 0,
-		    ir_bin(b, IR_OR, linked, ir_const(b, (int64_t)((uint64_t)f->file << 56))));
+	*name = ir_bin(b, IR_OR, linked, ir_const(b, (int64_t)((uint64_t)f->file << 56)));
+	builtin_put(f->g, key, 8, 0, *name);
 	return IR_CALL(b, BPF_FUNC_map_lookup_elem, gen_own_map(f->g, maps->dyns),
 		       builtin_addr(f->g, key, 0));
 }
@@ -281,11 +282,11 @@ static void follow_iface(struct follow *f, struct ir_block *read)
 	struct ir *b = f->b;
 	struct ir_block *known = ir_block_new(b, NULL), *unknown = ir_block_new(b, NULL);
 	struct ir_block *direct = ir_block_new(b, NULL), *behind = ir_block_new(b, NULL);
-	ir_val desc = descriptor(f), d = lookup(f, desc);
+	ir_val name, d = lookup(f, descriptor(f), &name);
 
 	ir_br(b, d, known, unknown, IR_LIKELY_YES);
 	ir_at(b, unknown);
-	ir_store(b, 8, f->at, DATA, desc);
+	ir_store(b, 8, f->at, DATA, name);
 	append(f, ir_const(b, GO_CHUNK_UNKNOWN), ir_const(b, 8));
 	ir_at(b, known);
 	d = ir_nonnull(b, d);

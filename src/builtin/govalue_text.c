@@ -5,6 +5,7 @@
  *   &{1 text}                  a pointer; those further in are addresses
  *   map[len=2]  chan[len=0 cap=7]  <nil>
  *   *main.T(&{1})  int(5)      what an interface holds, with its type
+ *   {name:text n:1}            the arguments of a function, by name
  *   [1 2 3 ...5 more]          what did not fit, or was not asked for
  *   (unreadable)               memory that could not be read
  *
@@ -264,6 +265,23 @@ static void show_pointer(struct goshow *s, struct gopart p)
 		goshow_value(s, to);
 }
 
+/* Of a type that only the program itself knows: by name, and where it is when it is a pointer. */
+static void show_unknown(struct goshow *s, uint64_t key, uint64_t data)
+{
+	struct str name;
+
+	if (!gotype_name_of(s->gt, key, &name)) {
+		buf_printf(s->out, "(unknown type 0x%" PRIx64 ")(0x%" PRIx64 ")", key << 8 >> 8,
+			   data);
+		return;
+	}
+	buf_add_text(s->out, name, false);
+	if (name.p[0] == '*')
+		buf_printf(s->out, "(0x%" PRIx64 ")", data);
+	else
+		add(s, "(...)");
+}
+
 void goshow_dynamic(struct goshow *s, struct gopart p)
 {
 	struct gopart to;
@@ -274,8 +292,7 @@ void goshow_dynamic(struct goshow *s, struct gopart p)
 	} else if (!goshow_find(s, p.off, &to, &marks)) {
 		add(s, "...");
 	} else if (marks & GO_CHUNK_UNKNOWN) {
-		buf_printf(s->out, "(unknown type 0x%" PRIx64 ")(0x%" PRIx64 ")",
-			   goshow_word(s, to.off), goshow_word(s, p.off + 8));
+		show_unknown(s, goshow_word(s, to.off), goshow_word(s, p.off + 8));
 	} else if (marks & GO_CHUNK_FAULT) {
 		buf_printf(s->out, "%s(unreadable)", to.t->kind ? to.t->name : "");
 	} else if (!goshow_known(s, to)) {
@@ -317,6 +334,8 @@ static void show_struct(struct goshow *s, struct gopart p)
 		const struct gotype_member *m = &p.t->members[i];
 
 		add(s, !i ? "" : tuple ? ", " : " ");
+		if (p.t->named)
+			buf_printf(s->out, "%s:", m->name);
 		goshow_value(s, part_of(p, gotype_get(s->gt, m->type), m->offset));
 	}
 	add(s, tuple ? ")" : "}");

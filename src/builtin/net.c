@@ -7,6 +7,7 @@
  * they are printed. */
 #include <arpa/inet.h>
 #include <linux/bpf.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include "builtin/builtin_priv.h"
@@ -141,24 +142,59 @@ static struct val lower_pton(struct gen *g, struct expr *e, struct val want)
 
 /* ---- macaddr ----------------------------------------------------------------------------- */
 
+/* Six pairs of hexadecimal digits with colons between; c->data keeps the bytes. */
+static void check_mac_text(struct sema *s, struct expr *e, struct str text)
+{
+	struct call_sem *c = sema_call(s, e);
+	const char *z = arena_strndup(sema_arena(s), text.p, text.n);
+	unsigned v[6];
+	int end = 0;
+	uint8_t *bytes = c->data ? c->data : arena_array_of(sema_arena(s), uint8_t, 6);
+
+	c->data = bytes;
+	if (text.n != 17 || strspn(z, "0123456789abcdefABCDEF:") != 17 ||
+	    sscanf(z, "%2x:%2x:%2x:%2x:%2x:%2x%n", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
+		   &end) != 6 ||
+	    end != 17) {
+		diag_help(sema_report(s, E_ARG_TYPE, builtin_arg(e, 0)->span,
+				      "\"%s\" is not the address of a network card", z),
+			  "macaddr() takes \"02:00:5e:10:00:ff\", six bytes, or a pointer to them");
+		return;
+	}
+	for (unsigned i = 0; i < 6; i++)
+		bytes[i] = (uint8_t)v[i];
+}
+
 static void check_macaddr(struct sema *s, struct expr *e)
 {
 	const struct type *t = builtin_argtype(e, 0);
+	struct str text;
 
 	e->type = type_view(sema_types(s), &view_mac, 0);
+	if (builtin_arg(e, 0)->kind == EXPR_STR && sema_literal_str(s, e, 0, &text)) {
+		check_mac_text(s, e, text);
+		return;
+	}
 	if (t->kind == TYPE_POISON || t->kind == TYPE_PTR)
 		return;
 	if ((t->kind != TYPE_ARRAY && t->kind != TYPE_STRING) || t->size != 6)
-		builtin_bad_arg(s, e, 0, "an array of 6 bytes or a pointer to one");
+		builtin_bad_arg(s, e, 0, "an array of 6 bytes, a pointer to one or a text");
 }
 
 static struct val lower_macaddr(struct gen *g, struct expr *e, struct val want)
 {
+	const uint8_t *bytes = ((struct call_sem *)e->sem)->data;
 	struct expr *a = builtin_arg(e, 0);
 	struct val dst, src;
 	enum space space;
 	ir_val p;
 
+	if (bytes) {
+		dst = builtin_place(g, e, want);
+		for (int32_t i = 0; i < 6; i++)
+			builtin_put(g, dst, 1, i, ir_const(gen_ir(g), bytes[i]));
+		return dst;
+	}
 	if (a->type->kind == TYPE_PTR) {
 		p = builtin_pointer(g, a, &space);
 		dst = builtin_place(g, e, want);
@@ -228,10 +264,14 @@ const struct builtin builtins_net[] = {
 	},
 	{
 		.name = "macaddr",
-		.proto = "mac_t macaddr(uint8 addr[6])",
-		.doc = "A MAC address as text.\n\n"
-		       "    begin { printf(\"%s\\n\", macaddr(curtask)); exit(); }\n",
-		.examples = EXAMPLES("begin { printf(\"%s\\n\", macaddr(curtask)); exit(); }"),
+		.proto = "mac_t macaddr(uint8 addr[6] | string literal)",
+		.doc = "The address of a network card, shown as text: of six bytes, of a pointer "
+		       "to "
+		       "them, or of a text, to compare with.\n\n"
+		       "    begin { if (macaddr(curtask) == macaddr(\"02:00:5e:10:00:ff\")) { "
+		       "print(1); } exit(); }\n",
+		.examples = EXAMPLES("begin { printf(\"%s\\n\", macaddr(curtask)); exit(); }",
+				     "begin { print(macaddr(\"02:00:5e:10:00:ff\")); exit(); }"),
 		.min_args = 1,
 		.max_args = 1,
 		.check = check_macaddr,

@@ -296,7 +296,8 @@ static void handle_join(struct host *h, const struct event_def *def, const void 
 	}
 	if (n > JOIN_MAX && trailer)
 		buf_printf(&b, "%s%s", def->text, trailer);
-	buf_addc(&b, '\n');
+	if (!h->render.json || h->render.ndjson) /* bpftrace's record has the words alone */
+		buf_addc(&b, '\n');
 	h->emit(h, "join", (struct str){b.p, b.n});
 	buf_release(&b);
 }

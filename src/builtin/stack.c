@@ -23,10 +23,8 @@ static const struct {
 	const char *name;
 	enum stack_mode mode;
 } modes[] = {
-	{"bpftrace", STACK_BPFTRACE},
-	{"awl", STACK_BPFTRACE},
-	{"perf", STACK_PERF},
-	{"raw", STACK_RAW},
+	{"bpftrace", STACK_BPFTRACE}, {"awl", STACK_BPFTRACE},      {"perf", STACK_PERF},
+	{"raw", STACK_RAW},           {"build_id", STACK_BUILD_ID},
 };
 
 /* ---- checking ---------------------------------------------------------------------------- */
@@ -44,7 +42,7 @@ static bool stack_mode(struct sema *s, struct expr *e, size_t i, enum stack_mode
 		}
 	diag_help(sema_report(s, E_ARG_TYPE, builtin_arg(e, i)->span, "%.*s() has no mode `%.*s`",
 			      STR_ARG(call_name(e)), STR_ARG(word)),
-		  "the modes are bpftrace, perf, raw");
+		  "the modes are bpftrace, perf, raw, build_id");
 	return true;
 }
 
@@ -114,7 +112,8 @@ static const char *unwind_wanted(struct sema *s)
 	const struct probe *p = sema_probe(s);
 	const char *frameless;
 
-	if (sema_config(s)->ustack_unwind != UNWIND_AUTO || !p || !has_user_registers(p))
+	if (sema_config(s)->ustack_unwind != UNWIND_AUTO || !p || !has_user_registers(p) ||
+	    p->prov->framed)
 		return NULL;
 	frameless = sema_frameless(s);
 	return frameless && unwind_possible(sema_kernel(s)) &&
@@ -396,9 +395,10 @@ const struct builtin builtins_stack[] = {
 		.name = "kstack",
 		.proto = "kstack_t kstack [([mode,] [limit])]",
 		.doc = "The kernel's stack.\n\n"
-		       "mode is bpftrace (function+offset), perf (address, function, module) or "
-		       "raw (address); the default is\n"
-		       "the setting stack_mode. limit is the number of frames, 127 unless "
+		       "mode is bpftrace (function+offset), perf (address, function, module), "
+		       "raw (address) or build_id (a\n"
+		       "user file's build id and the place in it); the default is the setting "
+		       "stack_mode. limit is the number of frames, 127 unless "
 		       "given.\n\n"
 		       "    profile:hz:99 { @[kstack(5)] = count(); }\n",
 		.examples = EXAMPLES("profile:hz:99 { @[kstack] = count(); }",

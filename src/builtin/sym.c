@@ -10,6 +10,7 @@
 #include <elf.h>
 #include <linux/bpf.h>
 #include <string.h>
+#include "base/strmap.h"
 #include "builtin/builtin_priv.h"
 #include "elf/elf.h"
 
@@ -302,8 +303,13 @@ static struct val lower_reg(struct gen *g, struct expr *e, struct val want)
 
 static void check_usermode(struct sema *s, struct expr *e)
 {
+	struct probe *p = sema_probe(s);
+
 	e->type = &type_bool;
-	has_registers(s, e);
+	if (p && !p->prov->name_type) /* begin, end, …: awl itself, which is user space */
+		builtin_set_const(s, e, &type_bool, true);
+	else
+		has_registers(s, e);
 }
 
 static struct val lower_usermode(struct gen *g, struct expr *e, struct val want)
@@ -369,14 +375,54 @@ static struct str short_name(struct str name)
 	return rest.n ? (struct str){rest.p + i, rest.n - i} : name;
 }
 
+/* _ZN2ns1fEi+24: the name behind which the offset stands. */
+static const char *source_name(struct arena *a, const char *linked)
+{
+	struct str rest = str_of(linked), name = str_cut(&rest, '+');
+	const char *text;
+
+	if (linked[0] != '_')
+		return linked;
+	text = elf_demangle(a, arena_strndup(a, name.p, name.n));
+	return rest.p ? arena_printf(a, "%s+%.*s", text, STR_ARG(rest)) : text;
+}
+
+/* Functions of C++, Rust and D as in their source. Where several have one name there (a constructor
+ * is two functions), they stay as they are linked. */
+static const char **source_names(struct render *r)
+{
+	const char **names = arena_array_of(r->arena, const char *, r->nprobe_names);
+	struct strmap first; /* by the name in the source: as linked, "" when there are several */
+
+	strmap_init(&first, r->arena);
+	for (size_t i = 0; i < r->nprobe_names; i++) {
+		const char *linked = short_name(str_of(r->probe_names[i])).p, *other;
+
+		names[i] = source_name(r->arena, linked);
+		other = strmap_get(&first, str_of(names[i]));
+		if (!other || strcmp(other, linked) != 0)
+			strmap_put(&first, str_of(names[i]), (void *)(other ? "" : linked));
+	}
+	for (size_t i = 0; i < r->nprobe_names; i++)
+		if (!*(const char *)strmap_get(&first, str_of(names[i])))
+			names[i] = short_name(str_of(r->probe_names[i])).p;
+	return names;
+}
+
 static void text_probename(struct render *r, const struct type *t, const void *v, struct buf *out)
 {
 	uint64_t id = builtin_u64(v);
 
-	if (id < r->nprobe_names)
-		buf_addstr(out, short_name(str_of(r->probe_names[id])));
-	else
+	if (id >= r->nprobe_names) {
 		text_probe(r, t, v, out);
+		return;
+	}
+	if (r->config->cpp_demangle && !r->source_names)
+		r->source_names = source_names(r);
+	if (r->config->cpp_demangle)
+		buf_adds(out, r->source_names[id]);
+	else
+		buf_addstr(out, short_name(str_of(r->probe_names[id])));
 }
 
 const struct view view_probename = {.name = "probename_t",
@@ -522,7 +568,8 @@ const struct builtin builtins_sym[] = {
 		.name = "probename",
 		.proto = "probename_t probename",
 		.doc = "The name of the probe that fired without its kind and file: malloc, "
-		       "sched:sched_switch.\n\n"
+		       "sched:sched_switch. Functions of C++, Rust and D have the name of their "
+		       "source, unless several functions have it or cpp_demangle is off.\n\n"
 		       "    tracepoint:sched:sched_* { @[probename] = count(); }\n",
 		.examples = EXAMPLES("tracepoint:sched:sched_* { @[probename] = count(); }"),
 		.flags = BI_NAME,

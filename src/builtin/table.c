@@ -20,8 +20,7 @@ const struct view *const value_views[] = {
 };
 
 const struct event_kind *const event_kinds[] = {
-	&kind_assert,  &kind_cat,       &kind_clear,  &kind_errorf,
-	&kind_exit,    &kind_join,      &kind_print,  &kind_print_map,
-	&kind_printf,  &kind_skboutput, &kind_system, &kind_time,
-	&kind_unwatch, &kind_warnf,     &kind_zero,   NULL,
+	&kind_assert,  &kind_cat,       &kind_clear,  &kind_errorf,    &kind_exit,   &kind_join,
+	&kind_print,   &kind_print_map, &kind_printf, &kind_skboutput, &kind_system, &kind_time,
+	&kind_unwatch, &kind_watch,     &kind_warnf,  &kind_zero,      NULL,
 };

@@ -38,16 +38,18 @@ static const struct remedy remedies[] = {
 	{"BTF",
 	 "arguments come from tracefs; args of rawtracepoint, curtask and struct types of the "
 	 "kernel are refused",
-	 "a kernel with CONFIG_DEBUG_INFO_BTF=y"},
+	 "a kernel with CONFIG_DEBUG_INFO_BTF=y, or --kernel-btf FILE with the types of its build"},
 	{"RINGBUF", "nothing: events cannot be read", "Linux 5.8 or later"},
 	{"UPROBE", "nothing for programs' functions", "a kernel with CONFIG_UPROBE_EVENTS=y"},
 	{"UPROBE_MULTI", "a perf event for each function: many of them attach and detach slowly",
 	 "Linux 6.6 or later"},
-	{"KPROBE", "fentry: where the kernel has it; tracepoint: and rawtracepoint: always",
+	{"KPROBE",
+	 "trampolines (fentry), without offsets, addresses and reg(), where the kernel has them; "
+	 "tracepoint: and rawtracepoint: always",
 	 "a kernel with CONFIG_KPROBES=y and CONFIG_KPROBE_EVENTS=y"},
 	{"KPROBE_MULTI", "a perf event for each function: thousands of them take long",
 	 "a kernel with CONFIG_FPROBE=y (Linux 5.18 or later)"},
-	{"FENTRY", "kprobe: where the kernel has it, with arguments by number",
+	{"FENTRY", "kprobes, with the arguments that are in registers; no args at a return",
 	 "a kernel with CONFIG_FUNCTION_TRACER=y and BTF"},
 	{"TP_BTF", "rawtracepoint: with arg0, arg1 …, without names",
 	 "a kernel with CONFIG_DEBUG_INFO_BTF=y"},
@@ -56,6 +58,14 @@ static const struct remedy remedies[] = {
 	{"HARDWARE", "software: events and profile:",
 	 "a machine, or a hypervisor setting, with performance counters"},
 	{"ITER", "nothing: iter: is refused", "Linux 5.8 or later with BTF"},
+	{"ITER_PATH", "nothing: path() in iter: is refused", "Linux 5.15 or later with BTF"},
+	{"MAY_GOTO", "loops end at the number of rounds that the kernel can check",
+	 "Linux 6.9 or later"},
+	{"KPROBE_FUNC_IP", "func from the registers at entries; at returns it is refused",
+	 "Linux 5.15 or later"},
+	{"SOCKET_COOKIE", "nothing: socket_cookie() is refused", "Linux 5.12 or later with BTF"},
+	{"SEND_SIGNAL", "nothing: signal() is refused", "Linux 5.3 or later"},
+	{"KALLSYMS", "kernel stacks show addresses", "sudo sysctl kernel.kptr_restrict=1"},
 	{"FOR_EACH_MAP", "`for` over a map and len() are refused; print() and ranges work",
 	 "Linux 5.13 or later"},
 	{"PERCPU_LOOKUP",
@@ -150,6 +160,19 @@ static bool check_rights(struct findings *f)
 
 /* ---- settings ---- */
 
+/* From 3 on, which Debian and Ubuntu have, perf events are for CAP_SYS_ADMIN alone. */
+static void check_paranoid(struct findings *f)
+{
+	struct buf b = BUF_INIT;
+
+	buf_read_file(&b, "/proc/sys/kernel/perf_event_paranoid", 64);
+	if (atoi(buf_cstr(&b)) > 2 && !(capabilities() >> CAP_SYS_ADMIN & 1))
+		found(f, "lacking", "perf events are for CAP_SYS_ADMIN alone (perf_event_paranoid)",
+		      "links that need none, where the kernel has them",
+		      "sudo sysctl kernel.perf_event_paranoid=2");
+	buf_release(&b);
+}
+
 static void check_settings(struct findings *f)
 {
 	if (file_has("/proc/self/mounts", " tracefs "))
@@ -169,6 +192,11 @@ static void check_settings(struct findings *f)
 	if (file_has("/proc/sys/net/core/bpf_jit_enable", "0"))
 		found(f, "lacking", "BPF programs are interpreted, which is slow", NULL,
 		      "sudo sysctl net.core.bpf_jit_enable=1");
+	if (file_has("/proc/sys/kernel/ftrace_enabled", "0"))
+		found(f, "lacking", "function tracing is switched off (ftrace_enabled)",
+		      "kprobes by breakpoints; fentry, fexit and wildcards of kprobes may fail",
+		      "sudo sysctl kernel.ftrace_enabled=1");
+	check_paranoid(f);
 	if (file_has("/sys/kernel/debug/kprobes/enabled", "0"))
 		found(f, "lacking", "kprobes are switched off", NULL,
 		      "echo 1 | sudo tee /sys/kernel/debug/kprobes/enabled");

@@ -424,11 +424,11 @@ static int candidates(const struct cli *c)
 	return show(&b);
 }
 
-static bool can_read(const char *path)
+static bool can_read(const char *what, const char *path)
 {
 	if (!path || access(path, R_OK) == 0)
 		return true;
-	fprintf(stderr, "awl: cannot read the list of functions %s: %s\n", path, strerror(errno));
+	fprintf(stderr, "awl: cannot read %s %s: %s\n", what, path, strerror(errno));
 	return false;
 }
 
@@ -441,7 +441,8 @@ static int dispatch(const struct cli *c, int out_fd)
 		 .containers = c->containers, .pods = c->pods, .command = c->command,
 		 .message = on_message, .disabled_features = c->features, .color = wants_color(),
 		 .traceable_functions = c->traceable, .json_diagnostics = c->json_diag,
-		 .mode = c->mode, .profile = c->profile, .helper_warnings = c->warnings);
+		 .mode = c->mode, .profile = c->profile, .helper_warnings = c->warnings,
+		 .kernel_btf = c->kernel_btf);
 	struct awl *awl = awl_new(&o);
 	int r = EXIT_USAGE;
 
@@ -486,7 +487,8 @@ static int awl_main(int argc, char **argv)
 		r = cmd_doctor();
 	else if (c.help || (!c.expr && !c.file && !c.list && !c.info))
 		r = usage(&c);
-	else if (!can_read(c.traceable))
+	else if (!can_read("the list of functions", c.traceable) ||
+		 !can_read("the kernel's types of", c.kernel_btf))
 		r = EXIT_USAGE;
 	else
 		r = (fd = open_output(&c)) < 0 ? EXIT_USAGE : dispatch(&c, fd);

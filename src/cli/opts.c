@@ -188,120 +188,96 @@ static void append(struct arena *a, const char ***list, const char *v)
 	*list = longer;
 }
 
+/* Options that do no more than set a field. */
+enum field_kind { FIELD_NONE, FIELD_FLAG, FIELD_TEXT, FIELD_LIST };
+
+static const struct field {
+	enum field_kind kind;
+	size_t off; /* in struct cli: bool, const char *, NULL-terminated const char ** */
+} fields[] = {
+	[OPT_FOLLOW] = {FIELD_FLAG, offsetof(struct cli, follow)},
+	[OPT_LIST] = {FIELD_FLAG, offsetof(struct cli, list)},
+	[OPT_QUIET] = {FIELD_FLAG, offsetof(struct cli, quiet)},
+	[OPT_VERBOSE] = {FIELD_FLAG, offsetof(struct cli, verbose)},
+	[OPT_AOT] = {FIELD_FLAG, offsetof(struct cli, aot)},
+	[OPT_DRY_RUN] = {FIELD_FLAG, offsetof(struct cli, dry_run)},
+	[OPT_EXPLAIN] = {FIELD_FLAG, offsetof(struct cli, explain)},
+	[OPT_UNSAFE] = {FIELD_FLAG, offsetof(struct cli, unsafe)},
+	[OPT_FMT] = {FIELD_FLAG, offsetof(struct cli, fmt)},
+	[OPT_JSON_DIAG] = {FIELD_FLAG, offsetof(struct cli, json_diag)},
+	[OPT_NO_WARNINGS] = {FIELD_FLAG, offsetof(struct cli, no_warnings)},
+	[OPT_WARNINGS] = {FIELD_FLAG, offsetof(struct cli, warnings)},
+	[OPT_INFO] = {FIELD_FLAG, offsetof(struct cli, info)},
+	[OPT_HELP] = {FIELD_FLAG, offsetof(struct cli, help)},
+	[OPT_VERSION] = {FIELD_FLAG, offsetof(struct cli, version)},
+	[OPT_EXPR] = {FIELD_TEXT, offsetof(struct cli, expr)},
+	[OPT_COMMAND] = {FIELD_TEXT, offsetof(struct cli, command)},
+	[OPT_OUTPUT] = {FIELD_TEXT, offsetof(struct cli, output)},
+	[OPT_MAX_OVERHEAD] = {FIELD_TEXT, offsetof(struct cli, max_overhead)},
+	[OPT_PROBE_FILTER] = {FIELD_TEXT, offsetof(struct cli, probe_filter)},
+	[OPT_TRACEABLE] = {FIELD_TEXT, offsetof(struct cli, traceable)},
+	[OPT_KERNEL_BTF] = {FIELD_TEXT, offsetof(struct cli, kernel_btf)},
+	[OPT_COMPLETION] = {FIELD_TEXT, offsetof(struct cli, completion)},
+	[OPT_COMPLETE] = {FIELD_TEXT, offsetof(struct cli, complete)},
+	[OPT_CGROUP] = {FIELD_LIST, offsetof(struct cli, cgroups)},
+	[OPT_CONTAINER] = {FIELD_LIST, offsetof(struct cli, containers)},
+	[OPT_POD] = {FIELD_LIST, offsetof(struct cli, pods)},
+	[OPT_INCLUDE_DIR] = {FIELD_LIST, offsetof(struct cli, include_dirs)},
+	[OPT_INCLUDE] = {FIELD_LIST, offsetof(struct cli, includes)},
+};
+
+static bool set_field(struct cli *c, struct arena *a, enum opt_id id, const char *v)
+{
+	const struct field *f = id < ARRAY_SIZE(fields) ? &fields[id] : NULL;
+	void *at = f ? (char *)c + f->off : NULL;
+
+	switch (f ? f->kind : FIELD_NONE) {
+	case FIELD_FLAG:
+		*(bool *)at = true;
+		return true;
+	case FIELD_TEXT:
+		*(const char **)at = v;
+		return true;
+	case FIELD_LIST:
+		append(a, at, v);
+		return true;
+	case FIELD_NONE:
+		break;
+	}
+	return false;
+}
+
 static bool apply(struct cli *c, struct arena *a, enum opt_id id, const char *v)
 {
+	if (set_field(c, a, id, v))
+		return true;
 	switch (id) {
-	case OPT_NONE:
-		break;
-	case OPT_EXPR:
-		c->expr = v;
-		break;
-	case OPT_COMMAND:
-		c->command = v;
-		break;
 	case OPT_PID:
 		return set_pids(c, a, v);
-	case OPT_FOLLOW:
-		c->follow = true;
-		break;
 	case OPT_NAME:
 		return set_name(c, v);
-	case OPT_CGROUP:
-		append(a, &c->cgroups, v);
-		break;
-	case OPT_CONTAINER:
-		append(a, &c->containers, v);
-		break;
-	case OPT_POD:
-		append(a, &c->pods, v);
-		break;
-	case OPT_LIST:
-		c->list = true;
-		break;
 	case OPT_FORMAT:
 		return set_format(c, v);
-	case OPT_OUTPUT:
-		c->output = v;
-		break;
 	case OPT_BUFFER:
 		return set_buffering(c, v);
-	case OPT_QUIET:
-		c->quiet = true;
-		break;
-	case OPT_VERBOSE:
-		c->verbose = true;
-		break;
 	case OPT_DEBUG:
 		return set_debug(c, v ? v : "all");
-	case OPT_AOT:
-		c->aot = true;
-		break;
-	case OPT_DRY_RUN:
-		c->dry_run = true;
-		break;
-	case OPT_EXPLAIN:
-		c->explain = true;
-		break;
-	case OPT_UNSAFE:
-		c->unsafe = true;
-		break;
-	case OPT_FMT:
-		c->fmt = true;
-		break;
-	case OPT_JSON_DIAG:
-		c->json_diag = true;
-		break;
 	case OPT_NO_FEATURE:
 		set_features(c, a, v);
-		break;
-	case OPT_NO_WARNINGS:
-		c->no_warnings = true;
-		break;
-	case OPT_WARNINGS:
-		c->warnings = true;
-		break;
-	case OPT_MAX_OVERHEAD:
-		c->max_overhead = v;
-		break;
+		return true;
 	case OPT_MAX_RATE:
 		return set_rate(c, v);
 	case OPT_TEST:
 		c->mode = AWL_TEST;
-		break;
+		return true;
 	case OPT_BENCH:
 		c->mode = AWL_BENCH;
-		break;
+		return true;
 	case OPT_MODE:
 		return set_mode(c, v);
-	case OPT_INCLUDE_DIR:
-		append(a, &c->include_dirs, v);
-		break;
-	case OPT_INCLUDE:
-		append(a, &c->includes, v);
-		break;
-	case OPT_PROBE_FILTER:
-		c->probe_filter = v;
-		break;
-	case OPT_TRACEABLE:
-		c->traceable = v;
-		break;
-	case OPT_COMPLETION:
-		c->completion = v;
-		break;
-	case OPT_COMPLETE:
-		c->complete = v;
-		break;
-	case OPT_INFO:
-		c->info = true;
-		break;
-	case OPT_HELP:
-		c->help = true;
-		break;
-	case OPT_VERSION:
-		c->version = true;
-		break;
+	default: /* those of bpftrace that have no effect */
+		return true;
 	}
-	return true;
 }
 
 /* One word of the command line against one row: its joined argument in *v ("" none). 0: another

@@ -28,7 +28,7 @@ struct cli {
 	const char *pattern; /* of -l, "" */
 	bool peer;           /* called as bpftrace: names and forms are those of it */
 	bool warnings, codegen, compiler_bench;
-	const char *probe_filter, *traceable, *completion, *complete;
+	const char *probe_filter, *traceable, *kernel_btf, *completion, *complete;
 	bool aot; /* write a compiled program */
 	int json; /* enum awl_json, 0: text */
 	bool quiet, verbose, dry_run, explain, unsafe, fmt, json_diag, no_warnings, info, help,

@@ -502,6 +502,7 @@ struct program *assemble(const struct compile_in *in, struct arena *a, struct di
 	as.p->types = ts;
 	as.isa = isa_of(in->kernel);
 	as.gen = (struct gen_in){
+		.thrifty = in->thrifty,
 		.arena = a,
 		.diag = d,
 		.plan = plan,

@@ -11,7 +11,6 @@
  *
  * The form is that of the library that bpftrace uses for it. The first turn is left out: what it
  * learns of the kernel is kept. */
-#include <time.h>
 #include "compile/clock.h"
 
 #define BENCH_NS  500000000 /* of processor time, all turns together */
@@ -19,20 +18,12 @@
 
 static const char *const pass_names[PASS_COUNT] = {"parse", "sema", "gen", "ir", "all"};
 
-static uint64_t now(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 void pass_clock_start(struct pass_clock *c)
 {
 	if (!c)
 		return;
-	c->wall_at = now(CLOCK_MONOTONIC);
-	c->cpu_at = now(CLOCK_PROCESS_CPUTIME_ID);
+	c->wall_at = clock_ns(CLOCK_MONOTONIC);
+	c->cpu_at = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 void pass_clock_lap(struct pass_clock *c, enum pass pass)

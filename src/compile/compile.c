@@ -94,6 +94,7 @@ static bool pass_sema(struct compilation *c)
 		.script = c->script,
 		.families = builtin_families,
 		.providers = providers,
+		.views = value_views,
 		.params = c->in->params,
 		.include_dirs = c->in->include_dirs,
 		.includes = c->in->includes,
@@ -143,6 +144,8 @@ struct program *compile_script(const struct compile_in *in, struct diag **diag,
 	if (diag_errors(c.diag) || !pass_parse(&c) || !pass_limits(&c) || !pass_sema(&c) ||
 	    !check_limits(&c))
 		return NULL;
+	if (in->thrifty)
+		c.config->on_stack_limit = 0;
 	p = assemble(in, c.arena, c.diag, c.types, c.plan);
 	pass_clock_lap(in->clock, PASS_GEN);
 	return p;

@@ -24,6 +24,7 @@ struct compile_in {
 	int child;
 	const char *command; /* of the child; or NULL */
 	bool unsafe, helper_warnings;
+	bool thrifty; /* for the verifier: of a program that it found too large (gen/unlearn.c) */
 	enum run_mode mode;
 	unsigned dump; /* enum dump_stage */
 	struct buf *dump_to;

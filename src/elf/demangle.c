@@ -102,12 +102,87 @@ const char *elf_demangle(struct arena *a, const char *name)
 	return demangle_into(a, name, false);
 }
 
+/* Past the bracket that closes the one at `i`. */
+static size_t past_bracket(struct str s, size_t i)
+{
+	size_t depth = 0;
+
+	do {
+		depth += s.p[i] == '(';
+		depth -= s.p[i] == ')';
+	} while (++i < s.n && depth);
+	return i;
+}
+
+/* "ns::(anonymous namespace)::f" of …::f(int): without the parameters, whose bracket is no part of
+ * the name. */
+static struct str without_params(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		struct str front = {s.p, i}, behind;
+		size_t end;
+
+		if (s.p[i] != '(')
+			continue;
+		end = past_bracket(s, i);
+		behind = (struct str){s.p + end, s.n - end};
+		if (!str_starts(behind, STR("::")) && !str_ends(front, STR("operator")))
+			return front;
+		i = end - 1;
+	}
+	return s;
+}
+
+/* "long ns::twice<int>": of templates the result stands in front. */
+static struct str without_result(struct str s)
+{
+	size_t depth = 0, from = 0;
+
+	if (!memchr(s.p, '<', s.n) || memmem(s.p, s.n, "operator", 8) ||
+	    memmem(s.p, s.n, " thunk to ", 10))
+		return s;
+	for (size_t i = 0; i < s.n; i++) {
+		depth += s.p[i] == '<' || s.p[i] == '(';
+		depth -= (s.p[i] == '>' || s.p[i] == ')') && depth;
+		if (s.p[i] == ' ' && !depth)
+			from = i + 1;
+	}
+	return (struct str){s.p + from, s.n - from};
+}
+
+const char *elf_source_name(struct arena *a, const char *name)
+{
+	const char *whole = elf_demangle(a, name);
+	struct str only = without_result(without_params(str_of(whole)));
+
+	return whole == name ? name : arena_strndup(a, only.p, only.n);
+}
+
 bool elf_pattern_matches(const struct elf_pattern *p, struct arena *tmp, const char *name)
 {
-	struct str whole;
+	struct str whole, name_only;
 
 	if (!p->demangled)
 		return str_glob(p->text, str_of(name));
 	whole = str_of(elf_demangle(tmp, name));
-	return str_glob(p->text, whole) || str_glob(p->text, str_cut(&whole, '('));
+	if (p->literal)
+		return str_eq(p->text, whole);
+	name_only = without_params(whole);
+	return str_glob(p->text, whole) || str_glob(p->text, name_only) ||
+	       str_glob(p->text, without_result(name_only));
+}
+
+bool elf_pattern_is_literal(const struct elf_pattern *p, const struct elf_func *funcs, size_t n)
+{
+	const struct elf_pattern exact = {.text = p->text, .demangled = true, .literal = true};
+	struct arena *tmp;
+	bool found = false;
+
+	if (!p->demangled || !p->text.n || !memchr(p->text.p, '(', p->text.n))
+		return false;
+	tmp = arena_new();
+	for (size_t i = 0; i < n && !found; i++)
+		found = elf_pattern_matches(&exact, tmp, funcs[i].name);
+	arena_free(tmp);
+	return found;
 }

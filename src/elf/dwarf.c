@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { AT_GO_KIND = 0x2900, AT_GO_RUNTIME_TYPE = 0x2904 };
+enum { AT_GO_KIND = 0x2900, AT_GO_RUNTIME_TYPE = 0x2904, AT_GO_CLOSURE_OFFSET = 0x2907 };
 enum { MAX_PEEL = 64, MAX_MEMBERS = 20000, MAX_PARAMS = 256, MAX_OPS = 256, MAX_REFS = 1 << 20 };
 enum { MAX_GO_TYPES = 1 << 17 };
 
@@ -62,6 +62,7 @@ static bool take_debug_file(struct dwarf *d)
 	d->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (d->fd >= 0)
 		look(path, d->fd, &trusted, &d->size);
+	d->info_path = arena_strdup(d->arena, path);
 	d->trusted &= trusted;
 	return d->size > 0;
 }
@@ -77,6 +78,16 @@ static int no_info(struct dwarf *d, struct err *e)
 int dwarf_begin_local(struct dwarf *d, struct err *e)
 {
 	d->reader = NULL; /* in the reader: a copy of what the parent has */
+	return dwarf_ready(d, e);
+}
+
+int dwarf_ready(struct dwarf *d, struct err *e)
+{
+	if (d->dw)
+		return 0;
+	if (d->begun)
+		return err_plain(e, EINVAL, "cannot read the debug information of %s", d->path);
+	d->begun = true;
 	d->elf = open_elf(d, d->fd);
 	d->main_elf = open_elf(d, d->main_fd);
 	d->dw = d->elf ? dwarf_begin_elf(d->elf, DWARF_C_READ, NULL) : NULL;
@@ -97,7 +108,7 @@ static int open_info(struct dwarf *d, struct err *e)
 	if (!look(d->path, d->fd, &d->trusted, &d->size) && !take_debug_file(d))
 		return no_info(d, e);
 	if (d->trusted || reader_never)
-		return dwarf_begin_local(d, e);
+		return 0;
 	fds[n++] = d->fd;
 	if (d->main_fd >= 0)
 		fds[n++] = d->main_fd;
@@ -111,7 +122,7 @@ struct dwarf *dwarf_open(const char *path, struct err *e)
 	struct dwarf *d = arena_new_of(a, struct dwarf);
 
 	d->arena = a;
-	d->path = arena_strdup(a, path);
+	d->path = d->info_path = arena_strdup(a, path);
 	d->fd = d->main_fd = -1;
 	strmap_init(&d->refs, a);
 	if (open_info(d, e) == 0)
@@ -506,7 +517,7 @@ size_t dwarf_go_types(struct dwarf *d, struct arena *a, const struct dwarf_go_ty
 	*out = NULL;
 	if (d->reader)
 		return dwarf_remote_go_types(d->reader, a, out);
-	if (d->made)
+	if (d->made || dwarf_ready(d, NULL) < 0)
 		return 0;
 	while (dwarf_get_units(d->dw, at, &at, NULL, &type, &cu, &sub) == 0) {
 		if (dwarf_child(&cu, &c) != 0)
@@ -609,6 +620,7 @@ static struct dwarf_expr cfa_at(struct dwarf *d, uint64_t addr, struct arena *a)
 
 struct search {
 	uint64_t addr;
+	const void *last; /* entry of the walk */
 	Dwarf_Die found;
 };
 
@@ -625,6 +637,8 @@ static bool find_func(struct search *s, Dwarf_Die *parent, unsigned depth)
 	if (depth > MAX_PEEL || dwarf_child(parent, &c) != 0)
 		return false;
 	do {
+		if (!dwarf_goes_on(&s->last, &c))
+			return false;
 		switch (dwarf_tag(&c)) {
 		case DW_TAG_subprogram:
 			if (covers(&c, s->addr)) {
@@ -678,6 +692,7 @@ static bool find_in_tree(void *arg, Dwarf_Die *cu, Dwarf_Die *tree)
 {
 	struct search *s = arg;
 
+	s->last = NULL;
 	return covers(cu, s->addr) && find_func(s, tree, 0);
 }
 
@@ -757,6 +772,29 @@ static void take_scope(struct params *ps, Dwarf_Die *scope, int tag)
 	} while (ps->v.n < MAX_PARAMS && dwarf_siblingof(&c, &c) == 0);
 }
 
+/* Variables of a function literal that the compiler tells the place of in the closure. */
+static void take_captured(struct params *ps, Dwarf_Die *func)
+{
+	struct dwarf_param p;
+	Dwarf_Word offset;
+	Dwarf_Die c;
+
+	if (dwarf_child(func, &c) != 0)
+		return;
+	do {
+		Dwarf_Attribute at;
+
+		if (dwarf_tag(&c) != DW_TAG_variable ||
+		    !dwarf_attr_integrate(&c, AT_GO_CLOSURE_OFFSET, &at) ||
+		    dwarf_formudata(&at, &offset) != 0 || !offset || offset > UINT16_MAX)
+			continue;
+		add_param(ps->d, &c, ps->addr, ps->a, &p);
+		p.captured = (uint32_t)offset;
+		if (*p.name)
+			vec_push(ps->a, &ps->v, p);
+	} while (ps->v.n < MAX_PARAMS && dwarf_siblingof(&c, &c) == 0);
+}
+
 /* The child scope of `tag` that covers the address. */
 static bool inner_scope(Dwarf_Die *scope, uint64_t addr, int tag, Dwarf_Die *out)
 {
@@ -787,6 +825,8 @@ static void read_params(struct dwarf *d, Dwarf_Die *func, uint64_t addr, struct 
 	take_scope(&ps, func, DW_TAG_formal_parameter);
 	if (!out->entry)
 		take_blocks(&ps, func, 0);
+	else
+		take_captured(&ps, func);
 	out->params = ps.v.v;
 	out->nparams = ps.v.n;
 }
@@ -864,6 +904,8 @@ int dwarf_func_at(struct dwarf *d, uint64_t addr, const char *copy_of, struct ar
 	if (d->reader)
 		return dwarf_remote_func(d->reader, addr, copy_of, a, out, e);
 	*out = (struct dwarf_func){0};
+	if (dwarf_ready(d, e) < 0)
+		return -EINVAL;
 	if (!dwarf_instance_at(d, addr, copy_of, &fn, &outer))
 		return err_plain(e, ENOENT,
 				 "the debug information of %s tells of no function at 0x%" PRIx64,

@@ -111,6 +111,10 @@ struct dwarf_param {
 	bool constant;
 	uint64_t value; /* `constant`: what it is */
 	bool result;    /* Go: a result; they follow the arguments */
+	/* Go, at the entry: a variable that the closure has captured; its offset in the closure. 0:
+	 * none, there is the address of the code. A name with & in front is captured by reference.
+	 */
+	uint32_t captured;
 };
 
 struct dwarf_func {

@@ -25,6 +25,8 @@ struct search {
 	struct arena *a;   /* of the result */
 	struct arena *tmp; /* of the search */
 	struct strmap origins;
+	struct dwarf_units units;
+	const void *last; /* entry of the walk */
 	VEC(struct dwarf_copy) found;
 };
 
@@ -89,6 +91,8 @@ static void search_scope(struct search *s, Dwarf_Die *scope, unsigned depth)
 	if (depth > MAX_DEPTH || dwarf_child(scope, &c) != 0)
 		return;
 	do {
+		if (!dwarf_goes_on(&s->last, &c))
+			return;
 		if (dwarf_tag(&c) == DW_TAG_inlined_subroutine)
 			take_copy(s, &c);
 		if (has_scopes(dwarf_tag(&c)))
@@ -96,9 +100,28 @@ static void search_scope(struct search *s, Dwarf_Die *scope, unsigned depth)
 	} while (s->found.n < MAX_COPIES && dwarf_siblingof(&c, &c) == 0);
 }
 
+static int by_place(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static bool has_copies(const struct search *s, Dwarf_Die *cu)
+{
+	uint64_t at = dwarf_dieoffset(cu) - dwarf_cuoffset(cu);
+
+	return s->units.all ||
+	       (s->units.n && bsearch(&at, s->units.v, s->units.n, sizeof(at), by_place));
+}
+
 static bool search_tree(void *arg, Dwarf_Die *cu, Dwarf_Die *tree)
 {
-	search_scope(arg, tree, 0);
+	struct search *s = arg;
+
+	s->last = NULL;
+	if (has_copies(s, cu))
+		search_scope(s, tree, 0);
 	return false;
 }
 
@@ -133,20 +156,29 @@ static bool is_copy(struct dwarf *d, Dwarf_Die *die, uint64_t addr, const char *
 	return name && strcmp(name, of) == 0;
 }
 
+struct copy_search {
+	struct dwarf *d;
+	uint64_t addr;
+	const char *of;
+	const void *last; /* entry of the walk */
+	Dwarf_Die found;
+};
+
 /* Where a copy begins may be outside of its ranges, and of those of what is around it. */
-static bool copy_below(struct dwarf *d, Dwarf_Die *scope, uint64_t addr, const char *of,
-		       Dwarf_Die *out, unsigned depth)
+static bool copy_below(struct copy_search *s, Dwarf_Die *scope, unsigned depth)
 {
 	Dwarf_Die c;
 
 	if (depth > MAX_DEPTH || dwarf_child(scope, &c) != 0)
 		return false;
 	do {
-		if (is_copy(d, &c, addr, of)) {
-			*out = c;
+		if (!dwarf_goes_on(&s->last, &c))
+			return false;
+		if (is_copy(s->d, &c, s->addr, s->of)) {
+			s->found = c;
 			return true;
 		}
-		if (has_scopes(dwarf_tag(&c)) && copy_below(d, &c, addr, of, out, depth + 1))
+		if (has_scopes(dwarf_tag(&c)) && copy_below(s, &c, depth + 1))
 			return true;
 	} while (dwarf_siblingof(&c, &c) == 0);
 	return false;
@@ -155,21 +187,44 @@ static bool copy_below(struct dwarf *d, Dwarf_Die *scope, uint64_t addr, const c
 bool dwarf_copy_in(struct dwarf *d, Dwarf_Die *outer, uint64_t addr, const char *copy_of,
 		   Dwarf_Die *out)
 {
-	return copy_below(d, outer, addr, copy_of, out, 0);
+	struct copy_search s = {.d = d, .addr = addr, .of = copy_of};
+
+	if (!copy_below(&s, outer, 0))
+		return false;
+	*out = s.found;
+	return true;
+}
+
+/* Of the system's own files only the units that have some; foreign ones are in the library's hands
+ * already. */
+static int find_all(struct search *s, struct err *e)
+{
+	int r;
+
+	if (s->d->trusted || reader_never)
+		dwarf_units_with_copies(s->d->info_path, s->wanted, s->tmp, &s->units);
+	if (!s->units.all && !s->units.n)
+		return 0;
+	r = dwarf_ready(s->d, e);
+	if (r == 0)
+		dwarf_each_tree(s->d, search_tree, s);
+	return r;
 }
 
 int dwarf_copies_find(struct dwarf *d, const struct elf_pattern *wanted, struct arena *a,
 		      struct dwarf_copies *out, struct err *e)
 {
-	struct search s = {.d = d, .wanted = wanted, .a = a};
+	struct search s = {.d = d, .wanted = wanted, .a = a, .units.all = true};
+	int r;
 
 	*out = (struct dwarf_copies){0};
 	if (d->reader)
 		return dwarf_remote_copies(d->reader, wanted, a, out, e);
 	s.tmp = arena_new();
 	strmap_init(&s.origins, s.tmp);
-	dwarf_each_tree(d, search_tree, &s);
-	take_each_once(&s, out);
+	r = find_all(&s, e);
+	if (r == 0)
+		take_each_once(&s, out);
 	arena_free(s.tmp);
-	return 0;
+	return r;
 }

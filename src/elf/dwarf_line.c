@@ -179,6 +179,8 @@ int dwarf_line_find(struct dwarf *d, struct str file, unsigned line, unsigned co
 	*out = (struct dwarf_lines){0};
 	if (!file.n || !line)
 		return err_plain(e, EINVAL, "lines are counted from 1");
+	if (dwarf_ready(d, e) < 0)
+		return -EINVAL;
 	each_unit(d, search_one, &s);
 	take_first(&s);
 	return 0;
@@ -213,5 +215,7 @@ int dwarf_file_each(struct dwarf *d, int (*fn)(void *arg, const char *file), voi
 
 	if (d->reader)
 		return dwarf_remote_files(d->reader, fn, arg);
+	if (dwarf_ready(d, NULL) < 0)
+		return 0;
 	return each_unit(d, tell_files, &w);
 }

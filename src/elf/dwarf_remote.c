@@ -119,6 +119,7 @@ static void serve_func(struct dwarf *d, struct wire *in, uint64_t addr, struct a
 		wire_put(out, p->result, 1);
 		wire_put(out, p->constant, 1);
 		wire_put(out, p->value, 8);
+		wire_put(out, p->captured, 4);
 	}
 }
 
@@ -353,7 +354,7 @@ static struct dwarf_expr take_expr(struct wire *w, struct arena *a)
 
 static void take_params(struct wire *w, struct arena *a, struct dwarf_func *out)
 {
-	out->nparams = wire_take_count(w, 26);
+	out->nparams = wire_take_count(w, 30);
 	out->params = arena_array_of(a, struct dwarf_param, out->nparams + 1);
 	for (size_t i = 0; i < out->nparams && !w->bad; i++) {
 		struct dwarf_param *p = &out->params[i];
@@ -367,6 +368,7 @@ static void take_params(struct wire *w, struct arena *a, struct dwarf_func *out)
 		p->result = wire_take(w, 1);
 		p->constant = wire_take(w, 1);
 		p->value = wire_take(w, 8);
+		p->captured = (uint32_t)wire_take(w, 4);
 	}
 }
 

@@ -105,8 +105,9 @@ struct elf_func {
 	bool ifunc;       /* STT_GNU_IFUNC: a resolver, not the function */
 };
 
-/* Function symbols (symtab, dynsym, and the separate or mini debug file when there), one for each
- * address and name, sorted by name. The array belongs to `f`. */
+/* Function symbols (symtab, dynsym, and the separate or mini debug file when there; of a Go program
+ * without these what its runtime knows), one for each address and name, sorted by name. The array
+ * belongs to `f`. */
 int elf_funcs(struct elf *f, const struct elf_func **funcs, size_t *n, struct err *e);
 /* By exact name, also with a version (`memcpy@GLIBC_2.2.5` or without); false when there is none.
  */
@@ -120,14 +121,21 @@ bool elf_func_at(struct elf *f, uint64_t offset, struct elf_func *out);
  * hostile input. */
 const char *elf_demangle(struct arena *a, const char *name);
 
+/* The same without parameters and, of templates, without the result: "ns::twice<int>". */
+const char *elf_source_name(struct arena *a, const char *name);
+
 /* What functions are looked for: a name as linked or a glob of it; `demangled`: of its name as in
  * the source, with its parameters or without: ns::f and ns::f(int). */
 struct elf_pattern {
 	struct str text;
 	bool demangled;
+	bool literal; /* the text is one function's: f(char*) is not f(char const*) */
 };
 
 bool elf_pattern_matches(const struct elf_pattern *p, struct arena *tmp, const char *name);
+/* Is the text of a demangled pattern, in which `*` may stand for a pointer, the whole name of a
+ * function? */
+bool elf_pattern_is_literal(const struct elf_pattern *p, const struct elf_func *funcs, size_t n);
 
 /* ---- probe placement ------------------------------------------------------------------------- */
 
@@ -200,9 +208,11 @@ int usdt_parse_args(struct arena *a, struct elf *f, uint16_t machine, const char
 struct symbolizer;
 
 struct symbol {
-	const char *name;   /* NULL: unknown */
-	const char *module; /* path of the mapped file, "[vdso]", "" */
-	uint64_t offset;    /* from the symbol's start */
+	const char *name;     /* NULL: unknown */
+	const char *module;   /* path of the mapped file, "[vdso]", "" */
+	uint64_t offset;      /* from the symbol's start */
+	struct elf *file;     /* the mapped file, the symbolizer's; NULL: none that can be read */
+	uint64_t file_offset; /* of the address in it */
 };
 
 struct symbolizer *symbolizer_new(void);
@@ -227,6 +237,8 @@ void symbolizer_exit(struct symbolizer *s, int pid);
 /* A file that will be asked for, opened now: it may be deleted, or its process gone from a root of
  * its own, by then. */
 struct elf *symbolizer_offer(struct symbolizer *s, const char *path); /* NULL: cannot be read */
+/* The very file of a mapping that was told, for reading; -1 when it cannot be had any more. */
+int symbolizer_open_mapped(struct symbolizer *s, int pid, const struct sym_mapping *m);
 /* Being told, in turn, that the mappings of a process may be others now, or that it is gone. */
 void symbolizer_watch(struct symbolizer *s, void (*changed)(void *arg, int pid, bool gone),
 		      void *arg);

@@ -24,11 +24,7 @@ struct symtab_entry {
 
 enum { MAX_SYMTABS = 4 };
 
-/* A function's addresses, in order, for elf_func_at. */
-struct func_range {
-	uint64_t addr, size;
-	uint32_t func; /* index into funcs */
-};
+struct func_places; /* symaddr.c */
 
 struct elf {
 	struct image *img;
@@ -42,9 +38,7 @@ struct elf {
 	struct elf_func *funcs;
 	size_t nfuncs;
 	bool funcs_known, too_many;
-	struct func_range *ranges;
-	size_t nranges;
-	bool ranges_known;
+	struct func_places *places; /* NULL: not made yet */
 	struct usdt_site *sites;
 	size_t nsites;
 	bool sites_known;
@@ -65,5 +59,26 @@ void symtabs_load(struct elf *f);
 /* The best symbol of a name, as versions and binding have it: a function, or any. */
 bool symtab_scan(struct elf *f, struct str name, bool func, struct symtab_entry *out);
 bool symtab_get(const struct symtab *t, size_t i, struct symtab_entry *out);
+
+#define SYMTAB_MAX_FUNCS (4u << 20)
+#define SYMTAB_MAX_NAME  8192 /* longer names are left out */
+
+/* The same without a look at the name, of which `name` is the place in the table's names. */
+struct symtab_raw {
+	uint64_t value, size;
+	uint32_t name;
+	uint8_t type, bind;
+	uint16_t shndx;
+};
+bool symtab_get_raw(const struct symtab *t, size_t i, struct symtab_raw *out);
+
+/* Are its functions those of a Go program without symbols, told by the runtime's table? */
+bool symtab_is_of_go(struct elf *f);
+static inline bool symtab_is_func(uint8_t type)
+{
+	return type == STT_FUNC || type == STT_GNU_IFUNC;
+}
+
+void symaddr_free(struct elf *f);
 
 #endif

@@ -14,6 +14,14 @@
  *   more:    call runtime.morestack
  *            jmp  f                     a probe at f counts such a call twice
  *
+ * On arm64 the check is `cmp sp, x16; b.ls more`, and the entry always that branch: LS is "C clear
+ * or Z set" there. Constants and addresses are made in x27 there, by several instructions; a
+ * goroutine that is preempted among them goes back to the first of them. The last is passed once:
+ *
+ *   f:       adrp x27, …
+ *            add  x27, x27, …
+ *            ldr  x1, [x27]           ← entry of a function without a check
+ *
  * Everything read is checked against the file's bounds: it may come from a hostile process. */
 #ifndef AWL_ELF_GO_H
 #define AWL_ELF_GO_H
@@ -32,7 +40,8 @@ int go_minor(const struct go *go);           /* 22; -1: not told, or no release 
 /* Is this release one whose calling convention and structures are known? */
 bool go_is_known(const struct go *go);
 const char *go_known_text(void);            /* "1.13 to 1.27" */
-bool go_has_registers(const struct go *go); /* arguments in registers: amd64 from 1.17 on */
+bool go_has_registers(const struct go *go); /* arguments in registers: amd64 from 1.17,
+					     * arm64 from 1.18 on */
 
 struct go_func {
 	const char *name; /* as in the table: dots of the last path element are %2e */
@@ -55,8 +64,9 @@ bool go_name_is(const char *name, struct str wanted, bool glob);
 /* ---- places -------------------------------------------------------------------------------- */
 
 enum go_entry {
-	GO_ENTRY_FIRST,  /* the first instruction: there is no stack check */
-	GO_ENTRY_BRANCH, /* the stack check's branch: a call unless CF or ZF is set */
+	GO_ENTRY_FIRST,  /* the first instruction, or what makes one of it: there is no stack check
+			  */
+	GO_ENTRY_BRANCH, /* the stack check's branch: a call unless it will be taken */
 	GO_ENTRY_BEHIND, /* the `push %rbp` behind it */
 };
 
@@ -75,7 +85,13 @@ struct go_places {
 	const char *no_exits; /* why the returns cannot be probed; NULL: they can */
 };
 
-void go_place(struct go *go, const struct go_func *fn, struct arena *a, struct go_places *out);
+/* `calls`: the kernel makes calls of nop5, which is what it costs less by. */
+void go_place(struct go *go, const struct go_func *fn, bool calls, struct arena *a,
+	      struct go_places *out);
+
+/* Where a place at that offset in the file has to be for each pass to be seen once: behind what a
+ * preempted goroutine would do again. */
+uint64_t go_place_once(struct go *go, uint64_t offset);
 
 /* The part that looks at code alone; for go_place and its tests. `code` are the function's bytes,
  * at link-time address `addr`; `more` tells the entries of runtime.morestack. Offsets in *out are
@@ -86,6 +102,8 @@ struct go_code {
 	uint64_t addr;
 	const uint64_t *more;
 	size_t nmore;
+	uint16_t machine; /* EM_X86_64, EM_AARCH64 */
+	bool calls;       /* as of go_place */
 };
 void go_place_code(const struct go_code *c, struct arena *a, struct go_places *out);
 
@@ -97,12 +115,15 @@ struct go_layout {
 };
 
 bool go_layout(const struct go *go, struct go_layout *out);
-/* Where the pointer to g is, from the thread's segment base: a negative offset. */
+/* x86_64: where the pointer to g is, from the thread's segment base: a negative offset. */
 bool go_tls_offset(struct go *go, int64_t *out);
 
 /* The address of runtime.types, which the debug information tells types' descriptors from. */
 bool go_types_address(struct go *go, uint64_t *out);
 bool go_is_movable(const struct go *go); /* mapped at any address */
+/* The name of the type whose descriptor is at link-time address `addr`, as reflection writes it:
+ * *http.Server. It lies in the file. */
+bool go_type_name(struct go *go, uint64_t addr, struct str *out);
 
 /* ---- words of arguments --------------------------------------------------------------------- */
 

@@ -201,6 +201,7 @@ static int open_table(struct go *go, struct err *e)
 		return err_plain(e, ENOENT, "%s has no table of Go functions (pclntab)", path);
 	if (!read_header(go))
 		return err_plain(e, EINVAL, "the table of Go functions of %s is damaged", path);
+	go_check_version(go);
 	if (go->format >= PCLN_1_18 && !find_text(go))
 		return err_plain(e, EINVAL, "cannot find where the Go code of %s begins", path);
 	go->funcs = calloc(go->nfunc, sizeof(*go->funcs));
@@ -326,13 +327,14 @@ bool go_is_wrapper(struct go *go, const struct go_func *fn)
 
 /* ---- words of arguments -------------------------------------------------------------------- */
 
-/* The base of funcdata: a symbol of the linker, "go:func.*" or in older releases "go.func.*". */
+/* The base of funcdata: a symbol of the linker, "go:func.*" or in older releases "go.func.*";
+ * stripped programs have lost it, the runtime's own table has not. */
 static bool funcdata_base(struct go *go, uint64_t *out)
 {
 	uint64_t size;
 
 	return elf_sym_find(go->f, STR("go:func.*"), out, &size) ||
-	       elf_sym_find(go->f, STR("go.func.*"), out, &size);
+	       elf_sym_find(go->f, STR("go.func.*"), out, &size) || go_module_funcdata(go, out);
 }
 
 /* Offset of the words in the funcdata; UINT32_MAX: the function has none, that is, no arguments. */

@@ -12,6 +12,7 @@ struct go {
 	struct arena *arena;
 	char version[64];
 	int minor;
+	bool searched; /* the release was searched for in the data */
 	enum pcln_format format;
 	const uint8_t *tab; /* the pclntab, `ntab` bytes */
 	size_t ntab;
@@ -21,8 +22,11 @@ struct go {
 	size_t nfuncs;
 	struct strmap twins; /* name → the last function of it, plus one; then by twin[] */
 	uint32_t *twin;      /* of each function: the one before it with its name, plus one */
-	uint64_t more[4];    /* entries of runtime.morestack and its kin */
+	uint64_t more[8];    /* entries of runtime.morestack and its kin */
 	size_t nmore;
+	bool module_known, types_known; /* they have been looked for */
+	uint64_t module;                /* address of the moduledata; 0: not found */
+	uint64_t types;                 /* of runtime.types; 0: not found */
 };
 
 /* Bytes at a link-time address; NULL when they are not all in the file. */
@@ -31,6 +35,10 @@ const uint8_t *go_bytes(struct go *go, uint64_t addr, uint64_t n);
  * alone. */
 bool go_pointer(struct go *go, uint64_t addr, uint64_t *out);
 void go_read_version(struct go *go);
+void go_check_version(struct go *go); /* when the table has been found */
+/* Out of the moduledata: the address of runtime.types, and what funcdata is told from. */
+bool go_module_types(struct go *go, uint64_t *out);
+bool go_module_funcdata(struct go *go, uint64_t *out);
 /* Does the function call or jump to `addr`? */
 bool go_leads_to(struct go *go, const struct go_func *fn, uint64_t addr);
 

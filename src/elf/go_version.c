@@ -4,6 +4,10 @@
  *   flags & 2      from 1.18 on: at +32 a varint length and the text "go1.22.5"
  *   otherwise      at +16 the address of a Go string { data, length }
  *
+ * Some programs are shipped without that section. The linker writes the release into the variable
+ * runtime.buildVersion all the same: a Go string like any other, "go1.22.5". When all texts of that
+ * form which the data lead to are of one release, it is that one; otherwise it is not told.
+ *
  * Layouts of the runtime's structures are kept by release, as they were measured. A release that is
  * not in the table is not known, and nothing that depends on one is guessed. */
 #include "elf/go_priv.h"
@@ -89,18 +93,80 @@ static void pointed_version(struct go *go, uint64_t addr)
 		take_version(go, p, image_u64(len));
 }
 
-void go_read_version(struct go *go)
+static void told_version(struct go *go)
 {
 	const struct image_sect *s = image_section(go->f->img, ".go.buildinfo");
 	const uint8_t *p = s ? image_section_data(go->f->img, s) : NULL;
 
-	go->minor = -1;
 	if (!p || s->size < HEAD || memcmp(p, magic, sizeof(magic) - 1))
 		return;
 	if (p[15] & 2)
 		inline_version(go, p + HEAD, s->size - HEAD);
 	else if (p[14] == 8)
 		pointed_version(go, s->addr + 16);
+}
+
+/* "go1.22.5", "go1.22", "go1.22rc1", "go1.22.5 X:…": all of `text`. */
+static bool is_release(const char *text)
+{
+	int major, minor, end = 0;
+
+	if (sscanf(text, "go%d.%d%n", &major, &minor, &end) != 2 || major != 1)
+		return false;
+	return !text[end] || (text[end] && strchr(".rb -", text[end]));
+}
+
+/* False: the strings in the section tell of several releases. */
+static bool search_version(struct go *go, const struct image_sect *s)
+{
+	const uint8_t *p = s ? image_section_data(go->f->img, s) : NULL;
+	struct go other = {.minor = -1};
+
+	for (uint64_t at = 0; p && at + 16 <= s->size; at += 8) {
+		uint64_t n = image_u64(p + at + 8);
+		const uint8_t *text;
+
+		if (n < 5 || n >= sizeof(go->version))
+			continue;
+		text = go_bytes(go, image_u64(p + at), n);
+		if (!text || memcmp(text, "go1.", 4))
+			continue;
+		take_version(&other, text, n);
+		if (!is_release(other.version))
+			continue;
+		if (go->minor >= 0 && other.minor != go->minor)
+			return false;
+		take_version(go, text, n);
+	}
+	return true;
+}
+
+void go_read_version(struct go *go)
+{
+	go->minor = -1;
+	told_version(go);
+	go->searched = go->minor < 0 && !go->version[0];
+	if (go->searched && !search_version(go, image_section(go->f->img, ".data"))) {
+		go->minor = -1;
+		go->version[0] = 0;
+	}
+}
+
+/* What was found by searching has to be of the age of the table. */
+void go_check_version(struct go *go)
+{
+	static const struct {
+		int from, to;
+	} releases[] = {[PCLN_1_2] = {2, 15},
+			[PCLN_1_16] = {16, 17},
+			[PCLN_1_18] = {18, 19},
+			[PCLN_1_20] = {20, 1000}};
+
+	if (!go->searched ||
+	    (go->minor >= releases[go->format].from && go->minor <= releases[go->format].to))
+		return;
+	go->minor = -1;
+	go->version[0] = 0;
 }
 
 /* ---- what follows -------------------------------------------------------------------------- */
@@ -127,7 +193,7 @@ const char *go_known_text(void)
 
 bool go_has_registers(const struct go *go)
 {
-	return go->minor >= 17;
+	return go->minor >= (elf_machine(go->f) == EM_AARCH64 ? 18 : 17);
 }
 
 bool go_layout(const struct go *go, struct go_layout *out)
@@ -136,7 +202,7 @@ bool go_layout(const struct go *go, struct go_layout *out)
 		int from, to;
 		struct go_layout l; /* goid m curg gopc startpc parent labels */
 	} known[] = {
-		{13, 15, {152, 48, 192, 280, 296, 0, 344}},
+		{13, 16, {152, 48, 192, 280, 296, 0, 344}},
 		{17, 20, {152, 48, 192, 296, 312, 0, 360}},
 		{21, 22, {152, 48, 192, 280, 296, 272, 344}},
 		{23, 24, {160, 48, 192, 288, 304, 280, 352}},
@@ -160,7 +226,7 @@ bool go_types_address(struct go *go, uint64_t *out)
 	if (elf_sym_find(go->f, STR("runtime.types"), out, &size))
 		return true;
 	*out = s ? s->addr : 0;
-	return s != NULL;
+	return s != NULL || go_module_types(go, out);
 }
 
 bool go_is_movable(const struct go *go)
@@ -168,7 +234,9 @@ bool go_is_movable(const struct go *go)
 	return go->f->img->type == ET_DYN;
 }
 
-/* Go's own linker puts g into the last word below the segment base. Others lay out all thread-local
+/* On arm64 g is in a register of its own, in assembly as well.
+ *
+ * Go's own linker puts g into the last word below the segment base. Others lay out all thread-local
  * variables: g is where the symbol says, in a block that ends at the base. */
 bool go_tls_offset(struct go *go, int64_t *out)
 {
@@ -176,7 +244,8 @@ bool go_tls_offset(struct go *go, int64_t *out)
 	uint64_t addr, size;
 
 	*out = -8;
-	if (!image_section(m, ".interp") && !image_section(m, ".dynsym"))
+	if (elf_machine(go->f) == EM_AARCH64 ||
+	    (!image_section(m, ".interp") && !image_section(m, ".dynsym")))
 		return true;
 	for (size_t i = 0; i < m->nsegs; i++) {
 		if (m->segs[i].type != PT_TLS || m->segs[i].memsz > 1 << 20)

@@ -90,6 +90,19 @@ size_t image_read(struct image *m, uint64_t offset, void *buf, size_t n)
 	return done;
 }
 
+void image_forget(struct image *m, const void *p, size_t n)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from, to;
+
+	if (!m->unmap || (const uint8_t *)p < m->map || n > m->size ||
+	    (uint64_t)((const uint8_t *)p - m->map) > m->size - n)
+		return;
+	from = ALIGN_UP((uintptr_t)p, page);
+	to = ((uintptr_t)p + n) & ~(page - 1);
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 /* ---- headers ---- */
 
 static struct image_sect sect_parse(const struct image *m, const uint8_t *p)

@@ -55,6 +55,9 @@ void image_free(struct image *m);
 const uint8_t *image_range(struct image *m, uint64_t offset, uint64_t n);
 /* Copies up to `n` bytes; returns how many there were. */
 size_t image_read(struct image *m, uint64_t offset, void *buf, size_t n);
+/* The pages of some bytes that came from the file and will not be needed soon are given back. They
+ * stay valid. Bytes of other images, and copies, are let be. */
+void image_forget(struct image *m, const void *p, size_t n);
 const struct image_sect *image_section(const struct image *m, const char *name);
 const struct image_sect *image_section_type(const struct image *m, uint32_t type);
 /* The bytes of a section that has some in the file; NULL otherwise. */

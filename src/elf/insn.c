@@ -1,8 +1,8 @@
 /* The choice of the decoder by machine, and arm64, whose instructions are four bytes each.
  *
- * On arm64 the kernel computes branches, literal loads and (from 6.14) nop by itself, steps over
- * the rest in a copy, and refuses exclusive loads and stores (a step between the two would always
- * lose the reservation), exception instructions and writes of system registers. */
+ * On arm64 the kernel computes branches, returns, literal loads and (from 6.14) nop by itself,
+ * steps over the rest in a copy, and refuses exclusive loads and stores (a step between the two
+ * would always lose the reservation), exception instructions and writes of system registers. */
 #include "elf/insn.h"
 
 #include <elf.h>
@@ -17,6 +17,20 @@ bool insn_decode(uint16_t machine, bool is64, const uint8_t *p, size_t n, struct
 	if (machine == EM_AARCH64)
 		return insn_arm64_decode(p, n, out);
 	return false;
+}
+
+enum probe_cost insn_cost(const struct insn *in, bool calls)
+{
+	switch (in->kind) {
+	case INSN_NOP5:
+		return calls ? COST_CHEAP : COST_STEPPED;
+	case INSN_NOP:
+	case INSN_PUSH:
+	case INSN_BRANCH:
+		return COST_EMULATED;
+	default:
+		return COST_STEPPED;
+	}
 }
 
 bool insn_can_walk(uint16_t machine)
@@ -84,6 +98,44 @@ static bool arm64_branch(uint32_t w, int64_t *target)
 	return true;
 }
 
+/* Jumps, calls and returns to what a register says:
+ *
+ *   1101011 │ opc:4 │ 11111 │ op3:6 │ Rn:5 │ op4:5      opc 0 br, 1 blr, 2 ret; 8, 9 braa, blraa
+ *
+ * The kernel computes those whose address is not authenticated: op3 and op4 are 0. */
+static bool arm64_to_register(uint32_t w, struct insn *out)
+{
+	static const enum insn_flow flows[16] = {
+		[0] = FLOW_INDIRECT, [2] = FLOW_RET, [8] = FLOW_INDIRECT};
+	uint32_t opc = w >> 21 & 15;
+
+	if ((w & 0xfe1f0000) != 0xd61f0000)
+		return false;
+	out->flow = flows[opc];
+	out->is_call = opc == 1 || opc == 9;
+	if (opc < 3 && !(w & 0xfc1f))
+		out->kind = INSN_BRANCH;
+	return true;
+}
+
+/* ldr, ldrsw and ldr of a vector register with an address that is relative to the instruction. */
+static void arm64_literal(uint32_t w, struct insn *out)
+{
+	static const uint8_t general[4] = {4, 8, 4, 0}, vector[4] = {4, 8, 16, 0};
+
+	if ((w & 0x3b000000) != 0x18000000)
+		return;
+	out->literal = (w & 1u << 26 ? vector : general)[w >> 30];
+	out->target = arm64_offset(w, 5, 19);
+}
+
+static enum insn_flow arm64_direct(uint32_t w)
+{
+	if ((w & 0x7c000000) != 0x14000000)
+		return FLOW_COND;
+	return w >> 31 ? FLOW_CALL : FLOW_JUMP;
+}
+
 bool insn_arm64_decode(const uint8_t *p, size_t n, struct insn *out)
 {
 	uint32_t w;
@@ -93,12 +145,18 @@ bool insn_arm64_decode(const uint8_t *p, size_t n, struct insn *out)
 	w = arm64_word(p);
 	out->len = 4;
 	out->refused = arm64_refused(w);
-	if (is_arm64_bti(w))
+	if (is_arm64_bti(w)) {
 		out->kind = INSN_LANDING;
-	else if (w == 0xd503201f)
+	} else if (w == 0xd503201f) {
 		out->kind = INSN_NOP;
-	else if ((out->has_target = arm64_branch(w, &out->target)))
+	} else if (arm64_branch(w, &out->target)) {
 		out->kind = INSN_BRANCH;
+		out->has_target = true;
+		out->flow = arm64_direct(w);
+		out->is_call = out->flow == FLOW_CALL;
+	} else if (!arm64_to_register(w, out)) {
+		arm64_literal(w, out);
+	}
 	return true;
 }
 

@@ -12,7 +12,8 @@ enum insn_kind {
 	INSN_NOP,
 	INSN_NOP5, /* 0f 1f 44 00 00, which newer kernels turn into a call */
 	INSN_PUSH,
-	INSN_BRANCH, /* direct jump, conditional jump or call: computed by the kernel */
+	INSN_BRANCH, /* direct jump, conditional jump or call, on arm64 also to a register (ret):
+		      * computed by the kernel */
 };
 
 /* Where control goes on. */
@@ -32,13 +33,17 @@ struct insn {
 	bool is_call;
 	bool has_target;
 	int64_t target;      /* of a direct branch, relative to the instruction's start */
-	enum insn_flow flow; /* x86 with Zydis only */
+	enum insn_flow flow; /* not of x86 without Zydis */
+	uint8_t literal;     /* arm64: it loads so many bytes at `target`, without has_target */
 };
 
 enum { INSN_MAX = 15 };
 
 /* Decodes the instruction in the first `n` bytes. False: no such machine, or nothing decoded. */
 bool insn_decode(uint16_t machine, bool is64, const uint8_t *p, size_t n, struct insn *out);
+/* What a probe on an instruction costs that is not refused; `calls`: the kernel makes calls of
+ * nop5. */
+enum probe_cost insn_cost(const struct insn *in, bool calls);
 /* Whether lengths of all instructions are known, so that code can be walked. */
 bool insn_can_walk(uint16_t machine);
 void insn_text(uint16_t machine, bool is64, uint64_t addr, const uint8_t *p, size_t n, char *out,

@@ -55,6 +55,11 @@ static int open_by_path(struct symbolizer *s, int pid, const char *path, uint64_
 	return fd >= 0 ? fd : open_regular(open(path, O_PATH | O_CLOEXEC), ino);
 }
 
+int symbolizer_open_mapped(struct symbolizer *s, int pid, const struct sym_mapping *m)
+{
+	return open_by_path(s, pid, m->path, m->ino);
+}
+
 int mapped_file_open(struct symbolizer *s, int pid, const struct mapped_file *f)
 {
 	return open_by_path(s, pid, f->path, f->ino);

@@ -48,9 +48,9 @@ void elf_close(struct elf *f)
 	image_free(f->mini);
 	image_free(f->debug);
 	image_free(f->img);
+	symaddr_free(f);
 	arena_free(f->arena);
 	free(f->funcs);
-	free(f->ranges);
 	free(f);
 }
 

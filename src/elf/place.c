@@ -58,20 +58,6 @@ static bool decode_at(struct code *c, uint64_t offset, struct insn *in)
 	return n && insn_decode(c->f->img->machine, c->f->img->is64, p, n, in);
 }
 
-static enum probe_cost cost_of(const struct code *c, const struct insn *in)
-{
-	switch (in->kind) {
-	case INSN_NOP5:
-		return c->flags & PLACE_CALLS ? COST_CHEAP : COST_STEPPED;
-	case INSN_NOP:
-	case INSN_PUSH:
-	case INSN_BRANCH:
-		return COST_EMULATED;
-	default:
-		return COST_STEPPED;
-	}
-}
-
 static void refuse(struct placement *out, const char *why)
 {
 	out->cost = COST_REFUSED;
@@ -105,7 +91,7 @@ static void place_move(struct code *c, uint64_t entry, uint64_t size, struct pla
 
 		if (!decode_at(c, at, &in) || in.refused || !in.len)
 			return;
-		cost = cost_of(c, &in);
+		cost = insn_cost(&in, c->flags & PLACE_CALLS);
 		if (cost < out->cost &&
 		    (in.kind != INSN_BRANCH || !is_branched_to(c, entry, size, at))) {
 			out->offset = at;
@@ -246,7 +232,7 @@ void elf_place(struct elf *f, uint64_t offset, uint64_t size, unsigned flags, st
 			refuse(out, "there is no valid instruction at the address");
 		return;
 	}
-	out->cost = cost_of(&c, &in);
+	out->cost = insn_cost(&in, c.flags & PLACE_CALLS);
 	if (in.refused)
 		refuse(out, in.refused);
 	else if (flags & (PLACE_EXACT | PLACE_SITE))

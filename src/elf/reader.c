@@ -355,15 +355,6 @@ static int end(struct reader *r, const char *why, struct err *e)
 	return failed(r, e);
 }
 
-static uint64_t clock_ns(clockid_t c)
-{
-	struct timespec t;
-
-	if (clock_gettime(c, &t) < 0)
-		return 0;
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* How long one request takes. */
 struct patience {
 	clockid_t cpu;

@@ -137,8 +137,11 @@ bool symbolizer_user(struct symbolizer *s, int pid, uint64_t addr, struct symbol
 		return false;
 	out->module = m->file->path;
 	module = file_module(s, pid, m->file);
-	if (module && module->elf)
-		return name_in_elf(s, module->elf, addr - m->start + m->offset, out);
+	if (module && module->elf) {
+		out->file = module->elf;
+		out->file_offset = addr - m->start + m->offset;
+		return name_in_elf(s, out->file, out->file_offset, out);
+	}
 	if (strcmp(m->file->path, "[vdso]") == 0)
 		return m->start >> 32 && name_in_elf(s, symbolizer_vdso(s), addr - m->start, out);
 	return name_of_generated(s, p, addr, out);

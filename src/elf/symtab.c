@@ -1,16 +1,16 @@
-/* Symbols of a binary: by name, all functions in order, and by address.
+/* Symbols of a binary: by name, and all functions in order. By address: symaddr.c.
  *
  * The tables, in order of preference: .symtab of the binary (or of its debug file when it has been
- * stripped), .dynsym, .symtab of the MiniDebugInfo. Debug files repeat the section headers of the
- * binary, so an address means the same in all of them.
+ * stripped), .dynsym, .symtab of the MiniDebugInfo, and of a stripped Go program its pclntab. Debug
+ * files repeat the section headers of the binary, so an address means the same in all of them.
  *
  *   one name     linear scan of the tables; after a few of them, binary search in the sorted array
  *   functions    struct elf_func[], sorted by (name, preference), names without @VERSION
- *   address      struct func_range[], sorted by address; made when first asked for
  *
  * Names point into the string tables. Versions: `memcpy@@V` in .symtab and the default version in
  * .dynsym are plain `memcpy`; an older version is found as `memcpy@V`, or by the bare name when
  * there is no default one. */
+#include "elf/go.h"
 #include "elf/remote.h"
 #include "elf/sort.h"
 
@@ -18,9 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_FUNCS  (4u << 20)
-#define MAX_NAME   8192 /* longer names are left out */
-#define SCAN_FINDS 8    /* look-ups by scanning before the sorted array is made */
+#define SCAN_FINDS 8 /* look-ups by scanning before the sorted array is made */
 
 enum { RANK_GLOBAL, RANK_WEAK, RANK_LOCAL, RANK_OLD_VERSION, RANK_UNTYPED, RANK_NONE };
 
@@ -73,7 +71,7 @@ void symtabs_load(struct elf *f)
 	}
 }
 
-bool symtab_get(const struct symtab *t, size_t i, struct symtab_entry *out)
+bool symtab_get_raw(const struct symtab *t, size_t i, struct symtab_raw *out)
 {
 	Elf64_Sym s;
 
@@ -86,18 +84,32 @@ bool symtab_get(const struct symtab *t, size_t i, struct symtab_entry *out)
 		s = (Elf64_Sym){s32.st_name,  s32.st_info,  s32.st_other,
 				s32.st_shndx, s32.st_value, s32.st_size};
 	}
-	*out = (struct symtab_entry){.name = s.st_name < t->nstrs ? t->strs + s.st_name : "",
-				     .value = s.st_value,
-				     .size = s.st_size,
-				     .type = ELF64_ST_TYPE(s.st_info),
-				     .bind = ELF64_ST_BIND(s.st_info),
-				     .shndx = s.st_shndx};
-	return s.st_shndx != SHN_UNDEF && out->name[0];
+	*out = (struct symtab_raw){.value = s.st_value,
+				   .size = s.st_size,
+				   .name = s.st_name,
+				   .type = ELF64_ST_TYPE(s.st_info),
+				   .bind = ELF64_ST_BIND(s.st_info),
+				   .shndx = s.st_shndx};
+	return s.st_shndx != SHN_UNDEF && s.st_name < t->nstrs;
+}
+
+bool symtab_get(const struct symtab *t, size_t i, struct symtab_entry *out)
+{
+	struct symtab_raw s;
+	bool known = symtab_get_raw(t, i, &s);
+
+	*out = (struct symtab_entry){.name = known ? t->strs + s.name : "",
+				     .value = s.value,
+				     .size = s.size,
+				     .type = s.type,
+				     .bind = s.bind,
+				     .shndx = s.shndx};
+	return known && out->name[0];
 }
 
 static bool is_func(const struct symtab_entry *s)
 {
-	return s->type == STT_FUNC || s->type == STT_GNU_IFUNC;
+	return symtab_is_func(s->type);
 }
 
 static bool is_old_version(const struct symtab *t, size_t i)
@@ -317,9 +329,9 @@ static const char *stem_of(struct elf *f, const char *name, size_t *len, unsigne
 {
 	const char *at;
 
-	*len = strnlen(name, MAX_NAME);
+	*len = strnlen(name, SYMTAB_MAX_NAME);
 	at = memchr(name, '@', *len);
-	if (*len == MAX_NAME)
+	if (*len == SYMTAB_MAX_NAME)
 		return NULL;
 	if (!at || at == name)
 		return name;
@@ -378,7 +390,7 @@ static void collect(struct elf *f, const struct symtab *t, struct collection *c)
 		fn.name = stem_of(f, s.name, &len, &rank);
 		if (!fn.name || is_repeated(c, fn.name, len, fn.addr))
 			continue;
-		if (c->fns.n == MAX_FUNCS) {
+		if (c->fns.n == SYMTAB_MAX_FUNCS) {
 			f->too_many = true;
 			break;
 		}
@@ -387,13 +399,42 @@ static void collect(struct elf *f, const struct symtab *t, struct collection *c)
 	}
 }
 
+bool symtab_is_of_go(struct elf *f)
+{
+	symtabs_load(f);
+	return !image_section_type(f->img, SHT_SYMTAB) && !f->debug && !f->mini && elf_is_go(f);
+}
+
+/* Of a Go program without symbols the runtime's own table has the functions. Its names and ours lie
+ * in the file. Where there are two bodies of one name, both are kept. */
+static void collect_go(struct elf *f, struct collection *c)
+{
+	struct go *go = symtab_is_of_go(f) ? go_open(f, NULL) : NULL;
+	const struct go_func *v;
+	size_t n = go ? go_funcs(go, &v) : 0;
+
+	for (size_t i = 0; i < n && c->fns.n < SYMTAB_MAX_FUNCS; i++) {
+		struct elf_func fn = {.name = v[i].name,
+				      .addr = v[i].addr,
+				      .offset = v[i].offset,
+				      .size = v[i].size};
+
+		if (!image_offset_is_text(f->img, fn.offset) || strlen(fn.name) >= SYMTAB_MAX_NAME)
+			continue;
+		hvec_push(&c->items,
+			  (struct sort_item){0, fn.name, (uint32_t)c->fns.n, RANK_GLOBAL});
+		hvec_push(&c->fns, fn);
+	}
+	go_close(go);
+}
+
 static void collection_init(struct collection *c, const struct elf *f)
 {
 	size_t total = 0, slots = 16;
 
 	for (size_t k = 0; k < f->ntabs; k++)
 		total += f->tabs[k].n;
-	while (slots < 2 * MIN(total, MAX_FUNCS))
+	while (slots < 2 * MIN(total, SYMTAB_MAX_FUNCS))
 		slots *= 2;
 	*c = (struct collection){.seen = calloc(slots, sizeof(*c->seen)), .mask = slots - 1};
 	if (!c->seen)
@@ -414,6 +455,7 @@ static void funcs_load(struct elf *f)
 	collection_init(&c, f);
 	for (size_t k = 0; k < f->ntabs; k++)
 		collect(f, &f->tabs[k], &c);
+	collect_go(f, &c);
 	if (!f->too_many && c.fns.n) {
 		sort_by_name(c.items.v, c.items.n);
 		f->funcs = malloc(c.fns.n * sizeof(*f->funcs));
@@ -439,86 +481,8 @@ int elf_funcs(struct elf *f, const struct elf_func **funcs, size_t *n, struct er
 	}
 	if (f->too_many)
 		return err_plain(e, E2BIG, "read the symbols of %s: more than %u functions",
-				 elf_path(f), MAX_FUNCS);
+				 elf_path(f), SYMTAB_MAX_FUNCS);
 	*funcs = f->funcs;
 	*n = f->nfuncs;
 	return 0;
-}
-
-/* ---- by address ---- */
-
-/* Of several names for one address: with a size, without leading underscores, then the shortest. */
-static uint32_t range_rank(const struct elf_func *fn)
-{
-	size_t under = strspn(fn->name, "_"), len = strnlen(fn->name, 255);
-
-	return (fn->size ? 0 : 1u << 16) + (uint32_t)(MIN(under, 15) << 8) + (uint32_t)len;
-}
-
-static void ranges_load(struct elf *f)
-{
-	struct sort_item *v;
-
-	f->ranges_known = true;
-	if (!f->funcs_known)
-		funcs_load(f);
-	if (!f->nfuncs)
-		return;
-	v = malloc(f->nfuncs * sizeof(*v));
-	f->ranges = malloc(f->nfuncs * sizeof(*f->ranges));
-	if (!v || !f->ranges)
-		BUG("out of memory");
-	for (size_t i = 0; i < f->nfuncs; i++)
-		v[i] = (struct sort_item){.key = f->funcs[i].addr,
-					  .idx = (uint32_t)i,
-					  .rank = range_rank(&f->funcs[i])};
-	sort_by_key(v, f->nfuncs);
-	for (size_t i = 0; i < f->nfuncs; i++) {
-		const struct elf_func *fn = &f->funcs[v[i].idx];
-
-		if (f->nranges && f->ranges[f->nranges - 1].addr == fn->addr)
-			continue;
-		f->ranges[f->nranges++] = (struct func_range){fn->addr, fn->size, v[i].idx};
-	}
-	free(v);
-}
-
-/* The last range that begins at or before `addr`; nranges when there is none. */
-static size_t range_before(const struct elf *f, uint64_t addr)
-{
-	size_t lo = 0, hi = f->nranges;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (f->ranges[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo ? lo - 1 : f->nranges;
-}
-
-bool elf_func_at(struct elf *f, uint64_t offset, struct elf_func *out)
-{
-	uint64_t addr;
-	size_t i;
-
-	if (!image_offset_to_addr(f->img, offset, &addr))
-		return false;
-	if (!f->ranges_known)
-		ranges_load(f);
-	i = range_before(f, addr);
-	if (i == f->nranges)
-		return false;
-	/* A function without a size reaches to the next; functions inside others are few. */
-	for (size_t back = 0; back < 16 && back <= i; back++) {
-		const struct func_range *r = &f->ranges[i - back];
-
-		if ((!r->size && !back) || addr - r->addr < r->size) {
-			*out = f->funcs[r->func];
-			return true;
-		}
-	}
-	return false;
 }

@@ -382,6 +382,21 @@ static struct val element_of_args(struct gen *g, struct expr *e)
 	return prov->arg_elem(g, g->p, field->sem, index->value);
 }
 
+/* p[i]. An index that is not known is added to a number, never to what the verifier knows as a
+ * pointer. */
+static struct val element_behind(struct gen *g, struct val p, struct expr *e)
+{
+	const struct type *to = e->index.e->type->ptr.to;
+
+	p = gen_rvalue(g, p);
+	if (!e->index.index->folded && p.tracked) {
+		p.v = gen_plain(g, p);
+		p.space = p.space == SPACE_BTF ? SPACE_KERNEL : p.space;
+		p.tracked = p.nullable = false;
+	}
+	return element(g, gen_deref(g, p, to), e->type, e->index.index, 0);
+}
+
 struct val access_index(struct gen *g, struct expr *e)
 {
 	const struct type *t = e->index.e->type;
@@ -392,7 +407,7 @@ struct val access_index(struct gen *g, struct expr *e)
 	m = t->kind == TYPE_PTR ? gen_expr(g, e->index.e)
 				: gen_held(g, e->index.e, &e->index.index, 1);
 	if (t->kind == TYPE_PTR)
-		return element(g, gen_deref(g, m, t->ptr.to), e->type, e->index.index, 0);
+		return element_behind(g, m, e);
 	if (t->kind == TYPE_TUPLE || t->kind == TYPE_RECORD)
 		return tuple_item(m, e->index.index->value);
 	if (t->kind == TYPE_STRING && m.space == SPACE_BPF)

@@ -112,8 +112,9 @@ static ir_val compare(struct gen *g, struct expr *e)
 		ir_val eq = gen_equal(g, l, r);
 		return e->bin.op == BIN_NE ? ir_not(&g->b, eq) : eq;
 	}
-	ir_val x = gen_scalar(g, l);
-	return gen_arith(g, e->bin.op, x, gen_scalar(g, r), l->type, r->type);
+	ir_val x = gen_unlearn(g, l->type, gen_scalar(g, l));
+	ir_val y = gen_unlearn(g, r->type, gen_scalar(g, r));
+	return gen_arith(g, e->bin.op, x, y, l->type, r->type);
 }
 
 /* 0 or 1 out of control flow. */
@@ -129,7 +130,7 @@ static ir_val condition_value(struct gen *g, struct expr *e)
 	ir_set(b, cell, ir_const(b, 1));
 	ir_jmp(b, no);
 	ir_at(b, no);
-	return ir_get(b, cell);
+	return gen_unlearn(g, e->type, ir_get(b, cell));
 }
 
 static struct val arithmetic(struct gen *g, struct expr *e)
@@ -199,6 +200,14 @@ static void branch_zero_test(struct gen *g, struct expr *e, struct ir_block *yes
 		gen_branch(g, e->bin.l, no, yes, hint_not(hint));
 }
 
+/* Of a comparison the operands were made unknown, and the branch is one on them. */
+static ir_val branch_value(struct gen *g, struct expr *e)
+{
+	ir_val v = gen_truth(g, e);
+
+	return e->kind == EXPR_BINARY && is_comparison(e->bin.op) ? v : gen_unlearn(g, e->type, v);
+}
+
 void gen_branch(struct gen *g, struct expr *e, struct ir_block *yes, struct ir_block *no,
 		enum ir_hint hint)
 {
@@ -213,7 +222,7 @@ void gen_branch(struct gen *g, struct expr *e, struct ir_block *yes, struct ir_b
 	else if (is_zero_test(e))
 		branch_zero_test(g, e, yes, no, hint);
 	else
-		ir_br(&g->b, gen_truth(g, e), yes, no, hint);
+		ir_br(&g->b, branch_value(g, e), yes, no, hint);
 }
 
 ir_val gen_truth(struct gen *g, struct expr *e)

@@ -39,47 +39,84 @@ static void require_bytes(struct gen *g, struct val x, struct val y, uint32_t n,
 	}
 }
 
-struct bytes {
+struct words {
 	struct val x, y;
-	ir_val len; /* 0: all of them */
+	ir_val len; /* so many bytes count; 0: all */
+	unsigned width;
 	struct ir_block *no;
 };
 
-static void byte_step(struct gen *g, ir_val i, struct ir_block *out, void *arg)
+/* Where fewer bytes than a word are left, those behind them are shifted out. */
+static ir_val only_left(struct gen *g, ir_val word, ir_val left, unsigned width)
 {
-	struct bytes *s = arg;
 	struct ir *b = &g->b;
+	ir_val bits = ir_bini(b, IR_MUL, ir_bound(b, left, width), 8);
 
-	if (s->len) {
-		struct ir_block *in = ir_block_new(b, NULL);
-		ir_br(b, ir_bin(b, IR_ULT, i, s->len), in, out, IR_LIKELY_YES);
+	return ir_bin(b, IR_SHL, word, ir_bin(b, IR_SUB, ir_const(b, 64), bits));
+}
+
+static void compare_word(struct gen *g, const struct words *w, ir_val at, struct ir_block *end)
+{
+	struct ir *b = &g->b;
+	struct ir_block *in = w->len ? ir_block_new(b, NULL) : NULL;
+
+	if (in) {
+		ir_br(b, ir_bin(b, IR_ULT, at, w->len), in, end, IR_LIKELY_YES);
 		ir_at(b, in);
 	}
-	ir_val l = ir_load(b, 1, ir_bin(b, IR_ADD, s->x.v, i), s->x.off, IR_MEM_NONE);
-	ir_val r = ir_load(b, 1, ir_bin(b, IR_ADD, s->y.v, i), s->y.off, IR_MEM_NONE);
-	require(g, ir_bin(b, IR_EQ, l, r), s->no);
+	ir_val l = ir_load(b, w->width, ir_bin(b, IR_ADD, w->x.v, at), w->x.off, IR_MEM_NONE);
+	ir_val r = ir_load(b, w->width, ir_bin(b, IR_ADD, w->y.v, at), w->y.off, IR_MEM_NONE);
+	if (!in) {
+		require(g, ir_bin(b, IR_EQ, l, r), w->no);
+		return;
+	}
+	ir_val diff = only_left(g, ir_bin(b, IR_XOR, l, r), ir_bin(b, IR_SUB, w->len, at),
+				w->width);
+	require(g, ir_not(b, diff), w->no);
+}
+
+static void word_step(struct gen *g, ir_val i, struct ir_block *out, void *arg)
+{
+	const struct words *w = arg;
+
+	compare_word(g, w, ir_bini(&g->b, IR_MUL, i, w->width), out);
+}
+
+/* The first `n` bytes, a word at a time as far as words go. */
+static void require_words(struct gen *g, struct words *w, uint32_t n)
+{
+	struct ir *b = &g->b;
+	struct ir_block *end = ir_block_new(b, NULL);
+	uint32_t off;
+
+	w->width = width_at(w->x.off, w->y.off, n);
+	loop_count(g, n / w->width, word_step, w);
+	for (off = n - n % w->width, w->width = 1; off < n; off++)
+		compare_word(g, w, ir_const(b, off), end);
+	ir_jmp(b, end);
+	ir_at(b, end);
 }
 
 /* A buffer's length counts, and its bytes up to it. */
 static void require_buf(struct gen *g, struct val x, struct val y, struct ir_block *no)
 {
 	struct ir *b = &g->b;
-	struct bytes s = {gen_part(x, x.type, 4), gen_part(y, y.type, 4), 0, no};
+	struct words w = {gen_part(x, x.type, 4), gen_part(y, y.type, 4), 0, 0, no};
 
-	s.len = ir_load(b, 4, x.v, x.off, IR_MEM_NONE);
-	require(g, ir_bin(b, IR_EQ, s.len, ir_load(b, 4, y.v, y.off, IR_MEM_NONE)), no);
-	loop_count(g, MIN(x.type->str.cap, y.type->str.cap), byte_step, &s);
+	w.len = ir_load(b, 4, x.v, x.off, IR_MEM_NONE);
+	require(g, ir_bin(b, IR_EQ, w.len, ir_load(b, 4, y.v, y.off, IR_MEM_NONE)), no);
+	require_words(g, &w, MIN(x.type->str.cap, y.type->str.cap));
 }
 
 static void require_memory(struct gen *g, struct val x, struct val y, struct ir_block *no)
 {
 	uint32_t n = MIN(x.type->size, y.type->size);
-	struct bytes s = {x, y, 0, no};
+	struct words w = {x, y, 0, 0, no};
 
 	if (n <= 2 * INLINE_BYTES)
 		require_bytes(g, x, y, n, no);
 	else
-		loop_count(g, n, byte_step, &s);
+		require_words(g, &w, n);
 }
 
 /* ---- by type

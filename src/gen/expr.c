@@ -90,6 +90,8 @@ static void call_to(struct gen *g, struct expr *e, struct val dst, bool pad)
 	struct val got = call_value(g, e, want);
 	if (got.kind != VAL_MEM || got.v != want.v || got.off != want.off)
 		gen_store(g, dst, got, pad);
+	else if (!pad && e->type->size < dst.type->size) /* the verifier does not see the NUL */
+		str_end(g, dst, e->type->size);
 }
 
 /* ---- casts
@@ -217,7 +219,7 @@ static struct val choice_end(struct gen *g, const struct choice *c)
 		return *c->dst;
 	if (!c->cell)
 		return VAL_VOID;
-	struct val v = val_scalar(c->type, ir_get(&g->b, c->cell));
+	struct val v = val_scalar(c->type, gen_unlearn(g, c->type, ir_get(&g->b, c->cell)));
 	if (c->type->kind == TYPE_PTR) {
 		v.space = c->type->ptr.space == SPACE_BTF ? SPACE_KERNEL : c->type->ptr.space;
 		v.tracked = v.space != SPACE_USER;
@@ -234,7 +236,7 @@ static struct val elvis(struct gen *g, struct expr *e)
 	ir_val a = gen_scalar(g, e->tern.cond);
 
 	ir_set(b, c.cell, gen_convert(g, a, e->tern.cond->type, e->type));
-	ir_br(b, a, c.done, no, IR_LIKELY_EVEN);
+	ir_br(b, gen_unlearn(g, e->tern.cond->type, a), c.done, no, IR_LIKELY_EVEN);
 	ir_at(b, no);
 	choice_take(g, &c, e->tern.no);
 	return choice_end(g, &c);
@@ -319,6 +321,17 @@ static struct val if_value(struct gen *g, struct expr *e, const struct val *dst,
 /* ---- one operand
  * --------------------------------------------------------------------------------------- */
 
+/* A member's place lies at a distance from what a pointer was, as a number. */
+static struct val address_of_member(struct gen *g, struct expr *e)
+{
+	struct val m = gen_expr(g, e), p = val_scalar(e->type, m.v);
+
+	if (m.kind != VAL_MEM)
+		BUG("a member that has an address is a value");
+	p.tracked = m.space != SPACE_USER;
+	return val_scalar(e->type, ir_bini(&g->b, IR_ADD, gen_plain(g, p), m.off));
+}
+
 /* As a number: what the verifier knows as a pointer could neither be kept nor computed with. */
 static struct val address_of(struct gen *g, struct expr *e)
 {
@@ -340,6 +353,8 @@ static struct val unary(struct gen *g, struct expr *e)
 	case UN_DEREF:
 		return gen_deref(g, gen_expr(g, of), e->type);
 	case UN_ADDR: {
+		if (of->kind != EXPR_VAR && of->kind != EXPR_MAP)
+			return val_scalar(e->type, address_of_member(g, of).v);
 		struct val a = address_of(g, of);
 		a.tracked = true;
 		return val_scalar(e->type, gen_plain(g, a));

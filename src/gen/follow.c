@@ -23,18 +23,24 @@
  *   awl -F -c 'make' …      begins with the byte of the child of -c, before it runs anything */
 #include "gen/gen_impl.h"
 
-/* Goes on in `in` when the number is traced, otherwise in `out`. */
-static void branch_followed(struct gen *g, ir_val number, struct ir_block *in, struct ir_block *out)
+/* The address of the number's byte; goes on in `out` when the number has none. */
+static ir_val byte_of(struct gen *g, ir_val number, struct ir_block *out)
 {
 	struct ir *b = &g->b;
 	struct ir_block *known = ir_block_new(b, NULL);
-	ir_val at;
 
 	ir_br(b, ir_bini(b, IR_ULT, number, FOLLOWED_SIZE), known, out, IR_LIKELY_YES);
 	ir_at(b, known);
-	at = ir_bin(b, IR_ADD, ir_mapval(b, g->in->maps.followed, 0),
-		    ir_index(b, number, FOLLOWED_SIZE));
-	ir_br(b, ir_load(b, 1, at, 0, IR_MEM_VOLATILE), in, out, IR_LIKELY_EVEN);
+	return ir_bin(b, IR_ADD, ir_mapval(b, g->in->maps.followed, 0),
+		      ir_index(b, number, FOLLOWED_SIZE));
+}
+
+/* Goes on in `in` when the number is traced, otherwise in `out`. */
+static void branch_followed(struct gen *g, ir_val number, struct ir_block *in, struct ir_block *out)
+{
+	ir_val at = byte_of(g, number, out);
+
+	ir_br(&g->b, ir_load(&g->b, 1, at, 0, IR_MEM_VOLATILE), in, out, IR_LIKELY_EVEN);
 }
 
 static ir_val current_process(struct ir *b)
@@ -103,16 +109,10 @@ bool gen_follow_needs(const struct whom *w, enum follow_event ev)
 /* byte[number] = v */
 static void set_byte(struct gen *g, ir_val number, int64_t v, struct ir_block *done)
 {
-	struct ir *b = &g->b;
-	struct ir_block *known = ir_block_new(b, NULL);
-	ir_val at;
+	ir_val at = byte_of(g, number, done);
 
-	ir_br(b, ir_bini(b, IR_ULT, number, FOLLOWED_SIZE), known, done, IR_LIKELY_YES);
-	ir_at(b, known);
-	at = ir_bin(b, IR_ADD, ir_mapval(b, g->in->maps.followed, 0),
-		    ir_index(b, number, FOLLOWED_SIZE));
-	ir_store(b, 1, at, 0, ir_const(b, v));
-	ir_jmp(b, done);
+	ir_store(&g->b, 1, at, 0, ir_const(&g->b, v));
+	ir_jmp(&g->b, done);
 }
 
 static void on_fork(struct gen *g, uint32_t pid_off, struct ir_block *done)

@@ -68,6 +68,7 @@ struct gen_in {
 	uint32_t zero_off,
 		zero_size; /* gen: bytes of the globals that stay zero (start with 0, 0) */
 	uint32_t attempts; /* gen: how many times a program was generated (starts with 0) */
+	bool thrifty;      /* spare the verifier, at the price of speed: see unlearn.c */
 	uint32_t reserve;  /* bytes of stack that are left to registers above the usual: what lies
 			      there otherwise goes to scratch memory */
 };

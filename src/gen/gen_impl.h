@@ -235,6 +235,10 @@ void guard_count(struct gen *g);
 void guard_check(struct gen *g, enum guard_gate which,
 		 struct ir_block *out); /* goes on below the limit */
 
+/* unlearn.c: `v`, which has type `t`. What the verifier knows of it is forgotten, where that is
+ * wanted. */
+ir_val gen_unlearn(struct gen *g, const struct type *t, ir_val v);
+
 /* stmt.c, loop.c, formap.c */
 void gen_stmts(struct gen *g, struct block *b);
 void gen_stmt(struct gen *g, struct stmt *s);

@@ -29,6 +29,11 @@
 /* Up to so many turns are left to the verifier. */
 #define SMALL_LOOP 64
 
+/* The same of loops in generated code, which have few choices; and of programs that were too large.
+ */
+#define LARGE_COUNT 128
+#define SMALL_COUNT 8
+
 /* More turns than instructions that the verifier walks through. */
 #define NEVER_REACHED (1 << 20)
 
@@ -52,11 +57,6 @@ bool gen_may_goto(struct gen *g, struct ir_block *out)
 	ir_jmp(b, out);
 	ir_at(b, next);
 	return true;
-}
-
-ir_val gen_unknown_zero(struct gen *g)
-{
-	return ir_load(&g->b, 8, gen_zeroes(g, 8), 0, IR_MEM_VOLATILE);
 }
 
 /* In front of a loop that may be long: the counter of its turns; 0 where may_goto does without. */
@@ -298,6 +298,12 @@ void loop_range(struct gen *g, struct stmt *s)
 	ir_at(b, out);
 }
 
+/* The verifier walks each turn of a short one: that is quicker when the program runs. */
+static bool is_walked(struct gen *g, uint32_t n)
+{
+	return n <= (g->in->thrifty ? SMALL_COUNT : LARGE_COUNT) || !has_may_goto(g);
+}
+
 void loop_count(struct gen *g, uint32_t n,
 		void (*step)(struct gen *, ir_val, struct ir_block *, void *), void *arg)
 {
@@ -305,10 +311,13 @@ void loop_count(struct gen *g, uint32_t n,
 	struct ir_block *head = ir_block_new(b, NULL), *body = ir_block_new(b, NULL);
 	struct ir_block *out = ir_block_new(b, NULL);
 	ir_cell i = ir_cell_new(b, "i", false);
+	ir_val zero = is_walked(g, n) ? 0 : gen_unknown_zero(g);
 
 	ir_set(b, i, ir_const(b, 0));
 	ir_jmp(b, head);
 	ir_at(b, head);
+	if (zero && gen_may_goto(g, out))
+		ir_set(b, i, ir_bin(b, IR_ADD, ir_get(b, i), zero));
 	ir_br(b, ir_bini(b, IR_ULT, ir_get(b, i), n), body, out, IR_LIKELY_YES);
 	ir_at(b, body);
 	step(g, ir_index(b, ir_get(b, i), n), out, arg);

@@ -194,6 +194,22 @@ static ir_val delete_scalar(struct gen *g, const struct map_sym *m)
 	return was;
 }
 
+static void warn_missing(struct gen *g, ir_val r)
+{
+	struct ir *b = &g->b;
+	struct ir_block *missing, *done;
+
+	if (!gen_warns(g))
+		return;
+	missing = ir_block_new(b, "missing");
+	done = ir_block_new(b, "deleted");
+	ir_br(b, r, missing, done, IR_LIKELY_NO);
+	ir_at(b, missing);
+	gen_warn(g, "map_delete_elem", r);
+	ir_jmp(b, done);
+	ir_at(b, done);
+}
+
 ir_val gen_map_delete(struct gen *g, const struct map_sym *m, struct val key)
 {
 	struct ir *b = &g->b;
@@ -205,5 +221,6 @@ ir_val gen_map_delete(struct gen *g, const struct map_sym *m, struct val key)
 		return ir_const(b, 1);
 	}
 	ir_val r = IR_CALL(b, BPF_FUNC_map_delete_elem, ir_map(b, m->index), gen_addr(g, key));
+	warn_missing(g, r);
 	return ir_bini(b, IR_EQ, r, 0);
 }

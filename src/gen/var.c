@@ -329,6 +329,7 @@ struct val var_read(struct gen *g, struct expr *e)
 
 void var_set(struct gen *g, struct var_sym *v, ir_val value)
 {
+	value = gen_unlearn(g, v->type, value);
 	if (v->has_home)
 		store_scalar(g, var_place(g, v), value);
 	else

@@ -184,7 +184,7 @@ static void unite_insn(struct assign *s, const struct minsn *i)
 		break;
 	case M_ALU:
 		unite(s, i->d, i->a);
-		if ((ir_ops[i->sub].flags & OPF_C) && i->b != MREG_NONE)
+		if ((ir_ops[i->sub].flags & OPF_C) && !(i->flags & MF_FRAME) && i->b != MREG_NONE)
 			unite(s, i->d, i->b);
 		break;
 	case M_ATOMIC:

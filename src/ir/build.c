@@ -254,24 +254,32 @@ ir_val ir_nonnull(struct ir *b, ir_val p)
 	return ir_emit(b, (struct ir_insn){.op = OP_NONNULL, .arg = {p}});
 }
 
-/* Whether the verifier, too, derives the upper bound of `v` on every kernel. */
-static bool verifier_knows(const struct ir_fn *fn, ir_val v)
+/* A value like `v` whose upper bound the verifier derives, too, on every kernel; 0: there is none.
+ * An `and` is not relied on as it is: when what it is of turns out to be small, by a rule that the
+ * verifier does not know, it is folded away. A mask stays. */
+static ir_val known_bound(struct ir *b, ir_val v)
 {
-	const struct ir_insn *in = ir_insn(fn, v);
+	const struct ir_insn *in = ir_insn(b->fn, v);
 	int64_t c;
 
-	return in->op == OP_LOAD || in->op == OP_ZEXT || in->op == OP_MASK || in->op == OP_BOUND ||
-	       (in->op == OP_AND && ir_const_of(fn, in->arg[1], &c));
+	if (in->op == OP_LOAD || in->op == OP_MASK || in->op == OP_BOUND)
+		return v;
+	if (in->op == OP_ZEXT)
+		return ir_mask(b, in->arg[0], UINT64_MAX >> (64 - 8 * in->bytes));
+	if (in->op == OP_AND && ir_const_of(b->fn, in->arg[1], &c))
+		return ir_mask(b, in->arg[0], (uint64_t)c);
+	return 0;
 }
 
 ir_val ir_bound(struct ir *b, ir_val v, uint64_t max)
 {
+	ir_val known;
 	int64_t c;
 
 	if (ir_const_of(b->fn, v, &c))
 		return (uint64_t)c <= max ? v : ir_const(b, (int64_t)max);
-	if (verifier_knows(b->fn, v) && fold_max(b->fn, v) <= max)
-		return v;
+	if (fold_max(b->fn, v) <= max && (known = known_bound(b, v)))
+		return known;
 	return ir_emit(b, (struct ir_insn){.op = OP_BOUND, .arg = {v}, .imm = (int64_t)max});
 }
 

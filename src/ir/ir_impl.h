@@ -198,7 +198,13 @@ enum mop {
 };
 
 enum mcall { MCALL_HELPER, MCALL_KFUNC, MCALL_FN };
-enum { MF_IMM = 1, MF_FETCH = 2, MF_SIGNED = 4, MF_JSET = 8 };
+enum {
+	MF_IMM = 1,
+	MF_FETCH = 2,
+	MF_SIGNED = 4,
+	MF_JSET = 8,
+	MF_FRAME = 16, /* M_ALU: a is an address on the stack, and d must not be b */
+};
 
 struct minsn {
 	uint8_t op, sub, bytes, flags;

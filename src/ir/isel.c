@@ -203,6 +203,29 @@ static bool is_scalar(const struct ir_fn *fn, ir_val v, int depth)
 
 /* ---- arithmetic --------------------------------------------------------------------------- */
 
+/* An address on the stack, or one that was computed from it. */
+static bool is_frame(struct isel *s, ir_val v, unsigned depth)
+{
+	const struct ir_insn *in = ir_insn(s->fn, strip_facts(s->fn, v));
+
+	if (in->op == OP_OBJ)
+		return true;
+	return in->op == OP_ADD && depth < 8 &&
+	       (is_frame(s, in->arg[0], depth + 1) || is_frame(s, in->arg[1], depth + 1));
+}
+
+/* An address on the stack plus a number: the address comes first and stays there. Of `number +=
+ * address` the verifier forgets whose frame it is, and takes it for one of the program's main
+ * function. */
+static void put_place(struct isel *s, mreg d, ir_val address, ir_val number)
+{
+	struct minsn i = {.op = M_ALU, .sub = OP_ADD, .bytes = 8, .d = d, .flags = MF_FRAME};
+
+	i.a = use(s, address);
+	use_second(s, &i, number);
+	put(s, i);
+}
+
 static void put_alu(struct isel *s, mreg d, unsigned op, unsigned bytes, ir_val l, ir_val r)
 {
 	struct minsn i = {.op = M_ALU, .sub = op, .bytes = bytes, .d = d};
@@ -255,7 +278,15 @@ static void sel_binop(struct isel *s, struct ir_insn *in, mreg d)
 		put_alu(s, d, OP_LSHR, 4, l->arg[0], in->arg[1]);
 		return;
 	}
-	put_alu(s, d, in->op, 8, in->arg[0], in->arg[1]);
+	bool inner = s->fn->kind !=
+		     IR_ENTRY; /* of the main function, the verifier knows the frame */
+
+	if (inner && in->op == OP_ADD && is_frame(s, in->arg[0], 0))
+		put_place(s, d, in->arg[0], in->arg[1]);
+	else if (inner && in->op == OP_ADD && is_frame(s, in->arg[1], 0))
+		put_place(s, d, in->arg[1], in->arg[0]);
+	else
+		put_alu(s, d, in->op, 8, in->arg[0], in->arg[1]);
 }
 
 /* Operations whose low half depends on the low halves of the operands only. */

@@ -35,7 +35,8 @@ void minsn_operands(struct minsn *i, struct mops *o)
 {
 	bool late_a = i->op == M_SETCC || (i->op == M_ATOMIC && (i->flags & MF_FETCH));
 	bool late_b = i->op == M_SETCC || i->op == M_BOUND ||
-		      (i->op == M_ALU && !(ir_ops[i->sub].flags & OPF_C));
+		      (i->op == M_ALU &&
+		       (!(ir_ops[i->sub].flags & OPF_C) || (i->flags & MF_FRAME)));
 
 	o->nuse = 0;
 	o->def = i->d != MREG_NONE ? &i->d : NULL;

@@ -3,6 +3,12 @@
  * libbpf parses; it keeps its own copy of the data (5.5 MB for a usual kernel). Since Linux 6.16
  * the kernel's file can be mapped, which saves reading it into a second copy first.
  *
+ * A kernel that shows no BTF (built without, or /sys hidden) can be given a file of the user's: of
+ * a kernel of the same build, raw or as a section of an ELF file. What is found there is good for
+ * layouts and prototypes. Ids of it are never handed to the kernel, which may number otherwise:
+ * what goes by ids (fentry, iterators, typed raw tracepoints, kfuncs) counts as lacking
+ * (feature.c).
+ *
  * The indexes are hash tables of 32-bit numbers whose keys are the names in BTF's string section:
  *
  *      by_type        │ 0 │ 4711 │ 0 │ 12 │ …        type id
@@ -26,8 +32,9 @@
 
 #include "kernel/priv.h"
 
-#define BTF_PATH  "/sys/kernel/btf/vmlinux"
-#define BTF_LIMIT (256u << 20)
+#define BTF_PATH    "/sys/kernel/btf/vmlinux"
+#define BTF_LIMIT   (256u << 20)
+#define GIVEN_LIMIT (4ll << 30) /* a vmlinux with all its debug information */
 
 static struct btf *parse_mapped(const char *path)
 {
@@ -63,27 +70,73 @@ static struct btf *parse_read(const char *path, int *err)
 	return btf;
 }
 
-/* A recorded file may change or be cut while it is mapped; the kernel's cannot. */
-static void open_btf(struct kernel *k)
+static const char *own_path(const struct kernel *k)
 {
-	const char *path = k->paths.btf ? k->paths.btf : BTF_PATH;
+	return k->paths.btf ? k->paths.btf : BTF_PATH;
+}
+
+bool btf_is_shown(const struct kernel *k)
+{
+	return access(own_path(k), R_OK) == 0;
+}
+
+/* A recorded file may change or be cut while it is mapped; the kernel's cannot. */
+static int open_own(struct kernel *k)
+{
+	const char *path = own_path(k);
 	int err = 0;
 
-	k->btf_tried = true;
-	libbpf_set_print(NULL); /* the library never prints */
 	if (!k->paths.btf)
 		k->btf = parse_mapped(path);
 	if (!k->btf)
 		k->btf = parse_read(path, &err);
-	if (k->btf)
-		return;
 	if (err == -EINVAL) {
 		err_plain(&k->btf_err, EINVAL, "read BTF from %s: it is not valid BTF", path);
+	} else if (err) {
+		err_set(&k->btf_err, -err, "read BTF from %s", path);
+		if (err == -ENOENT)
+			err_hint(&k->btf_err,
+				 "this needs a kernel built with CONFIG_DEBUG_INFO_BTF=y, or "
+				 "--kernel-btf FILE with the types of this kernel's build");
+	}
+	return err;
+}
+
+/* The limit is looked at first: the library would read all of a file that has no end. */
+static void open_given(struct kernel *k)
+{
+	const char *path = k->paths.given_btf;
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		err_set(&k->btf_err, errno, "read BTF from %s", path);
 		return;
 	}
-	err_set(&k->btf_err, -err, "read BTF from %s", path);
-	if (err == -ENOENT)
-		err_hint(&k->btf_err, "this needs a kernel built with CONFIG_DEBUG_INFO_BTF=y");
+	if (S_ISREG(st.st_mode) && st.st_size < GIVEN_LIMIT)
+		k->btf = btf__parse(path, NULL);
+	k->btf_given = k->btf != NULL;
+	if (!k->btf) {
+		err_plain(&k->btf_err, EINVAL, "read BTF from %s: it has no valid BTF", path);
+		err_hint(&k->btf_err,
+			 "the file has to be BTF as in /sys/kernel/btf/vmlinux, or a vmlinux with "
+			 "a section .BTF (pahole -J makes one)");
+	}
+}
+
+static void open_btf(struct kernel *k)
+{
+	k->btf_tried = true;
+	libbpf_set_print(NULL); /* the library never prints */
+	if (open_own(k) < 0 && k->paths.given_btf && !btf_is_shown(k))
+		open_given(k);
+}
+
+bool kernel_btf_is_given(struct kernel *k)
+{
+	/* What is not read yet need not be read for this. */
+	if (!k->paths.given_btf || (!k->btf_tried && btf_is_shown(k)))
+		return false;
+	return kernel_btf(k, NULL) && k->btf_given;
 }
 
 struct btf *kernel_btf(struct kernel *k, struct err *e)
@@ -95,10 +148,15 @@ struct btf *kernel_btf(struct kernel *k, struct err *e)
 	return k->btf;
 }
 
+/* So many types further on the next function is, where they are in order: prototypes lie between.
+ */
+#define NEAR 8
+
 void btf_index_free(struct btf_index *ix)
 {
 	free(ix->slots);
-	ix->slots = NULL;
+	free(ix->later);
+	*ix = (struct btf_index){0};
 }
 
 static void index_init(struct btf_index *ix, size_t n)
@@ -113,13 +171,16 @@ static void index_init(struct btf_index *ix, size_t n)
 	ix->mask = size - 1;
 }
 
-static void index_add(struct btf_index *ix, const char *name, uint32_t what)
+/* Whether a name of the same hash was there. */
+static bool index_add(struct btf_index *ix, const char *name, uint32_t what)
 {
 	uint32_t hash = (uint32_t)str_hash(str_of(name)), i = hash & ix->mask;
+	bool later = false;
 
-	while (ix->slots[i].what)
-		i = (i + 1) & ix->mask;
+	for (; ix->slots[i].what; i = (i + 1) & ix->mask)
+		later |= ix->slots[i].hash == hash;
 	ix->slots[i] = (struct btf_slot){what, hash};
+	return later;
 }
 
 /* The next entry of this hash from slot *i on, which moves behind it; 0: there is none. */
@@ -171,6 +232,9 @@ static void index_names(struct btf_index *ix, const struct btf *btf, bool funcs)
 	uint32_t cnt = btf__type_cnt(btf);
 
 	index_init(ix, count_named(btf, funcs));
+	ix->later = calloc(cnt / 8 + 1, 1);
+	if (!ix->later)
+		BUG("out of memory");
 	for (uint32_t id = 1; id < cnt; id++) {
 		const struct btf_type *t = btf__type_by_id(btf, id);
 		const char *name;
@@ -178,22 +242,30 @@ static void index_names(struct btf_index *ix, const struct btf *btf, bool funcs)
 		if (!t->name_off || !is_indexed(btf_kind(t), funcs))
 			continue;
 		name = name_at(btf, t->name_off);
-		if (name)
-			index_add(ix, name, id);
+		if (name && index_add(ix, name, id))
+			ix->later[id / 8] |= 1 << id % 8;
 	}
 }
 
-uint32_t btf_find(struct kernel *k, const char *name, unsigned kind)
+/* The next of its kind behind the last that was found, when it has that name; 0: it has not. */
+static uint32_t find_next(const struct btf_index *ix, const struct btf *btf, const char *name,
+			  unsigned kind)
 {
-	const struct btf *btf = kernel_btf(k, NULL);
-	struct btf_index *ix = is_func(kind) ? &k->by_func : &k->by_type;
-	uint32_t id, hash, at;
+	uint32_t cnt = btf__type_cnt(btf), id = ix->last + 1;
 
-	if (!btf || !name || !*name)
+	while (id < cnt && id < ix->last + NEAR && btf_kind(btf__type_by_id(btf, id)) != kind)
+		id++;
+	if (!ix->last || id >= cnt || id == ix->last + NEAR || ix->later[id / 8] >> id % 8 & 1)
 		return 0;
-	if (!ix->slots)
-		index_names(ix, btf, is_func(kind));
-	at = hash = (uint32_t)str_hash(str_of(name));
+	const char *found = name_at(btf, btf__type_by_id(btf, id)->name_off);
+	return found && strcmp(found, name) == 0 ? id : 0;
+}
+
+static uint32_t find_by_hash(const struct btf_index *ix, const struct btf *btf, const char *name,
+			     unsigned kind)
+{
+	uint32_t id, hash = (uint32_t)str_hash(str_of(name)), at = hash;
+
 	while ((id = index_next(ix, hash, &at)) != 0) {
 		const struct btf_type *t = btf__type_by_id(btf, id);
 
@@ -203,9 +275,28 @@ uint32_t btf_find(struct kernel *k, const char *name, unsigned kind)
 	return 0;
 }
 
+uint32_t btf_find(struct kernel *k, const char *name, unsigned kind)
+{
+	const struct btf *btf = kernel_btf(k, NULL);
+	struct btf_index *ix = is_func(kind) ? &k->by_func : &k->by_type;
+	uint32_t id;
+
+	if (!btf || !name || !*name)
+		return 0;
+	if (!ix->slots)
+		index_names(ix, btf, is_func(kind));
+	id = find_next(ix, btf, name, kind);
+	if (!id)
+		id = find_by_hash(ix, btf, name, kind);
+	if (id)
+		ix->last = id;
+	return id;
+}
+
 uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned kind)
 {
-	uint32_t id = btf_find(k, name, kind);
+	/* Of functions the ids are for the kernel. */
+	uint32_t id = is_func(kind) && kernel_btf_is_given(k) ? 0 : btf_find(k, name, kind);
 	char key[300];
 
 	if (!kernel_recording(k))

@@ -237,6 +237,12 @@ int kernel_btf_module(struct kernel *k, const char *module, struct err *e)
 		return -ENOENT;
 	if (find_module(k, module))
 		return 0;
+	if (kernel_btf_is_given(k))
+		return err_plain(
+			e, ENOTSUP,
+			"read BTF of module %s: it goes on where the kernel's own ends, which "
+			"is not there",
+			module);
 	snprintf(path, sizeof(path), "%s/%s",
 		 k->paths.modules ? k->paths.modules : "/sys/kernel/btf", module);
 	r = is_module_name(module) ? kernel_read_at(AT_FDCWD, path, &b, MODULE_LIMIT) : -ENOENT;

@@ -102,7 +102,8 @@ static bool has_for_each_map(struct kernel *k)
 
 static bool has_task_btf(struct kernel *k)
 {
-	return knows_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_current_task_btf);
+	return !kernel_btf_is_given(k) &&
+	       knows_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_current_task_btf);
 }
 
 /* _user and _kernel came together; _kernel goes away under lockdown, which is a row of its own. */
@@ -157,16 +158,22 @@ static bool has_percpu_lookup(struct kernel *k)
 	return knows_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_map_lookup_percpu_elem);
 }
 
+/* A type's id as the kernel knows it; 0: there is none. */
+static uint32_t own_id(struct kernel *k, const char *name, unsigned kind)
+{
+	return kernel_btf_is_given(k) ? 0 : kernel_btf_find(k, name, kind);
+}
+
 static bool has_iter_path(struct kernel *k)
 {
-	uint32_t id = kernel_btf_find(k, "bpf_iter_task_file", BTF_KIND_FUNC);
+	uint32_t id = own_id(k, "bpf_iter_task_file", BTF_KIND_FUNC);
 
 	return id && knows_helper_in(BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER, id, BPF_FUNC_d_path);
 }
 
 static bool has_socket_cookie(struct kernel *k)
 {
-	uint32_t id = kernel_btf_find(k, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
+	uint32_t id = own_id(k, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
 
 	return id && knows_helper_in(BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, id,
 				     BPF_FUNC_get_socket_cookie);
@@ -264,8 +271,8 @@ static bool has_copy_from_user(struct kernel *k)
 
 static bool has_rdonly_cast(struct kernel *k)
 {
-	uint32_t func = kernel_btf_find(k, "bpf_rdonly_cast", BTF_KIND_FUNC);
-	uint32_t task = kernel_btf_find(k, "task_struct", BTF_KIND_STRUCT);
+	uint32_t func = own_id(k, "bpf_rdonly_cast", BTF_KIND_FUNC);
+	uint32_t task = own_id(k, "task_struct", BTF_KIND_STRUCT);
 	const struct bpf_insn insns[] = {
 		MOV(1, 0), MOV(2, task),
 		INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, func), MOV(0, 0), EXIT};
@@ -291,17 +298,16 @@ static int load_tracing(uint32_t attach, uint32_t btf_id)
 
 static bool has_tp_btf(struct kernel *k)
 {
-	uint32_t id = kernel_btf_find(k, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
+	uint32_t id = own_id(k, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
 
 	if (!id)
-		id = kernel_btf_find(k, "btf_trace_sys_enter", BTF_KIND_TYPEDEF);
+		id = own_id(k, "btf_trace_sys_enter", BTF_KIND_TYPEDEF);
 	return close_ok(load_tracing(BPF_TRACE_RAW_TP, id));
 }
 
 static bool has_iter(struct kernel *k)
 {
-	return close_ok(
-		load_tracing(BPF_TRACE_ITER, kernel_btf_find(k, "bpf_iter_task", BTF_KIND_FUNC)));
+	return close_ok(load_tracing(BPF_TRACE_ITER, own_id(k, "bpf_iter_task", BTF_KIND_FUNC)));
 }
 
 /* Loading is not enough: an arm64 kernel may load but not attach. The function is the kernel's own
@@ -314,7 +320,7 @@ static bool has_fentry(struct kernel *k)
 	bool ok;
 
 	for (size_t i = 0; i < ARRAY_SIZE(funcs) && !id; i++)
-		id = kernel_btf_find(k, funcs[i], BTF_KIND_FUNC);
+		id = own_id(k, funcs[i], BTF_KIND_FUNC);
 	fd = load_tracing(BPF_TRACE_FENTRY, id);
 	ok = fd >= 0 && close_ok(bpf_raw_tp_open(NULL, fd, 0, NULL));
 	close_ok(fd);
@@ -461,9 +467,9 @@ static bool has_no_prealloc(struct kernel *k)
 
 static bool has_btf(struct kernel *k)
 {
-	const char *path = k->paths.btf ? k->paths.btf : "/sys/kernel/btf/vmlinux";
-
-	return k->btf_tried ? k->btf != NULL : access(path, R_OK) == 0;
+	if (!k->btf_tried && btf_is_shown(k))
+		return true;
+	return (k->btf_tried || k->paths.given_btf) && kernel_btf(k, NULL);
 }
 
 static bool has_uprobe(struct kernel *k)

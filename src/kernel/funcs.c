@@ -22,7 +22,7 @@
 struct func {
 	const char *module; /* NULL: the kernel itself */
 	const char *name;
-	uint64_t head; /* the name's first bytes as a number that sorts like them */
+	uint64_t head[2]; /* the name's first bytes as numbers that sort like them */
 };
 
 struct func_list {
@@ -62,13 +62,14 @@ static bool is_function(const char *name)
 	return !strstr(name, "__UNIQUE_ID") && !is_label(name);
 }
 
-static uint64_t head_of(const char *name)
+/* Sorting looks at the names themselves only when their first sixteen bytes are the same. */
+static struct func func_of(const char *module, const char *name)
 {
-	uint64_t head = 0;
+	struct func f = {module, name, {0, 0}};
 
-	for (unsigned shift = 64; shift && *name; name++)
-		head |= (uint64_t)(uint8_t)*name << (shift -= 8);
-	return head;
+	for (unsigned i = 0; i < 16 && name[i]; i++)
+		f.head[i / 8] |= (uint64_t)(uint8_t)name[i] << (56 - 8 * (i % 8));
+	return f;
 }
 
 static int add_func(void *arg, const char *module, const char *name)
@@ -77,7 +78,7 @@ static int add_func(void *arg, const char *module, const char *name)
 
 	if (is_function(name) && (!module || strncmp(module, "__builtin__", 11) != 0) &&
 	    (!module || strcmp(module, "bpf") != 0))
-		hvec_push(&l->funcs, (struct func){module, name, head_of(name)});
+		hvec_push(&l->funcs, func_of(module, name));
 	return 0;
 }
 
@@ -104,8 +105,11 @@ static int compare(const void *pa, const void *pb)
 	if (!a->module != !b->module)
 		return a->module ? 1 : -1;
 	r = a->module ? strcmp(a->module, b->module) : 0;
-	if (r || a->head != b->head)
-		return r ? r : a->head < b->head ? -1 : 1;
+	if (r)
+		return r;
+	for (unsigned i = 0; i < ARRAY_SIZE(a->head); i++)
+		if (a->head[i] != b->head[i])
+			return a->head[i] < b->head[i] ? -1 : 1;
 	return strcmp(a->name, b->name);
 }
 

@@ -45,6 +45,7 @@ struct kernel *kernel_new(const struct kernel_paths *paths)
 		k->paths.features = copy(paths->features);
 		k->paths.functions = copy(paths->functions);
 		k->paths.modules = copy(paths->modules);
+		k->paths.given_btf = copy(paths->given_btf);
 	}
 	return k;
 }
@@ -76,6 +77,7 @@ void kernel_free(struct kernel *k)
 	free((char *)k->paths.features);
 	free((char *)k->paths.functions);
 	free((char *)k->paths.modules);
+	free((char *)k->paths.given_btf);
 	free(k);
 }
 

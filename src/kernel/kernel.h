@@ -22,6 +22,8 @@ struct kernel_paths {         /* NULL: the running kernel's */
 		*features; /* file with one feature name a line that is there; the others are not */
 	const char *functions; /* file in the form of available_filter_functions */
 	const char *modules;   /* directory with the BTF of modules, a file each */
+	const char *given_btf; /* file of the user's, raw BTF or an ELF file with such a section,
+				  for a kernel that shows none of its own */
 };
 
 struct kernel *kernel_new(const struct kernel_paths *paths);
@@ -107,6 +109,9 @@ uint64_t kernel_host(struct kernel *k, enum fact_kind kind, const char *key);
 
 /* The kernel's BTF, owned by `k`; NULL with `e` set when there is none. */
 struct btf *kernel_btf(struct kernel *k, struct err *e);
+/* The types come from kernel_paths.given_btf: they are good for layouts and prototypes, but their
+ * ids mean nothing to the kernel. */
+bool kernel_btf_is_given(struct kernel *k);
 /* Type id by kind and name; 0 when there is none. Names are indexed on the first use. */
 uint32_t kernel_btf_find(struct kernel *k, const char *name, unsigned btf_kind);
 /* Makes the types of a loaded module part of kernel_btf(); 0 or -errno. */

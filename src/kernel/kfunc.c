@@ -72,7 +72,7 @@ bool kernel_kfunc_allowed(struct kernel *k, const struct kfunc_caller *c, const 
 	snprintf(key, sizeof(key), "%d %u %s %s", (int)c->type, c->attach_type, c->to ? c->to : "-",
 		 name);
 	if (!kernel_fact_known(k, FACT_KFUNC, key)) {
-		id = btf_find(k, name, BTF_KIND_FUNC);
+		id = kernel_btf_is_given(k) ? 0 : btf_find(k, name, BTF_KIND_FUNC);
 		yes = id && ask_kfunc(c->type, c->attach_type, caller_id(k, c), id);
 	}
 	return kernel_fact(k, FACT_KFUNC, key, "", yes) != 0;

@@ -11,7 +11,11 @@
 
 /* Open addressing over names that lie in BTF's own string section: a slot has the number of an
  * entry, 0 is free, and its name's hash, so that the names of others are not looked at. `slots` is
- * NULL until the index is built. */
+ * NULL until the index is built.
+ *
+ * Functions lie in BTF in the order of their names, mostly, and whoever lists them asks in that
+ * order: the one behind the last that was found is looked at first. `later` has a bit for each type
+ * that is perhaps not the first of its name, which is the one that is found. */
 struct btf_slot {
 	uint32_t what, hash;
 };
@@ -19,6 +23,8 @@ struct btf_slot {
 struct btf_index {
 	struct btf_slot *slots;
 	uint32_t mask;
+	uint32_t last; /* that was found; 0: none */
+	uint8_t *later;
 };
 
 /* One enumerator: the `index`-th value of enum `id`. */
@@ -41,7 +47,7 @@ struct kernel {
 	signed char has[FEATURE_COUNT]; /* 0 not tried, 1 yes, -1 no */
 
 	struct btf *btf;
-	bool btf_tried;
+	bool btf_tried, btf_given; /* `btf` is what kernel_paths.given_btf has */
 	struct err btf_err;
 	struct btf_index by_type, by_func; /* slot: type id */
 	struct btf_index by_enumerator;    /* slot: index into enumerators plus one */
@@ -82,6 +88,7 @@ struct name_list {
 };
 void names_sort(struct name_list *l); /* and removes duplicates */
 
+bool btf_is_shown(const struct kernel *k); /* by the kernel itself */
 void btf_index_free(struct btf_index *ix);
 void ksyms_free(struct ksyms *s);
 void funcs_free(struct func_list *l);

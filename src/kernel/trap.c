@@ -14,7 +14,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel/priv.h"
@@ -31,25 +30,17 @@ static const uint8_t code[TRAP_COUNT][SPACING] = {
 	[TRAP_STEPPED] = {0x48, 0x89, 0xe0, 0xc3},
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* The quickest of some tries: what else runs makes them slower only. */
 static uint64_t time_calls(void (*fn)(void))
 {
 	uint64_t best = UINT64_MAX;
 
 	for (int t = 0; t < TRIES; t++) {
-		uint64_t start = now_ns();
+		uint64_t start = clock_ns(CLOCK_MONOTONIC);
 
 		for (int i = 0; i < CALLS; i++)
 			fn();
-		best = MIN(best, now_ns() - start);
+		best = MIN(best, clock_ns(CLOCK_MONOTONIC) - start);
 	}
 	return best / CALLS;
 }

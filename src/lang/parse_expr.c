@@ -590,6 +590,13 @@ static struct expr *postfix(struct parser *p)
 	}
 }
 
+/* Whether a member can be had is not known here. */
+static bool may_have_address(const struct expr *e)
+{
+	return e->kind == EXPR_VAR || e->kind == EXPR_MAP || e->kind == EXPR_FIELD ||
+	       e->kind == EXPR_INDEX;
+}
+
 static struct expr *unary_operator(struct parser *p, enum unary_op op)
 {
 	struct expr *e = expr_new(p, EXPR_UNARY, p->tok.off);
@@ -601,11 +608,11 @@ static struct expr *unary_operator(struct parser *p, enum unary_op op)
 	e->un.e = parse_unary(p);
 	expr_adopt(p, e, e->un.e);
 	e->span = span_since(p, from);
-	if (op != UN_ADDR || e->un.e->kind == EXPR_VAR || e->un.e->kind == EXPR_MAP || p->failed)
+	if (op != UN_ADDR || may_have_address(e->un.e) || p->failed)
 		return e;
 	m = syntax_error(p, E_SYNTAX, e->un.e->span,
-			 "`&` takes the address of variables and maps only");
-	diag_primary(m, "neither a $variable nor a @map");
+			 "`&` takes the address of variables, maps and members only");
+	diag_primary(m, "neither a $variable nor a @map, nor a member");
 	return e;
 }
 

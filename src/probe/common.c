@@ -84,6 +84,17 @@ void probe_near(struct sema *s, struct nearest *near, const char *name)
 		near->best.p = arena_strdup(sema_arena(s), name);
 }
 
+const char *probe_own_name(struct sema *s, const struct provider *prov,
+			   const struct attach_point *ap)
+{
+	struct str rest = ap->text;
+
+	if (ap->quoted[0] || !str_starts(rest, ap->parts[0]))
+		return probe_cstr(s, rest);
+	rest = (struct str){rest.p + ap->parts[0].n, rest.n - ap->parts[0].n};
+	return arena_printf(sema_arena(s), "%s%.*s", prov->name, STR_ARG(rest));
+}
+
 void probe_push(struct sema *s, struct attach_targets *out, struct attach_target t)
 {
 	vec_push(sema_arena(s), out, t);
@@ -146,14 +157,21 @@ struct str probe_pattern(const struct attach_point *ap, size_t i)
 
 void probe_list_function(struct buf *line, const char *prov, const char *module, const char *name)
 {
-	buf_reset(line);
-	buf_adds(line, prov);
-	buf_addc(line, ':');
-	if (module) {
-		buf_adds(line, module);
-		buf_addc(line, ':');
+	const char *parts[] = {prov, module, name};
+	size_t at = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		size_t n = parts[i] ? strlen(parts[i]) : 0;
+
+		if (!parts[i])
+			continue;
+		line->n = at;
+		memcpy(buf_reserve(line, n + 1), parts[i], n);
+		line->p[at + n] = ':';
+		at += n + 1;
 	}
-	buf_adds(line, name);
+	line->n = at - 1;
+	line->p[line->n] = 0;
 }
 
 void probe_list_members(struct types *ts, struct arena *a, const struct type *t, struct buf *out)

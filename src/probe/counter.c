@@ -69,7 +69,7 @@ static bool counter_resolve(struct sema *s, const struct provider *prov, const s
 		return false;
 	if (t.addr < 1)
 		return probe_malformed(s, prov, ap, "the period must be at least 1");
-	t.name = probe_cstr(s, ap->text);
+	t.name = probe_own_name(s, prov, ap);
 	t.symbol = c->name;
 	probe_push(s, out, t);
 	return true;

@@ -79,6 +79,17 @@ static void push_site(struct program *g, const struct go_place_info *info, const
 		   });
 }
 
+/* What all functions of the program have in common. */
+static void read_program(struct program *g, struct arena *a)
+{
+	g->path = arena_strdup(a, elf_path(g->f));
+	g->like = (struct go_place_info){.path = g->path, .minor = go_minor(g->go)};
+	g->like.layout_known = go_layout(g->go, &g->like.layout);
+	g->like.tls_known = go_tls_offset(g->go, &g->like.tls);
+	g->like.movable = go_is_movable(g->go);
+	go_types_address(g->go, &g->like.types);
+}
+
 static struct go_place_info *info_new(struct program *g, struct arena *a, const struct go_func *fn)
 {
 	struct go_place_info *info = arena_memdup(a, &g->like, sizeof(g->like));
@@ -91,16 +102,82 @@ static struct go_place_info *info_new(struct program *g, struct arena *a, const 
 	return info;
 }
 
+static struct go_place_info *function_at(struct program *g, struct arena *a, uint64_t offset)
+{
+	const struct go_func *v;
+	size_t n = go_funcs(g->go, &v);
+
+	for (size_t i = 0; go_is_known(g->go) && i < n; i++)
+		if (v[i].offset == offset)
+			return info_new(g, a, &v[i]);
+	return NULL;
+}
+
+struct go_place_info *go_info_at(struct arena *a, const char *path, uint64_t offset)
+{
+	struct program g = {.f = elf_open(path, NULL)};
+	struct go_place_info *info = NULL;
+
+	g.go = g.f ? go_open(g.f, NULL) : NULL;
+	if (g.go) {
+		read_program(&g, a);
+		info = function_at(&g, a, offset);
+		go_close(g.go);
+	}
+	if (g.f)
+		elf_close(g.f);
+	return info;
+}
+
+/* Does the kernel make calls of nop5? */
+static bool makes_calls(struct request *r)
+{
+	return user_place_flags(r->s) & PLACE_CALLS;
+}
+
 static void push_end(struct program *g, const struct go_place_info *info)
 {
 	struct go_places pl;
 
 	if (!g->end)
 		return;
-	go_place(g->go, g->end, sema_arena(g->r->s), &pl);
+	go_place(g->go, g->end, makes_calls(g->r), sema_arena(g->r->s), &pl);
 	if (!pl.no_entry)
 		push_site(g, info, g->end, &pl.entry,
 			  GO_END | (pl.kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0));
+}
+
+/* The exit at the place of the entry; NULL: there is none. */
+static const struct go_site *empty_exit(const struct go_places *pl)
+{
+	for (size_t i = 0; i < pl->nexits; i++)
+		if (pl->exits[i].offset == pl->entry.offset)
+			return &pl->exits[i];
+	return NULL;
+}
+
+/* What does nothing but return, or jump on, is entered and left by one instruction. Of two probes
+ * at one place the kernel does not tell which goes first: it is one place, that is both. */
+static void push_entry(struct program *g, const struct go_place_info *info,
+		       const struct go_func *fn, const struct go_places *pl)
+{
+	const struct go_site *both = g->r->ret ? empty_exit(pl) : NULL;
+	uint32_t kind = pl->kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0;
+
+	kind |= both ? GO_EMPTY : 0;
+	push_site(g, info, fn, &pl->entry, kind | (both && both->tail ? GO_TAIL : 0));
+}
+
+static void push_exits(struct program *g, const struct go_place_info *info,
+		       const struct go_func *fn, const struct go_places *pl)
+{
+	const struct go_site *both = empty_exit(pl);
+
+	for (size_t i = 0; i < pl->nexits; i++)
+		if (&pl->exits[i] != both)
+			push_site(g, info, fn, &pl->exits[i],
+				  GO_RETURN | (pl->exits[i].tail ? GO_TAIL : 0));
+	push_end(g, info);
 }
 
 /* Why the function cannot be probed; NULL: its places are among the targets. */
@@ -110,18 +187,15 @@ static const char *add_func(struct program *g, const struct go_func *fn)
 	struct go_place_info *info;
 	struct go_places pl;
 
-	go_place(g->go, fn, a, &pl);
+	go_place(g->go, fn, makes_calls(g->r), a, &pl);
 	if (pl.no_entry)
 		return pl.no_entry;
 	if (g->r->ret && pl.no_exits)
 		return pl.no_exits;
 	info = info_new(g, a, fn);
-	push_site(g, info, fn, &pl.entry, pl.kind == GO_ENTRY_BRANCH ? GO_CHECKED : 0);
-	if (!g->r->ret)
-		return NULL;
-	for (size_t i = 0; i < pl.nexits; i++)
-		push_site(g, info, fn, &pl.exits[i], GO_RETURN | (pl.exits[i].tail ? GO_TAIL : 0));
-	push_end(g, info);
+	push_entry(g, info, fn, &pl);
+	if (g->r->ret)
+		push_exits(g, info, fn, &pl);
 	return NULL;
 }
 
@@ -176,7 +250,8 @@ static void push_copy(struct program *g, const struct dwarf_copy *c)
 
 	if (!elf_addr_to_offset(g->f, c->addr, &offset))
 		return;
-	elf_place(g->f, offset, 0, user_place_flags(r->s) | PLACE_EXACT, &pl);
+	info->moved = (uint32_t)(go_place_once(g->go, offset) - offset);
+	elf_place(g->f, offset + info->moved, 0, user_place_flags(r->s) | PLACE_EXACT, &pl);
 	r->skipped += pl.cost == COST_REFUSED;
 	if (pl.cost == COST_REFUSED)
 		return;
@@ -191,7 +266,7 @@ static void push_copy(struct program *g, const struct dwarf_copy *c)
 			   .symbol = info->func,
 			   .addr = pl.offset,
 			   .b = pl.cost,
-			   .c = GO_COPY,
+			   .c = GO_COPY | info->moved << GO_DELTA,
 			   .pid = r->pid,
 			   .data = info,
 		   });
@@ -248,21 +323,25 @@ static bool add_named(struct program *g)
 	return true;
 }
 
+static const char *unknown_release(const struct go *go, struct arena *a)
+{
+	const char *version = go_version(go);
+
+	return arena_printf(a, "it was built by %s, and awl knows the releases %s",
+			    version[0] ? version : "a Go that does not tell its release",
+			    go_known_text());
+}
+
 static bool check_release(struct program *g)
 {
 	struct request *r = g->r;
-	const char *version = go_version(g->go);
 
-	if (elf_machine(g->f) != EM_X86_64)
-		return refuse(r, g->path, "Go programs can be probed on x86_64 only so far",
-			      "uprobe:FILE:FUNCTION+OFFSET probes an instruction");
+	if (elf_machine(g->f) != GO_MACHINE)
+		return refuse(r, g->path, "it is a program for another kind of machine",
+			      "awl golist shows its functions; probe them where it runs");
 	if (go_is_known(g->go))
 		return true;
-	return refuse(r, g->path,
-		      arena_printf(sema_arena(r->s),
-				   "it was built by %s, and awl knows the releases %s",
-				   version[0] ? version : "a Go that does not tell its release",
-				   go_known_text()),
+	return refuse(r, g->path, unknown_release(g->go, sema_arena(r->s)),
 		      "a newer awl may know it; uprobe:FILE:FUNCTION+OFFSET probes an instruction");
 }
 
@@ -289,13 +368,9 @@ static bool add_from_file(void *arg, struct elf *f)
 		return refuse(
 			g.r, g.path, e.what,
 			"go and goret are for programs of the Go compiler; uprobe is for others");
-	g.like = (struct go_place_info){.path = g.path, .minor = go_minor(g.go)};
-	g.like.layout_known = go_layout(g.go, &g.like.layout);
-	g.like.tls_known = go_tls_offset(g.go, &g.like.tls);
+	read_program(&g, a);
 	g.like.told_types = g.r->told_types;
 	g.like.told = g.r->told;
-	g.like.movable = go_is_movable(g.go);
-	go_types_address(g.go, &g.like.types);
 	find_end(&g);
 	ok = check_release(&g) && add_named(&g);
 	go_close(g.go);
@@ -532,8 +607,8 @@ static const struct type *word_type(struct sema *s, struct probe *p, unsigned in
 	if (!info->regs || go_reg(index) >= 0)
 		return type_int(sema_types(s), 8, false);
 	m = sema_report(s, E_PROBE_LIMIT, p->ap->span,
-			"arg%u of %s is in no register: there are nine, arg0 to arg8", index,
-			info->func);
+			"arg%u of %s is in no register: there are %d, arg0 to arg%d", index,
+			info->func, GO_INTS, GO_INTS - 1);
 	diag_help(m, "args.NAME finds arguments on the stack, too");
 	return &type_poison;
 }
@@ -595,6 +670,8 @@ static struct val go_name_load(struct gen *g, struct probe *p, enum probe_name n
 	switch (name) {
 	case NAME_ARG:
 		return load_word(g, p, index);
+	case NAME_ARGS:
+		return go_args_load(g, p);
 	case NAME_RETVAL:
 		return go_results(g, p);
 	case NAME_GOID:
@@ -642,7 +719,7 @@ static void list_places(struct go *go, const struct go_func *fn, struct arena *a
 	};
 	struct go_places pl;
 
-	go_place(go, fn, a, &pl);
+	go_place(go, fn, false, a, &pl);
 	if (pl.no_entry)
 		buf_printf(out, "    no calls: %s\n", pl.no_entry);
 	else
@@ -701,8 +778,13 @@ static int list_file(void *arg, const char *path)
 	struct listing *l = arg;
 	struct elf *f = elf_open(path, l->e);
 	struct go *go = f ? go_open(f, l->e) : NULL;
-	int r = go ? list_funcs(l, go, path) : -EINVAL;
+	int r = -EINVAL;
 
+	if (go && !go_is_known(go))
+		err_plain(l->e, ENOTSUP, "cannot probe %s: %s", path,
+			  unknown_release(go, l->arena));
+	else if (go)
+		r = list_funcs(l, go, path);
 	go_close(go);
 	if (f)
 		elf_close(f);
@@ -753,6 +835,7 @@ static void go_explain(struct kernel *k, const struct attach_target *t, struct b
 	if (t->c & GO_REPEATED)
 		return;
 	buf_adds(out, t->c & GO_END       ? "ends of goroutines, "
+		      : t->c & GO_EMPTY   ? "calls and returns, at one instruction, "
 		      : t->c & GO_TAIL    ? "a jump to another function, "
 		      : t->c & GO_RETURN  ? "a return, "
 		      : t->c & GO_COPY    ? "an inlined copy, "
@@ -789,6 +872,7 @@ const struct provider provider_go = {
 	.go_load = go_value_load,
 	.go_bias = go_value_bias,
 	.caller = go_caller,
+	.framed = true,
 	.attach = go_attach,
 	.list = go_list,
 	.cost = user_cost,
@@ -817,6 +901,7 @@ const struct provider provider_goret = {
 	.go_load = go_value_load,
 	.go_bias = go_value_bias,
 	.caller = go_caller,
+	.framed = true,
 	.attach = go_attach,
 	.list = goret_list,
 	.cost = user_cost,

@@ -17,12 +17,54 @@
 
 enum { MAX_NESTING = 16, MAX_ELEMENTS = 64, MAX_VALUE = 1 << 16 };
 
+const char *go_reg_name(unsigned n)
+{
+	static const char *const names[GO_INTS] = {
+#if defined(__aarch64__)
+		"r0",
+		"r1",
+		"r2",
+		"r3",
+		"r4",
+		"r5",
+		"r6",
+		"r7",
+		"r8",
+		"r9",
+		"r10",
+		"r11",
+		"r12",
+		"r13",
+		"r14",
+		"r15"
+#else
+		"ax",
+		"bx",
+		"cx",
+		"di",
+		"si",
+		"r8",
+		"r9",
+		"r10",
+		"r11"
+#endif
+	};
+
+	return n < GO_INTS ? names[n] : NULL;
+}
+
 int go_reg(unsigned n)
 {
-	static const char *const names[GO_INTS] = {"ax", "bx", "cx",  "di", "si",
-						   "r8", "r9", "r10", "r11"};
+	return n < GO_INTS ? regs_named(str_of(go_reg_name(n))) : -1;
+}
 
-	return n < GO_INTS ? regs_named(str_of(names[n])) : -1;
+int go_closure_reg(void)
+{
+#if defined(__aarch64__)
+	return regs_named(STR("r26"));
+#else
+	return regs_named(STR("dx"));
+#endif
 }
 
 /* ---- a value's parts ----------------------------------------------------------------------- */
@@ -252,11 +294,36 @@ static void collect(const struct dwarf_func *fn, struct arena *a, struct go_sign
 		const struct dwarf_param *p = &fn->params[i];
 		struct go_value v = {.name = p->name, .ref = p->type};
 
+		if (p->captured)
+			continue;
 		/* A result that lives on the heap is listed twice in some releases. */
 		if (!p->result)
 			out->args[out->nargs++] = v;
 		else if (!is_listed(out->results, out->nresults, p->name))
 			out->results[out->nresults++] = v;
+	}
+}
+
+/* What a function literal has captured: fields of the closure, which a register leads to at the
+ * call. Of a variable that is captured by reference its address is there. */
+static void add_captured(const struct dwarf_func *fn, struct assign *s, struct go_signature *out)
+{
+	for (size_t i = 0; i < fn->nparams; i++) {
+		const struct dwarf_param *p = &fn->params[i];
+		struct go_value *v = &out->args[out->nargs];
+		struct parts parts = {.d = s->d, .a = s->a, .v = v, .arrays = true};
+		struct dwarf_type t;
+
+		if (!p->captured || !dwarf_type_get(s->d, p->type, &t) || t.size > MAX_VALUE)
+			continue;
+		*v = (struct go_value){.name = p->name + (p->name[0] == '&'),
+				       .ref = p->type,
+				       .size = (uint32_t)t.size,
+				       .align = 1,
+				       .captured = true,
+				       .stack = p->captured};
+		flatten(&parts, p->type, 0, 0, &v->align);
+		out->nargs++;
 	}
 }
 
@@ -279,6 +346,8 @@ bool go_signature(struct dwarf *d, const struct dwarf_func *fn, const struct go_
 		*why = "Go 1.17 tells neither all arguments nor where they are";
 	if (!*why)
 		*why = check_hidden(&s, info, out);
+	if (!*why)
+		add_captured(fn, &s, out);
 	return !*why;
 }
 
@@ -328,7 +397,8 @@ void go_copy_signature(struct dwarf *d, const struct dwarf_func *fn,
 		struct go_value *v = &out->args[out->nargs];
 		struct dwarf_type t;
 
-		if (fn->params[i].result || !dwarf_type_get(d, fn->params[i].type, &t))
+		if (fn->params[i].result || fn->params[i].captured ||
+		    !dwarf_type_get(d, fn->params[i].type, &t))
 			continue;
 		*v = (struct go_value){.name = fn->params[i].name,
 				       .ref = fn->params[i].type,

@@ -68,7 +68,7 @@ static int open_copy(struct go_named *n, struct arena *a, struct err *e)
 
 	if (r < 0)
 		return r;
-	n->frame = (struct location_frame){fn.frame_base, fn.cfa, n->info->addr};
+	n->frame = (struct location_frame){fn.frame_base, fn.cfa, n->info->addr + n->info->moved};
 	go_copy_signature(n->dwarf, &fn, &n->frame, a, &n->sig);
 	return 0;
 }
@@ -192,8 +192,13 @@ static const struct type *report_unnamed(struct sema *s, struct probe *p, const 
 					 "the %s of %s have no names and types here: %s", what,
 					 p->targets[0].symbol, e->what);
 
-	diag_help(m, "arg0, arg1 … are the words of the arguments at the entry, reg(\"ax\"), "
-		     "reg(\"bx\") … the registers");
+	if (p->prov == &provider_uprobe)
+		diag_help(m, "go:FILE:\"FUNCTION\" has the words of the arguments as arg0, arg1 …");
+	else
+		diag_help(m,
+			  "arg0, arg1 … are the words of the arguments at the entry, "
+			  "reg(\"%s\"), reg(\"%s\") … the registers",
+			  go_reg_name(0), go_reg_name(1));
 	return &type_poison;
 }
 
@@ -226,7 +231,10 @@ const char *go_missing(struct probe *p, struct str name)
 	for (size_t i = 0; d && d->named && i < d->named->sig.nargs; i++)
 		if (str_is(name, d->named->sig.args[i].name))
 			return d->named->sig.args[i].why;
-	return NULL;
+	return d && d->named && d->named->info->minor < 23 && strstr(d->named->info->func, ".func")
+		       ? "it is no parameter, and Go 1.23 is the first that tells what a function "
+			 "literal has captured"
+		       : NULL;
 }
 
 /* ---- reading a value ----------------------------------------------------------------------- */
@@ -236,11 +244,15 @@ static ir_val register_of(struct gen *g, unsigned n)
 	return probe_ctx_reg(g, u64_of(gen_types(g)), go_reg(n)).v;
 }
 
-static struct val on_stack(struct gen *g, const struct go_value *v, const struct type *t)
+/* Of a value that is in no registers: where it lies in the caller's frame, or in the closure. */
+static struct val in_memory(struct gen *g, const struct go_value *v, const struct type *t)
 {
-	ir_val sp = probe_ctx_reg(g, u64_of(gen_types(g)), regs_sp()).v;
+	const struct type *u64 = u64_of(gen_types(g));
 
-	return val_mem(t, sp, (int32_t)(8 + v->stack), SPACE_USER);
+	if (v->captured)
+		return val_mem(t, probe_ctx_reg(g, u64, go_closure_reg()).v, (int32_t)v->stack,
+			       SPACE_USER);
+	return val_mem(t, probe_ctx_reg(g, u64, regs_sp()).v, (int32_t)(8 + v->stack), SPACE_USER);
 }
 
 /* Writes the value to BPF memory of at least its size rounded up to 8 bytes. */
@@ -248,12 +260,13 @@ static void put_value(struct gen *g, const struct go_value *v, struct val dst)
 {
 	struct ir *b = gen_ir(g);
 	uint32_t size = ALIGN_UP(v->size, 8u);
+	struct val from;
 
 	ir_zero(b, dst.v, dst.off, size, 8);
 	if (!v->in_regs) {
+		from = in_memory(g, v, &type_void);
 		gen_read(g, ir_bini(b, IR_ADD, dst.v, dst.off), v->size,
-			 ir_bini(b, IR_ADD, on_stack(g, v, &type_void).v, 8 + v->stack),
-			 SPACE_USER);
+			 ir_bini(b, IR_ADD, from.v, from.off), SPACE_USER);
 		return;
 	}
 	for (unsigned i = 0; i < v->npieces; i++)
@@ -269,7 +282,7 @@ static struct val load_value(struct gen *g, const struct go_named *n, const stru
 	if (v->at)
 		return location_load(g, v->at, &n->frame, t);
 	if (!v->in_regs)
-		return on_stack(g, v, t);
+		return in_memory(g, v, t);
 	if (type_is_scalar(t))
 		return location_narrowed(g, t, register_of(g, v->pieces[0].reg));
 	m = gen_temp_bytes(g, ALIGN_UP(v->size, 8u), 8, false);
@@ -319,6 +332,33 @@ struct val go_arg_field(struct gen *g, struct probe *p, const struct member *m)
 			      : load_value(g, d->named, &d->named->sig.args[of], m->type);
 	}
 	return VAL_VOID;
+}
+
+const char *go_arg_lost(const struct probe *p, unsigned index)
+{
+	const struct go_probe *d = p->data;
+	const struct go_value *v = &d->named->sig.args[index];
+
+	if (v->why || !d->map || d->named->kept[index].is)
+		return v->why;
+	return "the arguments are too large to be kept from the call on";
+}
+
+struct val go_args_load(struct gen *g, struct probe *p)
+{
+	const struct go_named *n = ((struct go_probe *)p->data)->named;
+	struct val all = gen_temp(g, n->args, true);
+	uint32_t count;
+	const struct member *v = type_members(gen_types(g), n->args, &count);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct val m = all;
+
+		m.type = v[i].type;
+		m.off += (int32_t)v[i].offset;
+		gen_store(g, m, go_arg_field(g, p, &v[i]), true);
+	}
+	return all;
 }
 
 uint32_t go_kept_size(struct probe *p)
@@ -468,7 +508,7 @@ struct val go_bytes_of(struct gen *g, struct probe *p, bool result, unsigned ind
 	if (v->at)
 		return located_bytes(g, d->named, v);
 	if (!v->in_regs)
-		return on_stack(g, v, &type_void);
+		return in_memory(g, v, &type_void);
 	m = gen_temp_bytes(g, ALIGN_UP(MAX(v->size, 1u), 8u), 8, false);
 	put_value(g, v, m);
 	return m;
@@ -519,7 +559,7 @@ static const char *type_name(struct dwarf *d, dwarf_ref ref)
 static void describe_values(struct go_named *n, const struct go_value *v, size_t count, bool names,
 			    struct buf *out)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !v[i].captured; i++) {
 		buf_adds(out, i ? ", " : "");
 		if (names)
 			buf_printf(out, "%s ", v[i].name);

@@ -4,6 +4,7 @@
  *
  *   the entries of its functions   the call is put down
  *   their returns                  the call is found, the body runs
+ *   a return that comes first      both, one after the other
  *   runtime.goexit1                a goroutine ends; calls still open there were unwound
  *
  * Calls are kept by goroutine and depth: the distance from the top of the goroutine's stack to the
@@ -17,9 +18,9 @@
  *
  *   head ──prev──► depth 480 ──prev──► depth 208 ──prev──► ~0         index 2, 1, 0
  *
- * A panic or Goexit leaves calls behind. A later call at their depth or above it removes them, a
- * later return of one further out tells how many there were from the numbers alone. Both add to the
- * count of unwound calls: entries = returns + unwound + open, at any time.
+ * A panic or Goexit leaves calls behind. A later call at their depth or above it removes them, and
+ * so do a later return of one further out and the end of the goroutine. All add to the count of
+ * unwound calls: entries = returns + unwound + open, at any time.
  *
  * No more than MAX_UNWOUND are removed at once. When there are more, all open ones are given up as
  * unwound, and what returns of them after all is taken back from the count. */
@@ -39,8 +40,6 @@ enum {
 	HEAD_DEPTH = -1,
 	MAX_UNWOUND = 64,
 	MAX_CALLS = 32768,
-	FLAG_CF = 1,
-	FLAG_ZF = 64,
 };
 
 /* While the code of one place is made. */
@@ -103,18 +102,32 @@ static void leave_if(struct gen *g, ir_val bad)
 	ir_at(b, next);
 }
 
-/* The branch to runtime.morestack will be taken: the function will be entered again. */
-void go_enter(struct gen *g, struct probe *p)
+/* Will the stack check's branch be taken? jbe: CF or ZF. b.ls: not C, or Z. */
+static ir_val branches(struct gen *g)
 {
 	const struct type *u64 = type_int(gen_types(g), 8, false);
 	struct ir *b = gen_ir(g);
-	ir_val checked = is_kind(g, p, GO_CHECKED), flags, taken;
+#if defined(__aarch64__)
+	enum { C = 1 << 29, Z = 1 << 30, FLAGS = C | Z, STAYS = C };
+	ir_val flags = probe_ctx_reg(g, u64, regs_named(STR("pstate"))).v;
+#else
+	enum { CF = 1, ZF = 64, FLAGS = CF | ZF, STAYS = 0 };
+	ir_val flags = probe_ctx_reg(g, u64, regs_named(STR("flags"))).v;
+#endif
+
+	return ir_bini(b, IR_NE, ir_bini(b, IR_AND, flags, FLAGS), STAYS);
+}
+
+/* The branch to runtime.morestack will be taken: the function will be entered again. */
+void go_enter(struct gen *g, struct probe *p)
+{
+	struct ir *b = gen_ir(g);
+	ir_val checked = is_kind(g, p, GO_CHECKED), taken;
 	int64_t always;
 
 	if (ir_is_const(b, checked, &always) && !always)
 		return;
-	flags = probe_ctx_reg(g, u64, regs_named(STR("flags"))).v;
-	taken = ir_bini(b, IR_NE, ir_bini(b, IR_AND, flags, FLAG_CF | FLAG_ZF), 0);
+	taken = branches(g);
 	if (!ir_is_const(b, checked, &always))
 		taken = ir_bin(b, IR_AND, taken, ir_bini(b, IR_NE, checked, 0));
 	leave_if(g, taken);
@@ -215,10 +228,10 @@ struct chain { /* the head, in cells while calls are removed */
 	ir_cell top, open;
 };
 
-/* One step: removes the innermost call when it is not outside of `depth`; otherwise goes to `out`.
+/* One step: removes the innermost call when it is not outside of `limit`; otherwise goes to `out`.
  */
-static void remove_one(struct calls *c, struct chain *h, ir_val key, struct ir_block *out,
-		       struct ir_block *gone)
+static void remove_one(struct calls *c, struct chain *h, ir_val limit, ir_val key,
+		       struct ir_block *out, struct ir_block *gone)
 {
 	struct ir *b = gen_ir(c->g);
 	struct ir_block *more = ir_block_new(b, NULL), *inner = ir_block_new(b, NULL);
@@ -227,7 +240,7 @@ static void remove_one(struct calls *c, struct chain *h, ir_val key, struct ir_b
 
 	ir_br(b, open, more, out, IR_LIKELY_NO);
 	ir_at(b, more);
-	ir_br(b, ir_bin(b, IR_UGE, top, c->depth), inner, out, IR_LIKELY_NO);
+	ir_br(b, ir_bin(b, IR_UGE, top, limit), inner, out, IR_LIKELY_NO);
 	ir_at(b, inner);
 	put(c, key, KEY_DEPTH, top);
 	call = lookup(c, key);
@@ -241,8 +254,9 @@ static void remove_one(struct calls *c, struct chain *h, ir_val key, struct ir_b
 	forget(c, key);
 }
 
-/* Calls at this depth and further in have been left without a return. */
-static void remove_left(struct calls *c, struct chain *h)
+/* Calls at the depth `limit` and further in have been left without a return. None may stay in the
+ * map: it would fill up with them, and the calls that are open for longest would make room. */
+static void remove_left(struct calls *c, struct chain *h, ir_val limit)
 {
 	struct ir *b = gen_ir(c->g);
 	struct ir_block *head = ir_block_new(b, NULL), *out = ir_block_new(b, NULL);
@@ -256,7 +270,7 @@ static void remove_left(struct calls *c, struct chain *h)
 	ir_at(b, head);
 	ir_br(b, ir_bini(b, IR_ULT, ir_get(b, turns), MAX_UNWOUND), step, gone, IR_LIKELY_YES);
 	ir_at(b, step);
-	remove_one(c, h, key, out, gone);
+	remove_one(c, h, limit, key, out, gone);
 	ir_set(b, turns, ir_bini(b, IR_ADD, ir_get(b, turns), 1));
 	ir_jmp(b, head);
 	ir_at(b, gone);
@@ -265,6 +279,16 @@ static void remove_left(struct calls *c, struct chain *h)
 	ir_set(b, h->top, ir_const(b, HEAD_DEPTH));
 	ir_jmp(b, out);
 	ir_at(b, out);
+}
+
+static void chain_at(struct calls *c, struct chain *h, ir_val head)
+{
+	struct ir *b = gen_ir(c->g);
+
+	h->top = ir_cell_new(b, "top", false);
+	h->open = ir_cell_new(b, "open", false);
+	ir_set(b, h->top, get(c, head, CALL_PREV));
+	ir_set(b, h->open, get(c, head, CALL_INDEX));
 }
 
 static void load_head(struct calls *c, struct chain *h, ir_cell at)
@@ -304,7 +328,7 @@ static void put_down(struct calls *c)
 	go_enter(c->g, c->p);
 	find_place(c);
 	load_head(c, &h, 0);
-	remove_left(c, &h);
+	remove_left(c, &h, c->depth);
 	v = value_new(c);
 	put(c, v, CALL_PREV, ir_get(b, h.top));
 	put(c, v, CALL_INDEX, ir_get(b, h.open));
@@ -317,6 +341,17 @@ static void put_down(struct calls *c)
 	put(c, v, CALL_PREV, c->depth);
 	put(c, v, CALL_INDEX, ir_bini(b, IR_ADD, ir_get(b, h.open), 1));
 	store(c, c->head, v);
+}
+
+/* Goes on to `ret` where the entry is the return as well. */
+static void enter_call(struct calls *c, struct ir_block *ret)
+{
+	struct ir *b = gen_ir(c->g);
+	struct ir_block *out = ir_block_new(b, NULL);
+
+	put_down(c);
+	ir_br(b, is_kind(c->g, c->p, GO_EMPTY), ret, out, IR_LIKELY_NO);
+	ir_at(b, out);
 	gen_return(c->g, 0);
 }
 
@@ -329,6 +364,7 @@ static void close_call(struct calls *c, ir_val prev, ir_val index)
 	struct ir_block *some = ir_block_new(b, NULL), *done = ir_block_new(b, NULL);
 	struct ir_block *inner = ir_block_new(b, NULL), *set = ir_block_new(b, NULL);
 	ir_val head = lookup(c, c->head), left;
+	struct chain h;
 
 	ir_br(b, head, some, done, IR_LIKELY_YES);
 	ir_at(b, some);
@@ -336,6 +372,9 @@ static void close_call(struct calls *c, ir_val prev, ir_val index)
 	left = ir_bini(b, IR_SUB, ir_bin(b, IR_SUB, get(c, head, CALL_INDEX), index), 1);
 	ir_br(b, left, inner, set, IR_LIKELY_NO);
 	ir_at(b, inner);
+	chain_at(c, &h, head);
+	remove_left(c, &h, ir_bini(b, IR_ADD, c->depth, 1));
+	left = ir_bini(b, IR_SUB, ir_bin(b, IR_SUB, ir_get(b, h.open), index), 1);
 	count(c, LOST_UNWOUND, left);
 	ir_jmp(b, set);
 	ir_at(b, set);
@@ -381,6 +420,7 @@ static void end_goroutine(struct calls *c)
 {
 	struct ir *b = gen_ir(c->g);
 	struct ir_block *some = ir_block_new(b, NULL), *done = ir_block_new(b, NULL);
+	struct chain h;
 	ir_val head;
 
 	go_enter(c->g, c->p);
@@ -388,7 +428,9 @@ static void end_goroutine(struct calls *c)
 	head = lookup(c, c->head);
 	ir_br(b, head, some, done, IR_LIKELY_NO);
 	ir_at(b, some);
-	count(c, LOST_UNWOUND, get(c, ir_nonnull(b, head), CALL_INDEX));
+	chain_at(c, &h, ir_nonnull(b, head));
+	remove_left(c, &h, ir_const(b, 0));
+	count(c, LOST_UNWOUND, ir_get(b, h.open));
 	forget(c, c->head);
 	ir_jmp(b, done);
 	ir_at(b, done);
@@ -412,7 +454,7 @@ void goret_enter(struct gen *g, struct probe *p)
 	end_goroutine(&c);
 	ir_stack_release(b, mark);
 	ir_at(b, call);
-	put_down(&c);
+	enter_call(&c, ret);
 	ir_stack_release(b, mark);
 	ir_at(b, ret);
 	find_call(&c);

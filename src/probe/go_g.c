@@ -4,8 +4,9 @@
  *       └─ goid
  *
  * Code that the Go compiler made keeps g in %r14 from 1.17 on. Older code and assembly do not:
- * there it is in a thread-local variable, at an offset from the thread's segment base. On a
- * thread's system stack g is g0, which has the number 0. */
+ * there it is in a thread-local variable, at an offset from the thread's segment base. On arm64 it
+ * is in r28 in all Go code, which is as well: what a thread has in tpidr_el0 the kernel knows only
+ * of threads that do not run. On a thread's system stack g is g0, which has the number 0. */
 #include "probe/gofn.h"
 
 enum { STACK_HI = 8 };
@@ -25,6 +26,7 @@ static const struct go_place_info *info_of(struct probe *p)
 	return p->targets[0].data;
 }
 
+#if !defined(__aarch64__)
 /* current->thread.fsbase */
 static ir_val segment_base(struct gen *g)
 {
@@ -37,19 +39,24 @@ static ir_val segment_base(struct gen *g)
 				   (int32_t)(thread.offset + base.offset), SPACE_KERNEL));
 }
 
-static bool uses_tls(const struct probe *p)
+static bool uses_tls(struct probe *p)
 {
 	for (size_t i = 0; i < p->ntargets; i++)
 		if (p->targets[i].c & GO_ASSEMBLY)
 			return true;
-	return info_of((struct probe *)p)->minor < 17;
+	return info_of(p)->minor < 17;
 }
+#endif
 
 ir_val go_g(struct gen *g, struct probe *p)
 {
+#if defined(__aarch64__)
+	return probe_ctx_reg(g, u64_of(g), regs_named(STR("r28"))).v;
+#else
 	if (uses_tls(p))
 		return read_word(g, segment_base(g), info_of(p)->tls);
 	return probe_ctx_reg(g, u64_of(g), regs_named(STR("r14"))).v;
+#endif
 }
 
 /* Of a system stack: m->curg->goid, 0 when it works for none. */

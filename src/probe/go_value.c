@@ -4,6 +4,7 @@
  *   args.p               the argument, in registers or on the stack
  *   args.c.remoteAddr    field by field; a pointer on the way is followed
  *   retval.1, retval     a result, or all of them as a tuple
+ *   args                 all arguments, as a struct
  *
  * The table of types is entered by link-time addresses; what is read in the program has been moved
  * by as much as the place of the probe has. */
@@ -58,24 +59,30 @@ static bool find(struct naming *n, const struct expr *e, bool result)
 	return false;
 }
 
-/* What cannot be read of several results is marked when they are shown. */
-static bool take_all(struct naming *n)
+/* What cannot be read of several values is marked when they are shown. */
+static bool take_all(struct naming *n, bool result)
 {
-	uint32_t count = (uint32_t)n->sig->nresults, at = 0;
+	const struct go_value *values = result ? n->sig->results : n->sig->args;
+	uint32_t count = (uint32_t)(result ? n->sig->nresults : n->sig->nargs), at = 0;
 	struct arena *a = sema_arena(n->s);
 	uint32_t *types = arena_array_of(a, uint32_t, count + 1);
 	uint32_t *offsets = arena_array_of(a, uint32_t, count + 1);
+	const char **names = arena_array_of(a, const char *, count + 1);
 
 	for (uint32_t i = 0; i < count; i++) {
-		const struct go_value *v = &n->sig->results[i];
+		const struct go_value *v = &values[i];
+		bool lost = result ? v->why != NULL : go_arg_lost(n->p, i) != NULL;
 
-		types[i] = v->why ? 0 : gotype_from(n->gt, n->file, v->ref);
+		names[i] = v->name;
+		types[i] = lost ? 0 : gotype_from(n->gt, n->file, v->ref);
 		offsets[i] = at;
 		at += ALIGN_UP(v->size, 8u);
 	}
-	n->out->result = n->out->all = true;
-	n->out->type = gotype_tuple(n->gt, types, offsets, count);
-	return true;
+	n->out->result = result;
+	n->out->all = true;
+	n->out->type = result ? gotype_tuple(n->gt, types, offsets, count)
+			      : gotype_record(n->gt, names, types, offsets, count);
+	return n->out->type || refuse(n, "the script has too many types");
 }
 
 static bool is_word(const struct expr *e, const char *name)
@@ -89,7 +96,7 @@ static bool take_results(struct naming *n)
 
 	if (why)
 		return refuse(n, why);
-	return n->sig->nresults == 1 ? take(n, n->sig->results, true, 0) : take_all(n);
+	return n->sig->nresults == 1 ? take(n, n->sig->results, true, 0) : take_all(n, true);
 }
 
 /* ---- on from there -----------------------------------------------------------------------------
@@ -152,6 +159,8 @@ static bool name(struct naming *n, struct expr *e)
 {
 	switch (e->kind) {
 	case EXPR_IDENT:
+		if (is_word(e, "args"))
+			return take_all(n, false);
 		return is_word(e, "retval") && n->p->prov == &provider_goret && take_results(n);
 	case EXPR_FIELD:
 	case EXPR_ELEM:
@@ -173,10 +182,10 @@ static bool may_name(const struct expr *e)
 {
 	switch (e->kind) {
 	case EXPR_IDENT:
-		return is_word(e, "retval");
+		return is_word(e, "retval") || is_word(e, "args");
 	case EXPR_FIELD:
 	case EXPR_ELEM:
-		return is_word(e->field.e, "args") || may_name(e->field.e);
+		return may_name(e->field.e);
 	case EXPR_INDEX:
 		return may_name(e->index.e);
 	case EXPR_UNARY:
@@ -201,7 +210,7 @@ bool go_value_place(struct sema *s, struct probe *p, struct expr *e, struct go_p
 		return false;
 	n.gt = gotypes_of(sema_types(s), (struct gotype_limits){(uint32_t)c->go_max_string,
 								(uint32_t)c->go_max_elems});
-	n.file = gotypes_file(n.gt, n.dwarf, info->minor, info->types);
+	n.file = gotypes_file(n.gt, n.dwarf, info->path, info->minor, info->types);
 	out->file = n.file;
 	return name(&n, e);
 }
@@ -209,30 +218,36 @@ bool go_value_place(struct sema *s, struct probe *p, struct expr *e, struct go_p
 /* ---- code ---------------------------------------------------------------------------------------
  */
 
-static struct val all_results(struct gen *g, struct probe *p, const struct go_place *pl)
+/* Of one of several: `at` is where it belongs. */
+static void put_one(struct gen *g, struct val at, struct val from, uint32_t bytes)
 {
-	struct go_probe *d = p->data;
-	const struct gotype *t = gotype_get(gotypes_of(gen_types(g), (struct gotype_limits){0}),
-					    pl->type);
-	const struct go_signature *sig = go_signature_of(d);
-	uint32_t size = ALIGN_UP(MAX(t->size, 8u), 8u);
+	struct ir *b = gen_ir(g);
+
+	if (from.space == SPACE_BPF)
+		ir_copy(b, at.v, at.off, from.v, from.off, ALIGN_UP(bytes, 8u), 8);
+	else
+		gen_read(g, ir_bini(b, IR_ADD, at.v, at.off), bytes,
+			 ir_bini(b, IR_ADD, from.v, from.off), from.space);
+}
+
+/* No more of them than a value that is shown may have: what is behind that is cut. */
+static struct val all_values(struct gen *g, struct probe *p, const struct go_place *pl)
+{
+	const struct gotypes *gt = gotypes_of(gen_types(g), (struct gotype_limits){0});
+	const struct gotype *t = gotype_get(gt, pl->type);
+	const struct go_signature *sig = go_signature_of(p->data);
+	const struct go_value *values = pl->result ? sig->results : sig->args;
+	uint32_t size = ALIGN_UP(MIN(MAX(t->size, 8u), (uint32_t)GO_CHUNK_MAX), 8u);
 	struct val all = gen_temp_bytes(g, size, 8, true);
 
-	for (unsigned i = 0; i < sig->nresults; i++) {
-		uint32_t bytes = sig->results[i].size;
-		struct val m;
+	for (unsigned i = 0; i < t->nmembers; i++) {
+		uint32_t bytes = values[i].size, off = t->members[i].offset;
+		struct val at = all;
 
-		if (sig->results[i].why || !bytes)
+		if (!t->members[i].type || !bytes || off + ALIGN_UP(bytes, 8u) > size)
 			continue;
-		m = go_bytes_of(g, p, true, i);
-		if (m.space == SPACE_BPF)
-			ir_copy(gen_ir(g), all.v, all.off + (int32_t)t->members[i].offset, m.v,
-				m.off, ALIGN_UP(bytes, 8u), 8);
-		else
-			gen_read(g,
-				 ir_bini(gen_ir(g), IR_ADD, all.v,
-					 all.off + (int64_t)t->members[i].offset),
-				 bytes, ir_bini(gen_ir(g), IR_ADD, m.v, m.off), m.space);
+		at.off += (int32_t)off;
+		put_one(g, at, go_bytes_of(g, p, pl->result, i), bytes);
 	}
 	return all;
 }
@@ -240,7 +255,7 @@ static struct val all_results(struct gen *g, struct probe *p, const struct go_pl
 struct val go_value_load(struct gen *g, struct probe *p, const struct go_place *pl)
 {
 	const struct type *u64 = type_int(gen_types(g), 8, false);
-	struct val m = pl->all ? all_results(g, p, pl) : go_bytes_of(g, p, pl->result, pl->index);
+	struct val m = pl->all ? all_values(g, p, pl) : go_bytes_of(g, p, pl->result, pl->index);
 
 	for (size_t i = 0; i < pl->steps.n; i++) {
 		const struct go_step *s = &pl->steps.v[i];
@@ -266,7 +281,7 @@ ir_val_t go_value_bias(struct gen *g, struct probe *p)
 		return ir_const(b, 0);
 	for (size_t i = 1; i < p->ntargets; i++)
 		same &= p->targets[i].c >> GO_DELTA == first;
-	at = probe_ctx_reg(g, u64, regs_named(STR("ip"))).v;
+	at = probe_ctx_reg(g, u64, regs_named(STR("pc"))).v;
 	delta = same ? ir_const(b, first)
 		     : ir_bini(b, IR_LSHR, IR_CALL(b, BPF_FUNC_get_attach_cookie, gen_ctx(g)),
 			       32 + GO_DELTA);

@@ -5,10 +5,12 @@
  *   go_calls.c   pairing a return with its call
  *   go_abi.c     where arguments and results are
  *   go_args.c    their names, types and values
- *   go_value.c   values with Go's own types, for showing them as Go does */
+ *   go_value.c   values with Go's own types, for showing them as Go does
+ *   go_uprobe.c  what uprobes at Go functions have by name */
 #ifndef AWL_PROBE_GOFN_H
 #define AWL_PROBE_GOFN_H
 
+#include <elf.h>
 #include "elf/dwarf.h"
 #include "elf/go.h"
 #include "probe/location.h"
@@ -24,6 +26,7 @@ enum {
 	GO_REPEATED = 32, /* GO_END once more: not attached */
 	GO_ASSEMBLY = 16, /* g is not in its register, arguments are on the stack */
 	GO_COPY = 64,     /* the first instruction of an inlined copy */
+	GO_EMPTY = 128,   /* of goret: the first instruction is the return, too */
 	GO_KINDS = 0xff,
 	GO_DELTA = 8, /* the bits above: how far the place is from the function's first address */
 };
@@ -37,7 +40,8 @@ struct go_place_info {
 	bool regs;                /* arguments are in registers */
 	struct dwarf *told_types; /* of the signature in the probe; NULL: there is none */
 	const struct dwarf_func *told;
-	bool copy; /* inlined into another function: `addr` is where the copy begins */
+	bool copy;      /* inlined into another function: `addr` is where the copy begins */
+	uint32_t moved; /* of a copy: the place is so far behind that */
 	bool layout_known, tls_known;
 	bool movable;   /* mapped at any address */
 	uint64_t types; /* link-time address of runtime.types; 0: not known */
@@ -49,7 +53,14 @@ struct go_place_info {
 
 /* ---- go_abi.c ---- */
 
-enum { GO_PIECES = 32, GO_INTS = 9, GO_FLOATS = 15 };
+/* Registers of Go's convention: ax bx cx di si r8 to r11, and r0 to r15. */
+#if defined(__aarch64__)
+enum { GO_MACHINE = EM_AARCH64, GO_INTS = 16, GO_FLOATS = 16 };
+#else
+enum { GO_MACHINE = EM_X86_64, GO_INTS = 9, GO_FLOATS = 15 };
+#endif
+
+enum { GO_PIECES = 32 };
 
 struct go_piece { /* a part of a value that is held by one register, or is one word of memory */
 	uint32_t off, size;
@@ -62,15 +73,16 @@ struct go_value { /* an argument or a result */
 	dwarf_ref ref;
 	uint32_t size, align;
 	bool in_regs;
+	bool captured; /* in the closure, `stack` bytes from its beginning */
 	struct go_piece pieces[GO_PIECES];
 	unsigned npieces;
-	uint32_t stack;              /* not in_regs: offset behind the return address */
+	uint32_t stack;              /* not in_regs: offset behind the return address's word */
 	const struct dwarf_expr *at; /* of a copy: where it is; NULL: by the convention */
 	const char *why;             /* cannot be read; NULL: can */
 };
 
 struct go_signature {
-	struct go_value *args, *results;
+	struct go_value *args, *results; /* behind the arguments, what a closure has captured */
 	size_t nargs, nresults;
 };
 
@@ -83,6 +95,9 @@ void go_copy_signature(struct dwarf *d, const struct dwarf_func *fn,
 		       struct go_signature *out);
 /* The register with number `n` of Go's sequence, as an offset in the context. */
 int go_reg(unsigned n);
+/* The one that leads to the closure at a call of a function literal. */
+int go_closure_reg(void);
+const char *go_reg_name(unsigned n);
 
 /* ---- go_args.c ---- */
 
@@ -93,6 +108,7 @@ const struct type *go_args_type(struct sema *s, struct probe *p);
 const struct type *go_results_type(struct sema *s, struct probe *p);
 const char *go_missing(struct probe *p, struct str name);
 struct val go_arg_field(struct gen *g, struct probe *p, const struct member *m);
+struct val go_args_load(struct gen *g, struct probe *p); /* all of them in one copy */
 struct val go_results(struct gen *g, struct probe *p);
 /* Bytes that the arguments which a body uses take when they are kept from call to return. */
 uint32_t go_kept_size(struct probe *p);
@@ -110,6 +126,8 @@ const struct go_signature *go_names(struct sema *s, struct probe *p, struct dwar
 const struct go_signature *go_signature_of(const struct go_probe *d); /* once it was found */
 /* Why a probe's results cannot be had; NULL: they can. */
 const char *go_no_results(struct sema *s, struct probe *p);
+/* Why an argument cannot be had in this probe; NULL: it can. */
+const char *go_arg_lost(const struct probe *p, unsigned index);
 /* The bytes of an argument or result, in memory. */
 struct val go_bytes_of(struct gen *g, struct probe *p, bool result, unsigned index);
 
@@ -128,6 +146,20 @@ ir_val go_g(struct gen *g, struct probe *p);
 ir_val go_goid(struct gen *g, struct probe *p, ir_val gptr);
 ir_val go_name_value(struct gen *g, struct probe *p, enum go_name name);
 
+/* ---- go_uprobe.c ---- */
+
+/* Of a uprobe's function when the Go compiler made it; NULL: it did not. */
+const struct go_place_info *go_uprobe_info(struct sema *s, struct probe *p);
+bool go_uprobe_is(const struct probe *p); /* once that has been asked */
+const struct type *go_uprobe_args(struct sema *s, struct probe *p);
+/* argN was used. */
+void go_uprobe_warn(struct sema *s, struct probe *p, unsigned index);
+
+/* ---- go.c ---- */
+
+/* The function of a Go program that begins at a place in the file; NULL: there is none. */
+struct go_place_info *go_info_at(struct arena *a, const char *path, uint64_t offset);
+
 /* ---- go_calls.c ---- */
 
 /* State of a probe while its program is generated, and before. */
@@ -138,6 +170,7 @@ struct go_probe {
 	ir_val elapsed;
 	ir_val delta, old_lo, old_size; /* the stack has moved by that much */
 	struct go_named *named;
+	bool warned; /* of a uprobe: that argN is none of Go's */
 };
 
 struct go_probe *go_probe(struct sema *s, struct probe *p);

@@ -105,8 +105,6 @@ static uint64_t place_of(struct named *n, struct elf *f, const struct attach_tar
 	return addr;
 }
 
-/* Names, places and types are those of this build: a program that is loaded elsewhere needs the
- * same one (FACT_FILE). */
 static void note_build(struct types *ts, struct elf *f)
 {
 	struct buf id = BUF_INIT;
@@ -114,6 +112,16 @@ static void note_build(struct types *ts, struct elf *f)
 	elf_identity(f, &id);
 	kernel_fact(types_kernel(ts), FACT_FILE, elf_path(f), buf_cstr(&id), 0);
 	buf_release(&id);
+}
+
+void user_note_build(struct types *ts, const char *path)
+{
+	struct elf *f = elf_open(path, NULL);
+
+	if (!f)
+		return;
+	note_build(ts, f);
+	elf_close(f);
 }
 
 static int open_named(struct named *n, struct types *ts, const struct attach_target *t,
@@ -154,6 +162,8 @@ static struct named *named_of(struct sema *s, struct probe *p, struct err *e)
 		return NULL;
 	add_args(n, sema_types(s), sema_arena(s));
 	p->data = n;
+	for (size_t i = 0; i < p->ntargets; i++)
+		p->targets[i].b |= USER_BUILD;
 	return n;
 }
 

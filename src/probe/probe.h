@@ -11,7 +11,8 @@ extern const struct provider provider_begin, provider_end, provider_self;
 extern const struct provider provider_test, provider_bench;
 extern const struct provider provider_tracepoint, provider_rawtracepoint;
 extern const struct provider provider_profile, provider_interval;
-extern const struct provider provider_software, provider_hardware, provider_watchpoint;
+extern const struct provider provider_software, provider_hardware, provider_watchpoint,
+	provider_asyncwatchpoint;
 extern const struct provider provider_iter;
 extern const struct provider provider_uprobe, provider_uretprobe, provider_usdt;
 extern const struct provider provider_go, provider_goret;
@@ -20,6 +21,9 @@ extern const struct provider provider_kprobe, provider_kretprobe, provider_fentr
 bool probe_is_glob(struct str s);
 /* A copy with a terminating NUL. */
 const char *probe_cstr(struct sema *s, struct str t);
+/* The attach point as written, with the provider's own name in front: `i:s:1` is interval:s:1. */
+const char *probe_own_name(struct sema *s, const struct provider *prov,
+			   const struct attach_point *ap);
 /* Reports E_PROBE_FORM "…" with the provider's form as help; returns false. */
 bool probe_malformed(struct sema *s, const struct provider *prov, const struct attach_point *ap,
 		     const char *why);

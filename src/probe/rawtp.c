@@ -30,6 +30,30 @@ static int match_one(void *arg, const char *name)
 	return 0;
 }
 
+/* An exact name that cannot be looked up is taken at its word: attaching tells. */
+static bool take_name(struct sema *s, const struct attach_point *ap, struct str name,
+		      struct attach_targets *out)
+{
+	probe_push(s, out,
+		   (struct attach_target){.name = probe_own_name(s, &provider_rawtracepoint, ap),
+					  .symbol = probe_cstr(s, name)});
+	return true;
+}
+
+/* rawtracepoint:MODULE:EVENT of another module than the kernel itself. */
+static bool resolve_in_module(struct sema *s, const struct attach_point *ap, struct str name,
+			      struct attach_targets *out)
+{
+	const char *module = probe_cstr(s, ap->parts[1]);
+	struct err e = {0};
+
+	if (probe_is_glob(ap->parts[1]) || probe_is_glob(name))
+		return probe_none(s, ap, NULL, "in modules only exact names are found");
+	if (kernel_btf_module(sema_kernel(s), module, &e) < 0)
+		return probe_none(s, ap, NULL, e.what);
+	return take_name(s, ap, name, out);
+}
+
 static bool rawtp_resolve(struct sema *s, const struct attach_point *ap, struct attach_targets *out)
 {
 	struct scan m = {.s = s, .ap = ap, .out = out};
@@ -39,6 +63,8 @@ static bool rawtp_resolve(struct sema *s, const struct attach_point *ap, struct 
 	if (!probe_parts(s, &provider_rawtracepoint, ap, 2, 3))
 		return false;
 	m.pattern = ap->parts[ap->nparts - 1];
+	if (ap->nparts > 2 && !str_glob(ap->parts[1], STR("vmlinux")))
+		return resolve_in_module(s, ap, m.pattern, out);
 	nearest_init(&m.near, m.pattern);
 	if (kernel_rawtp_each(sema_kernel(s), match_one, &m, &e) < 0) {
 		if (probe_is_glob(m.pattern)) {
@@ -48,10 +74,7 @@ static bool rawtp_resolve(struct sema *s, const struct attach_point *ap, struct 
 			diag_help(msg, "write the name without a wildcard");
 			return false;
 		}
-		/* Without BTF an exact name is taken at its word: attaching tells. */
-		probe_push(s, out,
-			   (struct attach_target){.name = probe_cstr(s, ap->text),
-						  .symbol = probe_cstr(s, m.pattern)});
+		take_name(s, ap, m.pattern, out);
 	}
 	return out->n > before || probe_none(s, ap, &m.near, NULL);
 }

@@ -69,7 +69,7 @@ static bool timer_resolve(struct sema *s, const struct provider *prov,
 
 	if (!probe_parts(s, prov, ap, 2, 3) || !timer_target(s, prov, ap, &t))
 		return false;
-	t.name = probe_cstr(s, ap->text);
+	t.name = probe_own_name(s, prov, ap);
 	probe_push(s, out, t);
 	return true;
 }

@@ -9,11 +9,14 @@
  *
  * Copies of functions that were inlined into others are looked for as well (inline.c).
  *
+ * At a Go function's entry args is by Go's convention, and argN warned of (go_uprobe.c).
+ *
  * A probe at a function's entry is put behind a leading endbr64 where that is cheaper. Indirect
  * functions (IFUNC) are refused: their symbol is the resolver. Return probes of Go programs are
  * refused: they move goroutine stacks, and the kernel's trampoline on the stack crashes them. */
 #include <errno.h>
 #include <stdlib.h>
+#include "probe/gofn.h"
 #include "probe/user.h"
 
 /* What an attach point asks for. */
@@ -75,7 +78,8 @@ static void push_place(struct request *r, struct elf *f, const char *name,
 			   .addr = pl->offset,
 			   .a = is_return(r),
 			   .b = pl->cost | (pl->moved ? USER_MOVED : 0) |
-				(inside ? USER_INSIDE : 0) | (r->many ? USER_OF_MANY : 0),
+				(inside ? USER_INSIDE : 0) | (r->many ? USER_OF_MANY : 0) |
+				(!inside && elf_is_go(f) ? USER_GO : 0),
 			   .pid = sema_input(r->s)->pid,
 		   });
 }
@@ -191,11 +195,14 @@ static bool add_matching(struct request *r, struct elf *f)
 		arena_free(tmp);
 		return refuse(r, f, "functions", e.what);
 	}
+	r->func.literal = elf_pattern_is_literal(&r->func, funcs, n);
 	for (size_t i = 0; i < n; i++) {
 		if (elf_pattern_matches(&r->func, tmp, funcs[i].name))
 			add_match(r, f, &funcs[i]);
 		else if (!probe_is_glob(r->func.text))
-			probe_near(r->s, &r->near, funcs[i].name);
+			probe_near(r->s, &r->near,
+				   r->func.demangled ? elf_source_name(tmp, funcs[i].name)
+						     : funcs[i].name);
 	}
 	arena_free(tmp);
 	drop_aliases(r->out, from);
@@ -314,10 +321,11 @@ static bool uprobe_share(struct kernel *k, unsigned uses, const struct attach_ta
 	return probe_share_perf(k, uses, a, b);
 }
 
-static const struct type *arg_type(struct sema *s, const struct probe *p, unsigned index)
+static const struct type *arg_type(struct sema *s, struct probe *p, unsigned index)
 {
 	struct diag_msg *m;
 
+	go_uprobe_warn(s, p, index);
 	if (!(p->targets[0].b & USER_COPY))
 		return type_int(sema_types(s), 8, false);
 	m = sema_report(s, E_PROBE_LIMIT, p->ap->span,
@@ -331,7 +339,7 @@ static const struct type *uprobe_name_type(struct sema *s, struct probe *p, enum
 					   unsigned index)
 {
 	if (name == NAME_ARGS)
-		return named_args(s, p);
+		return go_uprobe_info(s, p) ? go_uprobe_args(s, p) : named_args(s, p);
 	return name == NAME_ARG ? arg_type(s, p, index) : probe_func_name(s, name);
 }
 
@@ -341,6 +349,16 @@ static const struct type *uretprobe_name_type(struct sema *s, struct probe *p, e
 	return name == NAME_RETVAL ? named_retval(s, p) : probe_func_name(s, name);
 }
 
+static struct val uprobe_arg_field(struct gen *g, struct probe *p, const struct member *m)
+{
+	return go_uprobe_is(p) ? go_arg_field(g, p, m) : named_field(g, p, m);
+}
+
+static const char *uprobe_no_arg(struct probe *p, struct str name)
+{
+	return go_uprobe_is(p) ? go_missing(p, name) : named_missing(p, name);
+}
+
 static struct val uprobe_name_load(struct gen *g, struct probe *p, enum probe_name name,
 				   unsigned index)
 {
@@ -348,7 +366,7 @@ static struct val uprobe_name_load(struct gen *g, struct probe *p, enum probe_na
 	case NAME_ARG:
 		return user_arg(g, index);
 	case NAME_ARGS:
-		return named_all(g, p);
+		return go_uprobe_is(p) ? go_args_load(g, p) : named_all(g, p);
 	case NAME_RETVAL:
 		return named_retval_load(g, p);
 	default:
@@ -372,8 +390,9 @@ struct listing {
 	const char *prov;
 	struct types *types; /* of -lv; NULL: names only */
 	struct arena *arena;
-	struct str func;
-	bool many;
+	struct elf_pattern func;
+	bool many, by_addr;
+	uint64_t addr;
 	list_fn fn;
 	void *arg;
 	struct err *e;
@@ -385,6 +404,8 @@ static int list_func(struct listing *l, const char *path, const struct elf_func 
 	int r;
 
 	buf_printf(&line, "%s:%s:%s", l->prov, path, fn->name);
+	if (l->by_addr && l->addr > fn->addr)
+		buf_printf(&line, "+0x%" PRIx64, l->addr - fn->addr);
 	if (l->types)
 		named_describe(l->types, l->arena, path, fn, l->prov[1] == 'r', &detail);
 	r = l->fn(l->arg, buf_cstr(&line), detail.n ? buf_cstr(&detail) : NULL);
@@ -393,11 +414,32 @@ static int list_func(struct listing *l, const char *path, const struct elf_func 
 	return r;
 }
 
+/* An address lists the function that has it. */
+static bool is_listed(const struct listing *l, struct arena *tmp, const struct elf_func *fn)
+{
+	if (l->by_addr)
+		return l->addr - fn->addr < MAX(fn->size, UINT64_C(1));
+	return elf_pattern_matches(&l->func, tmp, fn->name);
+}
+
+static int list_funcs(struct listing *l, const char *path, const struct elf_func *funcs, size_t n)
+{
+	struct arena *tmp = arena_new();
+	int r = 0;
+
+	l->func.literal = elf_pattern_is_literal(&l->func, funcs, n);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (is_listed(l, tmp, &funcs[i]))
+			r = list_func(l, path, &funcs[i]);
+	arena_free(tmp);
+	return r;
+}
+
 static int list_file(void *arg, const char *path)
 {
 	struct listing *l = arg;
 	struct elf *f = elf_open(path, l->e);
-	const struct elf_func *funcs;
+	const struct elf_func *funcs = NULL;
 	size_t n = 0;
 	int r = f ? elf_funcs(f, &funcs, &n, l->e) : -EINVAL;
 
@@ -405,10 +447,7 @@ static int list_file(void *arg, const char *path)
 		err_clear(l->e);
 		r = 0;
 	}
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (str_glob(l->func, str_of(funcs[i].name)))
-			r = list_func(l, path, &funcs[i]);
-	}
+	r = r < 0 ? r : list_funcs(l, path, funcs, n);
 	if (f)
 		elf_close(f);
 	return r;
@@ -433,9 +472,13 @@ static int list_files(struct listing *l, int pid, const struct attach_point *pat
 static int list_as(struct listing *l, struct kernel *k, int pid, const struct attach_point *pattern,
 		   bool verbose)
 {
+	unsigned long long v;
 	int r;
 
-	l->func = probe_pattern(pattern, 2);
+	l->func.demangled = pattern->nparts == 4;
+	l->func.text = probe_pattern(pattern, l->func.demangled ? 3 : 2);
+	l->by_addr = str_to_u64(l->func.text, &v);
+	l->addr = l->by_addr ? v : 0;
 	l->arena = arena_new();
 	l->types = verbose ? types_new(l->arena, k) : NULL;
 	r = list_files(l, pid, pattern);
@@ -475,10 +518,11 @@ const struct provider provider_uprobe = {
 	.plan = user_plan,
 	.name_type = uprobe_name_type,
 	.name_load = uprobe_name_load,
-	.arg_field = named_field,
-	.no_arg = named_missing,
+	.arg_field = uprobe_arg_field,
+	.no_arg = uprobe_no_arg,
 	.caller = user_caller,
 	.attach = uprobe_attach,
+	.move = user_move_entry,
 	.list = uprobe_list,
 	.cost = user_cost,
 	.explain = user_explain,
@@ -498,6 +542,7 @@ const struct provider provider_uretprobe = {
 	.name_type = uretprobe_name_type,
 	.name_load = uprobe_name_load,
 	.attach = uretprobe_attach,
+	.move = user_move_return,
 	.list = uretprobe_list,
 	.cost = user_cost,
 	.explain = user_explain,

@@ -520,6 +520,7 @@ const struct provider provider_usdt = {
 	.name_type = usdt_name_type,
 	.name_load = usdt_name_load,
 	.attach = usdt_attach,
+	.move = user_move_same,
 	.list = usdt_list,
 	.cost = user_cost,
 	.explain = user_explain,

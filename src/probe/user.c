@@ -9,15 +9,19 @@ enum {
 	TRACE_UPROBE_MULTI = 48
 }; /* BPF_TRACE_UPROBE_MULTI: newer than the oldest headers we build with */
 
+static unsigned place_flags(struct kernel *k)
+{
+	return kernel_has(k, FEATURE_UPROBE_CALL) ? PLACE_CALLS : 0;
+}
+
 unsigned user_place_flags(struct sema *s)
 {
-	return kernel_has(sema_kernel(s), FEATURE_UPROBE_CALL) ? PLACE_CALLS : 0;
+	return place_flags(sema_kernel(s));
 }
 
 void user_plan(struct sema *s, struct probe *p)
 {
 	p->prog_type = BPF_PROG_TYPE_KPROBE;
-	p->preemptible = true;
 	if (kernel_has(sema_kernel(s), FEATURE_UPROBE_MULTI))
 		p->attach_type = TRACE_UPROBE_MULTI;
 }
@@ -180,6 +184,13 @@ static bool files_of_processes(struct file_walk *w, struct str file)
 	return w->ok;
 }
 
+static struct str first_word(const char *command)
+{
+	struct str rest = str_trim(str_of(command ? command : ""));
+
+	return str_cut(&rest, ' ');
+}
+
 bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 		bool (*fn)(void *arg, struct elf *f), void *arg)
 {
@@ -187,6 +198,8 @@ bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 	char path[4096];
 	struct err e = {0};
 
+	if (!file.n && sema_input(s)->child) /* it has not begun: what it is about to run */
+		file = first_word(sema_input(s)->command);
 	if (w.many) {
 		elf_glob(file, open_one, &w);
 		return w.n ? w.ok : probe_none(s, ap, NULL, "no file matches the pattern");
@@ -407,6 +420,43 @@ int user_attach(struct attach_env *env, const struct attach_prog *p, bool is_ret
 	}
 	free(taken);
 	return r;
+}
+
+/* ---- other files ---- */
+
+bool user_move_same(struct kernel *k, const struct attach_target *t, struct elf *f, bool same_build,
+		    struct attach_target *out)
+{
+	*out = *t;
+	return same_build;
+}
+
+/* Programs joined for entry and return need the function's first instruction, as the target was. */
+static bool find_entry(struct kernel *k, const struct attach_target *t, struct elf *f, bool first,
+		       uint64_t *offset)
+{
+	struct placement pl;
+	struct elf_func fn;
+
+	if (t->b & (USER_INSIDE | USER_BUILD) || !elf_func_find(f, str_of(t->symbol), &fn) ||
+	    fn.ifunc)
+		return false;
+	first = first || !(t->b & USER_MOVED);
+	elf_place(f, fn.offset, fn.size, place_flags(k) | (first ? PLACE_EXACT : 0), &pl);
+	*offset = first ? fn.offset : pl.offset;
+	return pl.cost != COST_REFUSED;
+}
+
+bool user_move_entry(struct kernel *k, const struct attach_target *t, struct elf *f,
+		     bool same_build, struct attach_target *out)
+{
+	return user_move_same(k, t, f, same_build, out) || find_entry(k, t, f, false, &out->addr);
+}
+
+bool user_move_return(struct kernel *k, const struct attach_target *t, struct elf *f,
+		      bool same_build, struct attach_target *out)
+{
+	return user_move_same(k, t, f, same_build, out) || find_entry(k, t, f, true, &out->addr);
 }
 
 /* "push %rbp": what is under the probe, "" when the file cannot be read any more. */

@@ -7,9 +7,17 @@
 
 /* attach_target.b of user probes: what a hit costs (enum probe_cost), whether an endbr64 was
  * skipped, whether it is not a function's entry but a place inside, whether its file is one of
- * those that a pattern matches, and whether the place is where an inlined copy of `symbol` begins.
+ * those that a pattern matches, whether the place is where an inlined copy of `symbol` begins, and
+ * whether the program reads what debug information tells of this build.
  * attach_target.c: what the program is told of the place, in the upper half of its cookie. */
-enum { USER_MOVED = 256, USER_INSIDE = 512, USER_OF_MANY = 1024, USER_COPY = 2048 };
+enum {
+	USER_MOVED = 256,
+	USER_INSIDE = 512,
+	USER_OF_MANY = 1024,
+	USER_COPY = 2048,
+	USER_BUILD = 4096,
+	USER_GO = 8192, /* at the entry of a function of a Go program, which may be one of C */
+};
 
 /* elf_place's flags for this kernel. */
 unsigned user_place_flags(struct sema *s);
@@ -45,12 +53,23 @@ void inlined_find(struct inlined *in, struct sema *s, struct elf *f);
 const char *inlined_only(const struct inlined *in, struct arena *a);
 /* Says how many copies are not probed. */
 void inlined_report(const struct inlined *in, struct sema *s);
+/* For `move` of a provider: programs at the entry, or at the return, of functions. */
+bool user_move_entry(struct kernel *k, const struct attach_target *t, struct elf *f,
+		     bool same_build, struct attach_target *out);
+bool user_move_return(struct kernel *k, const struct attach_target *t, struct elf *f,
+		      bool same_build, struct attach_target *out);
+/* … and those that know more of the build. */
+bool user_move_same(struct kernel *k, const struct attach_target *t, struct elf *f, bool same_build,
+		    struct attach_target *out);
 /* arg0, arg1 … at a function's entry; beyond the registers from the stack. */
 struct val user_arg(struct gen *g, unsigned index);
 /* args with names out of debug information: a struct, or poison after a report. */
 const struct type *named_args(struct sema *s, struct probe *p);
 /* Why args has no such field although the function has such an argument; NULL: it has none. */
 const char *named_missing(struct probe *p, struct str name);
+/* What a program takes out of the file holds for this build of it: one that is loaded elsewhere
+ * needs the same (FACT_FILE). */
+void user_note_build(struct types *ts, const char *path);
 struct val named_field(struct gen *g, struct probe *p, const struct member *m);
 struct val named_all(struct gen *g, struct probe *p);
 /* retval: of the type that the debug information tells, uint64 when it does not. */

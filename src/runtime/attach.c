@@ -158,11 +158,11 @@ void attach_env_init(struct run *r)
  * ---------------------------------------------------------------------------------------- */
 
 /* The context has room for any arguments that the program might look at; they are zero. */
-int attach_test_run(struct run *r, int prog_fd, struct err *e)
+int attach_test_run(int prog_fd, int32_t *retval, struct err *e)
 {
 	static const uint64_t ctx[12];
 
-	return bpf_test_run(prog_fd, ctx, sizeof(ctx), &r->retval, e);
+	return bpf_test_run(prog_fd, ctx, sizeof(ctx), retval, e);
 }
 
 static void drain_when_filling(struct run *r)
@@ -260,10 +260,10 @@ int attach_run_once(struct run *r, int prog_fd, struct err *e)
 	int ret;
 
 	if (!r->ring.size)
-		return attach_test_run(r, prog_fd, e);
+		return attach_test_run(prog_fd, &r->retval, e);
 	sem_init(&d.done, 0, 0);
 	draining = pthread_create(&thread, NULL, drain_meanwhile, &d) == 0;
-	ret = attach_test_run(r, prog_fd, e);
+	ret = attach_test_run(prog_fd, &r->retval, e);
 	if (draining) {
 		sem_post(&d.done);
 		pthread_join(thread, NULL);
@@ -320,14 +320,6 @@ static void say_attached(struct run *r)
 	}
 }
 
-static uint64_t boot_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static int release_child(struct run *r, struct err *e)
 {
 	static const char go = 1;
@@ -349,7 +341,7 @@ static int attach_all(struct run *r, struct err *e)
 	ret = follow_watch(r, e);
 	r->state = RUN_ATTACHED;
 	if (start && r->p->start_off != r->p->lost_off)
-		*start = boot_ns();
+		*start = clock_ns(CLOCK_BOOTTIME);
 	if (ret == 0)
 		ret = signal_install(r, e);
 	if (ret == 0)

@@ -136,6 +136,11 @@ static void host_unwatch(struct host *h, uint64_t addr)
 	links_close_addr(h->run, addr);
 }
 
+static void host_watch(struct host *h, uint32_t which, uint64_t addr, bool stopped)
+{
+	watch_add(h->run, which, addr, stopped);
+}
+
 static void host_packet(struct host *h, const struct event_def *def, const struct packet *p)
 {
 	pcap_add(h->run, def, p);
@@ -260,6 +265,7 @@ void event_host_init(struct run *r)
 		.global = host_global,
 		.message = host_message,
 		.unwatch = host_unwatch,
+		.watch = host_watch,
 		.packet = host_packet,
 		.helper_error = host_helper_error,
 		.run = r,

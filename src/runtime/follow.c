@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 #include "runtime/priv.h"
 
@@ -155,14 +154,6 @@ int follow_watch(struct run *r, struct err *e)
 	return 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static bool any_left(const struct run *r)
 {
 	const uint8_t *p = r->followed, *end = p + r->nfollowed;
@@ -189,7 +180,7 @@ bool follow_over(struct run *r)
 
 	if (!r->roots_ended || !r->o.follow || !r->followed)
 		return r->roots_ended;
-	now = now_ns();
+	now = clock_ns(CLOCK_MONOTONIC);
 	if (now < r->look_at)
 		return false;
 	r->look_at = now + LOOK_NS;

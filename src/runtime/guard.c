@@ -19,7 +19,6 @@
  * return) would combine hits that do not belong together if each were thinned out for itself. They
  * are detached, all of them. Whatever is done is told, when it is done and at the end. */
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/priv.h"
@@ -54,14 +53,6 @@ struct guard {
 	uint64_t window, next;
 	unsigned tick;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t word(const uint64_t *w)
 {
@@ -167,6 +158,11 @@ void guard_end(struct run *r)
 	if (r->guard && r->guard->stats >= 0)
 		close(r->guard->stats);
 	r->guard = NULL;
+}
+
+bool guard_detached(const struct run *r, uint32_t prog)
+{
+	return r->guard && r->guard->v[prog].off;
 }
 
 /* ---- detaching ------------------------------------------------------------------------------ */
@@ -412,7 +408,7 @@ static void overhead(struct run *r, uint64_t now)
 		thin_out(r, share, seconds);
 	else
 		detach_costliest(r, seconds);
-	begin_window(r, now_ns());
+	begin_window(r, clock_ns(CLOCK_MONOTONIC));
 }
 
 /* ---- the turn ------------------------------------------------------------------------------- */
@@ -443,7 +439,7 @@ uint64_t guard_wait(const struct run *r)
 
 	if (!r->guard)
 		return UINT64_MAX;
-	now = now_ns();
+	now = clock_ns(CLOCK_MONOTONIC);
 	return r->guard->next > now ? r->guard->next - now : 0;
 }
 
@@ -454,7 +450,7 @@ void guard_turn(struct run *r)
 
 	if (!g || r->state == RUN_FINISHED)
 		return;
-	now = now_ns();
+	now = clock_ns(CLOCK_MONOTONIC);
 	if (now < g->next)
 		return;
 	if (!g->next)

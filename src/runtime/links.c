@@ -14,7 +14,8 @@
 
 void links_own(struct run *r, int fd, bool slow)
 {
-	hvec_push(&r->links, (struct owned){.fd = fd, .slow = slow, .prog = r->cur_prog});
+	hvec_push(&r->links,
+		  (struct owned){.fd = fd, .slow = slow, .prog = r->cur_prog, .addr = r->cur_addr});
 }
 
 struct closer {
@@ -121,6 +122,15 @@ void links_close_prog(struct run *r, uint32_t prog)
 	r->links.n = keep;
 }
 
+bool links_have_addr(const struct run *r, uint32_t prog, uint64_t addr)
+{
+	for (size_t i = 0; i < r->links.n; i++)
+		if (r->links.v[i].fd >= 0 && r->links.v[i].prog == prog &&
+		    r->links.v[i].addr == addr)
+			return true;
+	return false;
+}
+
 /* Descriptors of a program with several targets were opened in the targets' order. */
 void links_close_addr(struct run *r, uint64_t addr)
 {
@@ -129,7 +139,7 @@ void links_close_addr(struct run *r, uint64_t addr)
 		const struct program_prog *p = &r->p->progs[o->prog];
 
 		if (o->fd < 0 || p->type != BPF_PROG_TYPE_PERF_EVENT || p->ntargets == 0 ||
-		    p->targets[0].addr != addr)
+		    (o->addr ? o->addr : p->targets[0].addr) != addr)
 			continue;
 		close(o->fd);
 		o->fd = -1;

@@ -128,12 +128,27 @@ static int load_with_log(struct run *r, const struct program_prog *p, struct pro
 	}
 	if (ret < 0) {
 		reject_explain(r->p->diag, p, -first, log, &text, e);
-		if (text.n)
+		r->too_large = e->code == E2BIG;
+		if (text.n && !(r->too_large && r->o.again))
 			run_message(r, RUN_ERROR, "%s", buf_cstr(&text));
 	}
 	buf_release(&text);
 	free(log);
 	return ret;
+}
+
+/* The log costs as much as the loading, and what it says is not wanted when the program will be
+ * made again. */
+static bool known_too_large(struct run *r, const struct program_prog *p, int error, struct err *e)
+{
+	struct buf text = BUF_INIT;
+
+	if (error != -E2BIG || !r->o.again)
+		return false;
+	reject_explain(r->p->diag, p, E2BIG, "", &text, e);
+	buf_release(&text);
+	r->too_large = true;
+	return true;
 }
 
 static void close_positive(int fd)
@@ -190,11 +205,16 @@ static int load_program(struct run *r, const struct program_prog *p, struct err 
 		l.nline_info = btf.nlines;
 	}
 	fd = bpf_prog_load_raw(&l);
-	if (fd < 0)
+	if (fd < 0 && !known_too_large(r, p, fd, e))
 		fd = load_with_log(r, p, &l, fd, e);
 	close_positive(btf.fd);
 	close_positive(l.attach_fd);
 	return fd;
+}
+
+bool run_too_large(const struct run *r)
+{
+	return r->too_large;
 }
 
 int load_programs(struct run *r, struct err *e)

@@ -94,67 +94,61 @@ static void report_faults(struct run *r, uint64_t n)
 		ndjson_lost(r, "fault", NULL, n);
 }
 
-static void report_one(struct run *r, enum lost cause, uint64_t n)
+/* "Lost 3 stacks: why; what to do." */
+struct loss {
+	const char *kind; /* of the NDJSON record; NULL: none */
+	const char *verb, *noun, *rest;
+};
+
+static const struct loss losses[] = {
+	[LOST_STACK] = {"stack", "Lost", "stack",
+			": the map of stacks was full; raise the setting max_map_keys"},
+	[LOST_SCRATCH] =
+		{"scratch", "Lost", "event",
+		 ": too many probes were active inside one another on one processor; probe "
+		 "fewer functions that call each other"},
+	[LOST_CONTEND] = {"contention", "Lost", "map update",
+			  ": too many processors wrote one key at once; use an aggregation (count, "
+			  "min, max …) or more keys"},
+	[LOST_LOOP] = {"loop", "Cut off", "loop",
+		       ": the kernel ends loops that take too long (8388608 turns, or a quarter of "
+		       "a second), and the rest of a body runs without what was left; take fewer "
+		       "turns"},
+	[LOST_MISSED] = {NULL, "Missed", "hit",
+			 ": the kernel had no room for so many returns at once, or the probe was "
+			 "hit inside of another; probe fewer functions, or entries only"},
+	[LOST_UNPAIRED] = {NULL, "Left out", "return",
+			   " of calls that had begun before the probe was there, or had no room in "
+			   "the map of calls"},
+};
+
+static void report_loss(struct run *r, const struct loss *l, uint64_t n)
 {
 	const char *s = n == 1 ? "" : "s";
 
+	if (l->kind)
+		tell(r, l->kind, NULL, n, "%s %" PRIu64 " %s%s%s", l->verb, n, l->noun, s, l->rest);
+	else
+		run_message(r, RUN_WARN, "%s %" PRIu64 " %s%s%s", l->verb, n, l->noun, s, l->rest);
+}
+
+static void report_one(struct run *r, enum lost cause, uint64_t n)
+{
 	switch (cause) {
 	case LOST_RING:
 		report_ring(r, n);
 		break;
-	case LOST_STACK:
-		tell(r, "stack", NULL, n,
-		     "Lost %" PRIu64 " stack%s: the map of stacks was full; raise the setting "
-		     "max_map_keys",
-		     n, s);
-		break;
-	case LOST_SCRATCH:
-		tell(r, "scratch", NULL, n,
-		     "Lost %" PRIu64
-		     " event%s: too many probes were active inside one another on one "
-		     "processor; probe fewer functions that call each other",
-		     n, s);
-		break;
 	case LOST_FAULT:
 		report_faults(r, n);
 		break;
-	case LOST_CONTEND:
-		tell(r, "contention", NULL, n,
-		     "Lost %" PRIu64
-		     " map update%s: too many processors wrote one key at once; use an "
-		     "aggregation (count, min, max …) or more keys",
-		     n, s);
-		break;
-	case LOST_MISSED:
-		run_message(
-			r, RUN_WARN,
-			"Missed %" PRIu64
-			" hit%s: the kernel had no room for so many returns at once, or the probe "
-			"was hit inside of another; probe fewer functions, or entries only",
-			n, s);
-		break;
-	case LOST_UNWOUND:
+	case LOST_UNWOUND: /* no loss: a fact */
 		run_message(r, RUN_WARN,
 			    "%" PRIu64 " call%s did not return: a panic or runtime.Goexit ended %s",
-			    n, s, n == 1 ? "it" : "them");
-		break;
-	case LOST_UNPAIRED:
-		run_message(
-			r, RUN_WARN,
-			"Left out %" PRIu64
-			" return%s of calls that had begun before the probe was there, or had no "
-			"room in the map of calls",
-			n, s);
-		break;
-	case LOST_LOOP:
-		tell(r, "loop", NULL, n,
-		     "Cut off %" PRIu64
-		     " loop%s: the kernel ends loops that take too long (8388608 turns, or a "
-		     "quarter of a second), and the rest of a body runs without what was left; "
-		     "take fewer turns",
-		     n, s);
+			    n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
 		break;
 	default:
+		if (cause < ARRAY_SIZE(losses) && losses[cause].verb)
+			report_loss(r, &losses[cause], n);
 		break;
 	}
 }

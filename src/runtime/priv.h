@@ -89,6 +89,7 @@ struct owned {
 	int fd;
 	bool slow;
 	uint32_t prog; /* index of the program it belongs to */
+	uint64_t addr; /* of a watchpoint that watch() made; 0: of none */
 };
 
 struct progress {
@@ -116,6 +117,7 @@ struct run {
 	struct host host;
 	struct attach_env env;
 
+	bool too_large;          /* a program is, for the verifier */
 	int *map_fds, *prog_fds; /* -1: none */
 	uint8_t *globals;        /* mmapped, NULL: none */
 	size_t globals_size;
@@ -125,6 +127,7 @@ struct run {
 	struct profile *profile;     /* the document in the making; NULL: there will be none */
 	struct out *document, aside; /* where it goes; where all else goes then */
 	struct remember *remember;
+	struct newfile *newfile;    /* NULL: not wanted */
 	struct unwind *unwind;      /* NULL: no stack is unwound by tables */
 	struct fmt **formats;       /* by event id, made at first use */
 	struct baseline *baselines; /* by map */
@@ -144,6 +147,8 @@ struct run {
 	size_t nerrors;      /* errorf() */
 	size_t nsignals;     /* of them are installed */
 	uint32_t cur_prog;   /* being attached */
+	uint64_t cur_addr;   /* … by watch() */
+	bool watch_failed;   /* said once */
 	size_t nplaces, nprobes, nskipped;
 	struct progress progress;
 
@@ -162,7 +167,7 @@ struct run {
 	uint64_t idle_ns;           /* how long the loop sleeps when nothing comes */
 	bool done;                  /* leave the loop */
 	bool handlers;              /* signal handlers are installed */
-	struct sigaction old_int, old_term, old_pipe;
+	struct sigaction old_int, old_term, old_pipe, old_usr1;
 	int exit_code;
 	bool exit_called;
 	uint64_t bad_records;
@@ -225,11 +230,15 @@ void links_close_prog(struct run *r, uint32_t prog);
 uint64_t
 links_missed(struct run *r); /* hits that the kernel left out, until the links are closed */
 void links_close_addr(struct run *r, uint64_t addr); /* unwatch() */
+bool links_have_addr(const struct run *r, uint32_t prog, uint64_t addr);
+
+/* watch.c */
+void watch_add(struct run *r, uint32_t which, uint64_t addr, bool stopped); /* watch() */
 
 /* attach.c */
 void attach_env_init(struct run *r);
 int attach_run_once(struct run *r, int prog_fd, struct err *e); /* the ring is drained meanwhile */
-int attach_test_run(struct run *r, int prog_fd, struct err *e);
+int attach_test_run(int prog_fd, int32_t *retval, struct err *e); /* retval may be NULL */
 
 /* event.c */
 void event_host_init(struct run *r);
@@ -327,6 +336,16 @@ void guard_turn(struct run *r);
 uint64_t guard_wait(const struct run *r); /* nanoseconds until it has something to do */
 void guard_report(struct run *r);
 void guard_end(struct run *r);
+bool guard_detached(const struct run *r, uint32_t prog);
+
+/* newfile.c: probes of files that take the place of those that are probed */
+struct newfile;
+void newfile_start(struct run *r); /* before anything is attached */
+bool newfile_wanted(const struct run *r);
+/* A process has mapped this; the argument is the run. */
+void newfile_mapped(void *run, int pid, const struct sym_mapping *m);
+void newfile_work(struct run *r); /* attaches to what was mapped */
+void newfile_end(struct run *r);
 
 /* lost.c */
 void lost_report(struct run *r);

@@ -10,7 +10,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <zlib.h>
 
 #include "runtime/profile.h"
@@ -194,14 +193,6 @@ static void pprof_tables(struct pprof *w)
 		put_text(w->out, PROFILE_STRING, w->strings->strings.v[i]);
 }
 
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* 15 + 16: the greatest window, and the header of gzip. */
 static void gzip(const struct buf *plain, struct buf *out)
 {
@@ -234,7 +225,7 @@ void profile_pprof(struct profile *p, struct buf *out)
 	for (uint32_t i = 0; i < p->frames.n; i++)
 		pprof_location(&w, i);
 	pprof_tables(&w);
-	put_num(&plain, PROFILE_TIME, now_ns(CLOCK_REALTIME));
+	put_num(&plain, PROFILE_TIME, clock_ns(CLOCK_REALTIME));
 	gzip(&plain, out);
 	buf_release(&plain);
 	buf_release(&w.msg);
@@ -362,7 +353,7 @@ static void perfetto_tables(struct pprof *w)
 
 void profile_perfetto(struct profile *p, struct buf *out)
 {
-	uint64_t now = now_ns(CLOCK_BOOTTIME);
+	uint64_t now = clock_ns(CLOCK_BOOTTIME);
 	struct buf dump = BUF_INIT, packet = BUF_INIT;
 	struct pprof w = {.p = p, .out = &dump};
 

@@ -4,7 +4,6 @@
  *   Attaching: 1200 of 5000 places
  *
  * Nothing in the first two seconds, then a line every two seconds. */
-#include <time.h>
 #include "runtime/priv.h"
 
 #define EVERY 2000000000ull
@@ -21,11 +20,8 @@ bool progress_due(struct progress *p, uint64_t now)
 
 void progress_say(struct run *r, const char *what, size_t done, size_t all)
 {
-	struct timespec t;
-
 	if (r->o.quiet)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	if (progress_due(&r->progress, (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec))
+	if (progress_due(&r->progress, clock_ns(CLOCK_MONOTONIC)))
 		run_message(r, RUN_INFO, "%s: %zu of %zu places", what, done, all);
 }

@@ -16,7 +16,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "runtime/mapread.h"
 #include "runtime/remember.h"
@@ -39,14 +38,6 @@ struct remember {
 	bool wanted;           /* the script has user addresses to name */
 	struct follow *follow; /* NULL: not possible */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- where stacks are
  * ------------------------------------------------------------------------------ */
@@ -129,16 +120,34 @@ static void offer_files(struct run *r)
 		}
 }
 
+static void tell_newfile(struct run *r, struct follow *f)
+{
+	if (!newfile_wanted(r))
+		return;
+	if (f)
+		follow_mappings(f, newfile_mapped, r);
+	else
+		run_message(r, RUN_WARN,
+			    "new_files does nothing here: the kernel does not let awl see what is "
+			    "mapped (perf_event_open)");
+}
+
 void remember_start(struct run *r)
 {
 	struct remember *m = r->remember;
 
-	if (!m || !m->wanted || m->follow || r->o.dry_run || !r->host.render.syms)
+	if (!m || m->follow || r->o.dry_run || !r->host.render.syms)
 		return;
-	offer_files(r);
-	m->follow = follow_new(r->host.render.syms, r->p->unwind_procs != NO_MAP);
-	if (m->follow)
+	newfile_start(r);
+	if (!m->wanted && !newfile_wanted(r))
+		return;
+	if (m->wanted)
+		offer_files(r);
+	m->follow = follow_new(m->wanted ? r->host.render.syms : NULL,
+			       r->p->unwind_procs != NO_MAP || newfile_wanted(r));
+	if (m->follow && m->wanted)
 		symbolizer_follow(r->host.render.syms, follow_take, m->follow);
+	tell_newfile(r, m->follow);
 	unwind_start(r);
 }
 
@@ -224,16 +233,19 @@ void remember_processes(struct run *r)
 	struct remember *m = r->remember;
 	uint64_t start, took;
 
-	if (!m || !m->wanted)
+	if (!m)
 		return;
 	if (m->follow)
 		follow_take(m->follow);
+	newfile_work(r);
+	if (!m->wanted)
+		return;
 	unwind_work(r);
-	start = now_ns();
+	start = clock_ns(CLOCK_MONOTONIC);
 	if (start < m->next_ns)
 		return;
 	for (size_t i = 0; i < m->places.n; i++)
 		look_through(r, m, &m->places.v[i]);
-	took = now_ns() - start;
+	took = clock_ns(CLOCK_MONOTONIC) - start;
 	m->next_ns = start + took + MAX(EVERY_NS, took * SHARE);
 }

@@ -7,8 +7,12 @@
 struct follow;
 
 /* NULL when the kernel does not let us. */
-/* `prompt`: each record is told at once, not only when many wait. */
+/* `syms` (or NULL) is told what processes do. `prompt`: each record is told at once, not only when
+ * many wait. */
 struct follow *follow_new(struct symbolizer *syms, bool prompt);
+/* `fn` is told of every executable mapping, too, of any process. */
+void follow_mappings(struct follow *f, void (*fn)(void *arg, int pid, const struct sym_mapping *m),
+		     void *arg);
 void follow_free(struct follow *f);
 /* Tells the symbolizer what is new; the argument is the struct follow. */
 void follow_take(void *arg);

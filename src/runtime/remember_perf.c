@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/perfring.h"
@@ -31,12 +30,14 @@ struct follow_ring {
 };
 
 struct follow {
-	struct symbolizer *syms;
+	struct symbolizer *syms; /* NULL: no names are wanted */
 	struct follow_ring *rings;
 	size_t nrings;
 	int epoll;
 	uint64_t lost;
 	uint8_t *rec; /* a record that wraps is put together here */
+	void (*mapped)(void *arg, int pid, const struct sym_mapping *m);
+	void *mapped_arg;
 };
 
 struct mmap2_record {
@@ -125,6 +126,13 @@ void follow_free(struct follow *f)
 	free(f);
 }
 
+void follow_mappings(struct follow *f, void (*fn)(void *arg, int pid, const struct sym_mapping *m),
+		     void *arg)
+{
+	f->mapped = fn;
+	f->mapped_arg = arg;
+}
+
 int follow_fd(const struct follow *f)
 {
 	return f ? f->epoll : -1;
@@ -158,7 +166,10 @@ static void take_mapping(struct follow *f, const uint8_t *p, size_t n)
 				 m->min,  m->ino, m->generation, m->path};
 	if (strcmp(s.path, "//anon") == 0 || strcmp(s.path, "[heap]") == 0)
 		s.path = "";
-	symbolizer_mapping(f->syms, (int)m->pid, &s);
+	if (f->mapped)
+		f->mapped(f->mapped_arg, (int)m->pid, &s);
+	if (f->syms)
+		symbolizer_mapping(f->syms, (int)m->pid, &s);
 }
 
 /* Threads share their process's mappings: only processes count. */
@@ -166,7 +177,7 @@ static void take_task(struct follow *f, bool exits, const uint8_t *p, size_t n)
 {
 	const struct task_record *t = (const void *)p;
 
-	if (n < sizeof(*t) || t->pid != t->tid)
+	if (n < sizeof(*t) || t->pid != t->tid || !f->syms)
 		return;
 	if (exits)
 		symbolizer_exit(f->syms, (int)t->pid);
@@ -178,7 +189,7 @@ static void take_exec(struct follow *f, const uint8_t *p, size_t n)
 {
 	uint32_t pid;
 
-	if (n < 8)
+	if (n < 8 || !f->syms)
 		return;
 	memcpy(&pid, p, 4);
 	symbolizer_exec(f->syms, (int)pid);
@@ -192,7 +203,8 @@ static void take_lost(struct follow *f, const uint8_t *p, size_t n)
 		return;
 	memcpy(&lost, p + 8, 8);
 	f->lost += lost;
-	symbolizer_missed(f->syms);
+	if (f->syms)
+		symbolizer_missed(f->syms);
 }
 
 static void take_record(struct follow *f, struct perf_ring *r)
@@ -241,13 +253,11 @@ void follow_take(void *arg)
 {
 	struct follow *f = arg;
 	struct follow_ring *r;
-	struct timespec t;
 	uint64_t now;
 
 	if (!anything_new(f))
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	now = clock_ns(CLOCK_MONOTONIC);
 	for (size_t i = 0; i < f->nrings; i++) {
 		r = &f->rings[i];
 		perf_ring_look(&r->ring);

@@ -283,6 +283,7 @@ void run_free(struct run *r)
 	remember_free(r->remember);
 	profile_end(r);
 	unwind_end(r);
+	newfile_end(r);
 	symbolizer_free(r->host.render.syms);
 	arena_free(r->arena);
 	free(r);

@@ -40,7 +40,9 @@ struct run_opts {
 	const char *command; /* of -c, or NULL */
 	enum run_profile profile;
 	bool verbose;
-	bool dry_run;        /* stop after attaching */
+	bool again;   /* a program that is too large for the verifier will be made again: nothing is
+			 said of it */
+	bool dry_run; /* stop after attaching */
 	bool handle_signals; /* SIGINT, SIGTERM end the run; a second one ends the process */
 	/* Messages of the environment: "Attached 1 probe", warnings, lost events. */
 	void (*message)(void *arg, enum run_level level, const char *text);
@@ -54,6 +56,8 @@ uint32_t run_prog_ns(const struct program_prog *p);
 
 struct run *run_new(struct program *p, const struct run_opts *o);
 int run_load(struct run *r, struct err *e);
+/* Whether run_load() failed because the verifier gave up on a program. */
+bool run_too_large(const struct run *r);
 int run_attach(struct run *r, struct err *e);
 /* Until exit(), a signal, the end of the traced process, or run_stop(). Returns the exit code, or
  * -errno. */

@@ -4,13 +4,13 @@
  *                     (the kernel then detaches everything: links are descriptors). timeout(1)
  *                     sends its signal to the command and again to the group: that is one
  *   SIGPIPE           ignored: a closed pipe is an error of the output, which ends the run
+ *   SIGUSR1           prints all maps, unless the script has a probe on it
  *   others            only when the script has a probe on them: its program is run by the loop
  *
  * Handlers set flags and write to the run's eventfd, nothing else. There is one run with handlers
  * in a process at a time.
  */
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/priv.h"
@@ -42,19 +42,11 @@ static struct {
 
 enum { SAME_NS = 250000000 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t = {0};
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* A process that sent the signal twice at once; what a terminal sends is from no process. */
 static bool is_echo(const siginfo_t *info)
 {
 	return info->si_code == SI_USER && info->si_pid == first.sender &&
-	       now_ns() - first.ns < SAME_NS;
+	       clock_ns(CLOCK_MONOTONIC) - first.ns < SAME_NS;
 }
 
 static void on_end(int signo, siginfo_t *info, void *context)
@@ -65,7 +57,7 @@ static void on_end(int signo, siginfo_t *info, void *context)
 		return;
 	}
 	first.sender = info->si_code == SI_USER ? info->si_pid : 0;
-	first.ns = now_ns();
+	first.ns = clock_ns(CLOCK_MONOTONIC);
 	ends = 1;
 	if (handled)
 		run_stop(handled);
@@ -93,6 +85,7 @@ int signal_install(struct run *r, struct err *e)
 {
 	struct sigaction end = {.sa_sigaction = on_end, .sa_flags = SA_RESTART | SA_SIGINFO};
 	struct sigaction pipe = {.sa_handler = SIG_IGN};
+	struct sigaction print = {.sa_handler = on_probe, .sa_flags = SA_RESTART};
 	int ret;
 
 	if (!r->o.handle_signals)
@@ -104,6 +97,8 @@ int signal_install(struct run *r, struct err *e)
 	sigaction(SIGINT, &end, &r->old_int);
 	sigaction(SIGTERM, &end, &r->old_term);
 	sigaction(SIGPIPE, &pipe, &r->old_pipe);
+	caught[SIGUSR1] = 0;
+	sigaction(SIGUSR1, &print, &r->old_usr1);
 	return 0;
 }
 
@@ -128,14 +123,15 @@ void signal_restore(struct run *r)
 {
 	if (!r->handlers)
 		return;
+	/* In reverse: two probes may be on one signal. */
+	for (size_t i = r->nsignals; i > 0; i--)
+		sigaction(r->signals.v[i - 1].signo, &r->signals.v[i - 1].old, NULL);
 	if (r->o.handle_signals) {
 		sigaction(SIGINT, &r->old_int, NULL);
 		sigaction(SIGTERM, &r->old_term, NULL);
 		sigaction(SIGPIPE, &r->old_pipe, NULL);
+		sigaction(SIGUSR1, &r->old_usr1, NULL);
 	}
-	/* In reverse: two probes may be on one signal. */
-	for (size_t i = r->nsignals; i > 0; i--)
-		sigaction(r->signals.v[i - 1].signo, &r->signals.v[i - 1].old, NULL);
 	r->nsignals = 0;
 	r->handlers = false;
 	handled = NULL;
@@ -154,6 +150,12 @@ void signal_dispatch(struct run *r)
 			seen[signo] = true;
 		}
 		if (seen[signo])
-			attach_test_run(r, r->signals.v[i].fd, NULL);
+			attach_test_run(r->signals.v[i].fd, NULL, NULL);
+	}
+	if (caught[SIGUSR1]) { /* no probe took it */
+		caught[SIGUSR1] = 0;
+		map_print_all(r);
+		if (r->o.out)
+			out_flush(r->o.out);
 	}
 }

@@ -9,7 +9,11 @@
  *
  *   bpftrace            do_syscall_64+113
  *   perf       TAB      ffffffff81a01234 do_syscall_64+113 (module)
- *   raw                 ffffffff81a01234       (build_id as well: awl keeps addresses)
+ *   raw                 ffffffff81a01234
+ *   build_id            b503275bf07fee51581fdceef97533b194035b0c 0x7a1ff
+ *
+ * build_id is for programs whose names are looked up elsewhere: the file's build id and the place
+ * in the file. Frames of the kernel and of files without one are addresses there.
  *
  * The setting stack_frame is a format of one frame in place of these, and nothing stands around the
  * frames then: %n the name, %o its offset (+0x1f), %a the address, %m the module ( [libc.so.6]), %%
@@ -41,6 +45,7 @@ static const char *frame_format(const struct render *r)
 	return r->config && r->config->stack_frame ? r->config->stack_frame : "";
 }
 
+/* Is nothing named? */
 static bool is_raw(const struct type *t)
 {
 	return t->stack.mode == STACK_RAW || t->stack.mode == STACK_BUILD_ID;
@@ -152,6 +157,25 @@ static void add_formatted(const char *format, const struct frame_name *f, bool k
 	}
 }
 
+/* Where in which file; false: the file cannot be read, or has no build id. */
+static bool add_build_id(struct render *r, const struct stack_value *v, uint64_t addr,
+			 struct buf *out)
+{
+	uint8_t id[64];
+	struct symbol s = {0};
+	size_t n;
+
+	if (!r->syms)
+		return false;
+	symbolizer_user(r->syms, (int)v->tgid, addr, &s);
+	n = s.file ? elf_build_id(s.file, id, sizeof(id)) : 0;
+	for (size_t i = 0; i < n; i++)
+		buf_printf(out, "%02x", id[i]);
+	if (n)
+		buf_printf(out, " 0x%" PRIx64 "\n", s.file_offset);
+	return n > 0;
+}
+
 static void add_frame(struct render *r, const struct stack_value *v, const struct type *t,
 		      uint64_t addr, bool first, struct buf *out)
 {
@@ -160,7 +184,9 @@ static void add_frame(struct render *r, const struct stack_value *v, const struc
 
 	if (!frame_format(r)[0] && is_raw(t)) {
 		buf_fill(out, ' ', INDENT);
-		buf_printf(out, "%" PRIx64 "\n", addr);
+		if (t->stack.mode != STACK_BUILD_ID || t->stack.kind == STACK_KERNEL ||
+		    !add_build_id(r, v, addr, out))
+			buf_printf(out, "%" PRIx64 "\n", addr);
 		return;
 	}
 	known = first ? name_frame(r, v, t, addr, &f) : name_caller(r, v, t, addr, &f);

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/priv.h"
@@ -20,14 +19,6 @@
 #define BENCH_NS   100000000u
 #define BENCH_MANY 1000 /* runs between two looks at the clock */
 #define BENCH_MOST 10000000u
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void say(struct run *r, const char *type, struct buf *b)
 {
@@ -85,7 +76,7 @@ static int run_test(struct run *r, const struct trial *t, bool *passed, struct e
 {
 	struct buf output = BUF_INIT;
 	struct verdict v = {.why = ""};
-	uint64_t start = now();
+	uint64_t start = clock_ns(CLOCK_MONOTONIC);
 	int ret;
 
 	r->capture = &output;
@@ -94,7 +85,7 @@ static int run_test(struct run *r, const struct trial *t, bool *passed, struct e
 	r->exit_called = r->done = false;
 	run_gate(r, false);
 	ret = attach_run_once(r, t->fd, e);
-	v.ns = now() - start;
+	v.ns = clock_ns(CLOCK_MONOTONIC) - start;
 	event_drain(r, UINT64_MAX);
 	r->capture = NULL;
 	judge(r, &v, r->retval);
@@ -166,13 +157,14 @@ static int measured(int fd, struct measure *m, struct err *e)
 
 static int measure(struct run *r, int fd, struct measure *m, struct err *e)
 {
-	uint64_t end = now() + BENCH_NS;
+	uint64_t end = clock_ns(CLOCK_MONOTONIC) + BENCH_NS;
 	int ret = 0;
 
-	for (uint64_t n = 0; ret >= 0 && n < BENCH_MOST && now() < end && !r->stop;) {
+	for (uint64_t n = 0;
+	     ret >= 0 && n < BENCH_MOST && clock_ns(CLOCK_MONOTONIC) < end && !r->stop;) {
 		for (unsigned i = 0; i < BENCH_MANY && ret >= 0; i++, n++) {
 			run_gate(r, false);
-			ret = attach_test_run(r, fd, e);
+			ret = attach_test_run(fd, &r->retval, e);
 		}
 		event_drain(r, UINT64_MAX);
 	}

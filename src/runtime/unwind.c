@@ -18,7 +18,6 @@
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/priv.h"
@@ -40,14 +39,6 @@ struct unwind {
 	struct unwind_proc *proc; /* being put together */
 	size_t nmaps;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- images --------------------------------------------------------------------------------- */
 
@@ -156,7 +147,8 @@ static void make_image(struct unwind *u, uint32_t number)
  */
 static void make_images(struct unwind *u, uint64_t until)
 {
-	for (size_t i = u->images.n; i-- > 0 && u->nmade < u->images.n && now_ns() < until;) {
+	for (size_t i = u->images.n;
+	     i-- > 0 && u->nmade < u->images.n && clock_ns(CLOCK_MONOTONIC) < until;) {
 		if (u->images.v[i].made)
 			continue;
 		u->images.v[i].made = true;
@@ -315,7 +307,7 @@ void unwind_work(struct run *r)
 	if (!r->unwind)
 		return;
 	put_dirty(r->unwind);
-	make_images(r->unwind, now_ns() + SLICE_NS);
+	make_images(r->unwind, clock_ns(CLOCK_MONOTONIC) + SLICE_NS);
 }
 
 bool unwind_waits(const struct run *r)

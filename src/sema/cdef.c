@@ -107,6 +107,13 @@ const struct macro_decl *sema_c_macro(struct sema *s, struct str name, bool call
 /* ---- the whole section ------------------------------------------------------------------------
  */
 
+void sema_note_header(struct sema *s, struct diag_msg *m)
+{
+	if (s->missing_header.n)
+		diag_note(m, "the header <%.*s> was not found: -I names more directories",
+			  STR_ARG(s->missing_header));
+}
+
 void cpp_missing(struct cpp *c, struct str name)
 {
 	struct diag_msg *m = sema_report(c->s, E_IMPORT, c->at, "there is no header %.*s",
@@ -152,6 +159,20 @@ void cpp_compiler_header(struct cpp *c, struct str name)
 		define_all(c, limits, ARRAY_SIZE(limits));
 	else if (str_is(name, "stdbool.h"))
 		define_all(c, booleans, ARRAY_SIZE(booleans));
+}
+
+/* sarg0 … sarg9, until bpftrace 0.24: what a function finds on the stack when it begins. */
+static void define_stack_args(struct cpp *c)
+{
+#if defined(__x86_64__)
+	const unsigned first = 1; /* behind the return address */
+#else
+	const unsigned first = 0;
+#endif
+
+	for (unsigned i = 0; i < 10; i++)
+		cpp_define(c, arena_printf(c->s->a, "sarg%u (*(uint64 *)(reg(\"sp\") + %u))", i,
+					   8 * (first + i)));
 }
 
 static void predefine(struct cpp *c)
@@ -251,10 +272,12 @@ static struct str take_text(struct cpp *c)
 static void include_all(struct cpp *c)
 {
 	for (const char *const *f = c->s->in->includes; f && *f; f++) {
-		if (!cpp_file(c, *f, true))
-			diag_help(sema_report(c->s, E_IMPORT, NO_SPAN, "cannot read the header %s",
-					      *f),
-				  "--include takes the path of a file");
+		if (!cpp_given_header(c, *f))
+			diag_help(
+				sema_report(c->s, E_IMPORT, NO_SPAN, "cannot read the header %s",
+					    *f),
+				"--include takes the path of a file, or a name in the directories "
+				"of -I or of the system");
 		sema_declarations(c->s, NO_SPAN, take_text(c), true);
 	}
 }
@@ -292,6 +315,7 @@ void sema_cdefs(struct sema *s)
 	strmap_init(&s->cpp->macros, s->a);
 	strmap_init(&s->cpp->once, s->a);
 	predefine(s->cpp);
+	define_stack_args(s->cpp);
 	include_all(s->cpp);
 	VEC_EACH (struct c_def, d, &s->in->script->c_defs)
 		one(s->cpp, d);

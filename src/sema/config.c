@@ -58,6 +58,7 @@ static const struct row rows[] = {
 	BOOL(begin_attached),
 	BOOL(probe_inline),
 	BOOL(warn_inlined),
+	BOOL(new_files),
 	BOOL(cpp_demangle),
 	BOOL(lazy_symbolication),
 	BOOL(stack_root_first),

@@ -39,6 +39,7 @@ struct config {
 	bool begin_attached; /* `begin` runs when all probes are attached, before the first fires */
 	bool probe_inline;   /* uprobes of a function sit in its inlined copies, too */
 	bool warn_inlined;   /* look for inlined copies to warn of them */
+	bool new_files;      /* uprobes go into files that replace the probed ones */
 	bool cpp_demangle;
 	bool lazy_symbolication;
 	const char *str_trunc_trailer; /* ".." */

@@ -44,7 +44,8 @@ struct members {
 
 void c_advance(struct cparse *c, size_t n);
 void c_space(struct cparse *c);
-struct str c_word(struct cparse *c); /* ahead; empty: there is none */
+struct str c_word(struct cparse *c);  /* ahead; empty: there is none */
+bool c_at(struct cparse *c, char ch); /* is it ahead? */
 bool c_take(struct cparse *c, char ch);
 bool c_take_word(struct cparse *c, const char *word);
 /* Reports once what was expected, and where; always false. */

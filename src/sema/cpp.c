@@ -554,6 +554,16 @@ bool cpp_file(struct cpp *c, const char *path, bool own)
 	return true;
 }
 
+bool cpp_given_header(struct cpp *c, const char *name)
+{
+	const char *path = name;
+	bool own = true;
+
+	if (!files_exists(c->s->in->files, name))
+		path = find_header(c, str_of(name), false, &own);
+	return path && cpp_file(c, path, own);
+}
+
 static void include(struct cpp *c, struct str t, bool next)
 {
 	struct buf text = BUF_INIT;
@@ -584,6 +594,8 @@ static void include(struct cpp *c, struct str t, bool next)
 		cpp_file(c, path, own);
 	else if (!path && t.p[0] == '"' && !c->depth)
 		cpp_missing(c, name);
+	else if (!path && !c->depth) /* often BTF has all that is asked of it */
+		c->s->missing_header = str_of(arena_strndup(c->s->a, name.p, name.n));
 }
 
 static void pragma(struct cpp *c, struct str t)

@@ -56,6 +56,8 @@ struct cpp {
 void cpp_define(struct cpp *c, const char *text); /* "NAME value" */
 void cpp_run(struct cpp *c, struct str text);
 bool cpp_file(struct cpp *c, const char *path, bool own);
+/* A header of --include: a path, or a name in the directories of -I and of the system. */
+bool cpp_given_header(struct cpp *c, const char *name);
 bool cpp_is_on(const struct cpp *c);
 void cpp_expand(struct cpp *c, struct str text, struct buf *out);
 /* Moves what was read so far to `done`, before a macro changes. */

@@ -53,10 +53,15 @@ struct str c_word(struct cparse *c)
 	return (struct str){c->t.p, n};
 }
 
-bool c_take(struct cparse *c, char ch)
+bool c_at(struct cparse *c, char ch)
 {
 	c_space(c);
-	if (!c->t.n || c->t.p[0] != ch)
+	return c->t.n && c->t.p[0] == ch;
+}
+
+bool c_take(struct cparse *c, char ch)
+{
+	if (!c_at(c, ch))
 		return false;
 	c_advance(c, 1);
 	return true;

@@ -186,7 +186,9 @@ static void fields(struct cparse *c, struct members *m)
 			member(c, m, base, a);
 			c->base_align = align;
 		} while (!c->bad && c_take(c, ','));
-		if (!c->bad && !c_take(c, ';'))
+		/* Compilers only warn of the last field's missing semicolon, and scripts rely on
+		 * it. */
+		if (!c->bad && !c_take(c, ';') && !c_at(c, '}'))
 			c_fail(c, "; behind the field");
 	}
 }

@@ -122,6 +122,7 @@ struct render {
 	bool ndjson;                    /* with json: awl's own forms, see runtime/ndjson.c */
 	const char *const *probe_names; /* by target id */
 	size_t nprobe_names;
+	const char **source_names;  /* of functions, by target id: made when `probename` asks */
 	const char *const *strings; /* program.strings: formats of strftime … by index */
 	size_t nstrings;
 	/* Appends a stack's frames as text, from the 16-byte stack value. */
@@ -157,6 +158,8 @@ struct host {
 	void (*message)(struct host *h, const struct event_def *def, const char *severity,
 			struct str text);
 	void (*unwatch)(struct host *h, uint64_t addr);
+	/* The watchpoint number `which` of those without an address; then the processes go on. */
+	void (*watch)(struct host *h, uint32_t which, uint64_t addr, bool stopped);
 	/* -k: the kernel's helper def->text failed. */
 	void (*helper_error)(struct host *h, const struct event_def *def, int32_t code);
 	/* Appends a packet to the capture file def->text. */

@@ -4,6 +4,8 @@
  *   gcc -O2 server.c              rows of .eh_frame are about rsp     by tables
  *   gcc -O2 -fno-omit-frame-…     rows of .eh_frame are about rbp     by frame pointers
  *   Go                            no .eh_frame                        by frame pointers
+ *   Go with a part in C           .eh_frame of that part              in go probes by frame
+ * pointers
  *
  * Known before the script runs are the files that it probes, the program of -c and the processes of
  * -p; one of them without frame pointers decides. Tables serve files with frame pointers as well,

@@ -41,6 +41,25 @@ static enum space place_of(struct sema *s, const struct expr *e)
 	}
 }
 
+/* The index of an array inside of a struct must be known: others are checked when they are read. */
+bool sema_behind_pointer(struct sema *s, const struct expr *e, enum space *space)
+{
+	const struct expr *of = e->kind == EXPR_INDEX ? e->index.e : e->field.e;
+
+	if (e->kind == EXPR_UNARY && e->un.op == UN_DEREF)
+		of = e->un.e;
+	else if (e->kind != EXPR_FIELD && e->kind != EXPR_INDEX)
+		return false;
+	if (of->type->kind == TYPE_PTR) {
+		*space = of->type->ptr.space == SPACE_BTF ? SPACE_KERNEL : of->type->ptr.space;
+		return of->type->ptr.space != SPACE_CTX;
+	}
+	if (e->kind == EXPR_INDEX && (!e->index.index->folded || (of->type->kind != TYPE_ARRAY &&
+								  of->type->kind != TYPE_STRING)))
+		return false;
+	return sema_behind_pointer(s, of, space);
+}
+
 /* The type of a value of type `t` that lies in `space`. */
 static const struct type *in_space(struct sema *s, const struct type *t, enum space space)
 {

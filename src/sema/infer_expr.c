@@ -45,12 +45,41 @@ static void address_of_map(struct sema *s, struct expr *e)
 	e->type = type_ptr(s->types, to ? to : &type_void, SPACE_KERNEL);
 }
 
+/* The address of a member, or of an element, of what a pointer leads to: what is in the registers
+ * of a call, or was copied, has none. */
+static void address_of_member(struct sema *s, struct expr *e)
+{
+	struct expr *x = e->un.e;
+	const struct member *m;
+	enum space space;
+
+	sema_value(s, x);
+	if (x->type->kind == TYPE_POISON)
+		return;
+	if (!sema_behind_pointer(s, x, &space)) {
+		diag_help(sema_report(s, E_OPERANDS, e->span,
+				      "& takes a variable, a map, or a member behind a pointer"),
+			  "what is not behind a pointer has no address: copy it to a variable");
+		return;
+	}
+	m = x->kind == EXPR_FIELD ? x->sem : NULL;
+	if (m && m->bit_size) {
+		sema_report(s, E_OPERANDS, e->span, "a bit-field has no address");
+		return;
+	}
+	e->type = type_ptr(s->types, m && !type_is_scalar(m->type) ? m->type : x->type, space);
+}
+
 /* What a pointer points to does not grow any more: addresses have no type before everything else
  * has. */
 static void infer_address(struct sema *s, struct expr *e)
 {
 	struct expr *x = e->un.e;
 
+	if (x->kind == EXPR_FIELD || x->kind == EXPR_INDEX || x->kind == EXPR_ELEM) {
+		address_of_member(s, e);
+		return;
+	}
 	s->addresses = true;
 
 	if (x->kind == EXPR_MAP) {

@@ -2,7 +2,8 @@
  * typed.
  *
  *   $v      the caller's variable itself        @m   the caller's map itself
- *   ident   the argument's expression, evaluated at each use
+ *   ident   the argument's expression, evaluated at each use; $v as well where another expression
+ *           than a variable is given: it cannot be assigned to then
  *
  * The body is cloned for each call. Its own variables get names that no script can write (`$x`
  * becomes
@@ -75,11 +76,72 @@ void sema_macros_collect(struct sema *s)
 	}
 }
 
-static bool accepts(const struct macro_param *p, const struct expr *arg)
+/* Whether a body writes to a variable, or takes its address. */
+struct write_scan {
+	struct str name;
+	bool found;
+};
+
+static void scan_var(struct write_scan *w, const struct expr *e)
+{
+	w->found |= e->kind == EXPR_VAR && str_eq(e->ident.name, w->name);
+}
+
+static void scan_stmts(struct write_scan *w, const struct block *block)
+{
+	for (size_t i = 0; i < block->n; i++) {
+		const struct stmt *st = block->stmts[i];
+
+		switch (st->kind) {
+		case STMT_LET:
+			w->found |= str_eq(st->let.name, w->name);
+			break;
+		case STMT_ASSIGN:
+			scan_var(w, st->assign.lhs);
+			break;
+		case STMT_FOR_MAP:
+		case STMT_FOR_RANGE:
+			w->found |= str_eq(st->loop.var, w->name);
+			scan_stmts(w, st->loop.body);
+			break;
+		case STMT_WHILE:
+		case STMT_UNROLL:
+			scan_stmts(w, st->repeat.body);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static void scan_expr(void *arg, struct expr *e)
+{
+	struct write_scan *w = arg;
+
+	if (e->kind == EXPR_INCDEC)
+		scan_var(w, e->incdec.e);
+	else if (e->kind == EXPR_UNARY && e->un.op == UN_ADDR)
+		scan_var(w, e->un.e);
+	else if (e->kind == EXPR_IF)
+		scan_stmts(w, e->cond.yes);
+	else if (e->kind == EXPR_BLOCK)
+		scan_stmts(w, e->block);
+}
+
+static bool writes(const struct macro_decl *d, struct str var)
+{
+	struct write_scan w = {.name = var};
+
+	scan_stmts(&w, d->body);
+	ast_walk_block(d->body, scan_expr, &w);
+	return w.found;
+}
+
+static bool accepts(const struct macro_decl *d, const struct macro_param *p, const struct expr *arg)
 {
 	switch (p->kind) {
 	case MACRO_VAR:
-		return arg->kind == EXPR_VAR;
+		return arg->kind == EXPR_VAR || !writes(d, p->name);
 	case MACRO_MAP:
 		return arg->kind == EXPR_MAP && arg->map.nkeys == 0;
 	case MACRO_EXPR:
@@ -88,7 +150,15 @@ static bool accepts(const struct macro_param *p, const struct expr *arg)
 	return true;
 }
 
-/* How well a macro fits a call: 0 not at all; parameters of a kind fit better than expressions. */
+/* A variable or map for a parameter of that kind fits best, then any expression for a name. */
+static unsigned param_fit(const struct macro_param *p, const struct expr *arg)
+{
+	if (p->kind == MACRO_EXPR)
+		return 1;
+	return p->kind == MACRO_MAP || arg->kind == EXPR_VAR ? 2 : 0;
+}
+
+/* How well a macro fits a call: 0 not at all. */
 static unsigned fit(const struct macro_decl *d, struct expr **args, size_t n)
 {
 	unsigned score = 1;
@@ -96,9 +166,9 @@ static unsigned fit(const struct macro_decl *d, struct expr **args, size_t n)
 	if (d->nparams != n)
 		return 0;
 	for (size_t i = 0; i < n; i++) {
-		if (!accepts(&d->params[i], args[i]))
+		if (!accepts(d, &d->params[i], args[i]))
 			return 0;
-		score += d->params[i].kind != MACRO_EXPR;
+		score += param_fit(&d->params[i], args[i]);
 	}
 	return score;
 }
@@ -137,7 +207,7 @@ static struct str local_name(struct binding *b, struct str name)
 {
 	size_t i;
 
-	if (find_param(b, MACRO_VAR, name, &i))
+	if (find_param(b, MACRO_VAR, name, &i) && b->args[i]->kind == EXPR_VAR)
 		return b->args[i]->ident.name;
 	return str_of(arena_printf(b->s->a, "%.*s#%u", STR_ARG(name), b->serial));
 }
@@ -181,6 +251,12 @@ static void rename_stmts(struct binding *b, struct block *block)
 	}
 }
 
+static void use_arg(struct binding *b, struct expr *e, size_t i)
+{
+	vec_push(b->s->a, &b->uses, e);
+	vec_push(b->s->a, &b->use_args, i);
+}
+
 static void rename_expr(void *arg, struct expr *e)
 {
 	struct binding *b = arg;
@@ -188,16 +264,17 @@ static void rename_expr(void *arg, struct expr *e)
 
 	switch (e->kind) {
 	case EXPR_VAR:
-		e->ident.name = local_name(b, e->ident.name);
+		if (find_param(b, MACRO_VAR, e->ident.name, &i) && b->args[i]->kind != EXPR_VAR)
+			use_arg(b, e, i);
+		else
+			e->ident.name = local_name(b, e->ident.name);
 		break;
 	case EXPR_MAP:
 		rename_map(b, e);
 		break;
 	case EXPR_IDENT:
-		if (!find_param(b, MACRO_EXPR, e->ident.name, &i))
-			break;
-		vec_push(b->s->a, &b->uses, e);
-		vec_push(b->s->a, &b->use_args, i);
+		if (find_param(b, MACRO_EXPR, e->ident.name, &i))
+			use_arg(b, e, i);
 		break;
 	case EXPR_IF:
 		rename_stmts(b, e->cond.yes);
@@ -242,8 +319,8 @@ static void report_mismatch(struct sema *s, struct expr *e, const struct overloa
 			STR_ARG(call_name(e)), n);
 	for (; o; o = o->next)
 		diag_label(m, o->decl->name_span, "takes %zu", o->decl->nparams);
-	diag_note(m,
-		  "a parameter $v takes a variable, @m a map without a key, a name any expression");
+	diag_note(m, "a parameter $v that the macro writes to takes a variable, @m a map without a "
+		     "key, others any expression");
 }
 
 static bool may_expand(struct expander *x, const struct macro_decl *d, struct expr *e)
@@ -299,6 +376,18 @@ static const struct overload *from_c(struct sema *s, const struct expr *e)
 	return o;
 }
 
+/* `__builtin_pid` is pid itself, also where a macro has that name. */
+static bool strip_builtin(struct expr *e)
+{
+	struct str *name = e->kind == EXPR_CALL ? &e->call.name : &e->ident.name;
+	const struct str prefix = STR("__builtin_");
+
+	if (!str_starts(*name, prefix))
+		return false;
+	*name = (struct str){name->p + prefix.n, name->n - prefix.n};
+	return true;
+}
+
 static void expand_expr(void *arg, struct expr *e)
 {
 	struct expander *x = arg;
@@ -307,7 +396,7 @@ static void expand_expr(void *arg, struct expr *e)
 	struct expr **args;
 	size_t n;
 
-	if (e->kind != EXPR_CALL && e->kind != EXPR_IDENT)
+	if ((e->kind != EXPR_CALL && e->kind != EXPR_IDENT) || strip_builtin(e))
 		return;
 	o = strmap_get(&x->s->macros, call_name(e));
 	if (!o)

@@ -38,11 +38,14 @@ static bool probe_name(struct str name, enum probe_name *kind, unsigned *index)
 void sema_no_btf(struct sema *s, const struct expr *e, const char *what)
 {
 	struct diag_msg *m;
+	struct err why = {0};
 
 	m = sema_report(s, E_BTF, e->span,
 			"%s cannot be known: this kernel shows no type information", what);
-	diag_note(m, "/sys/kernel/btf/vmlinux cannot be read");
-	diag_help(m, "the kernel must be built with CONFIG_DEBUG_INFO_BTF, and /sys be mounted");
+	if (!kernel_btf(s->in->kernel, &why))
+		diag_note(m, "%s", why.what);
+	diag_help(m, "the kernel must be built with CONFIG_DEBUG_INFO_BTF, and /sys be mounted; or "
+		     "--kernel-btf FILE gives the types of a kernel of the same build");
 }
 
 static void report_probe_name(struct sema *s, struct expr *e, enum probe_name kind)
@@ -187,6 +190,7 @@ static void report_name(struct sema *s, struct expr *e)
 	m = sema_report(s, E_NAME, e->span, "the name %.*s is not known", STR_ARG(name));
 	if (!m || help_argument(s, m, e) || help_word(m, e))
 		return;
+	sema_note_header(s, m);
 	nearest_init(&n, name);
 	sema_nearest_builtin(s, &n);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

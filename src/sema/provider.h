@@ -8,6 +8,7 @@
 #include "lang/lang.h"
 #include "type/type.h"
 
+struct elf;
 struct sema;
 struct gen;
 struct val;
@@ -97,7 +98,6 @@ struct probe {
 	const char *attach_module; /* whose type attach_btf_id is; NULL: the kernel's … */
 	uint32_t attach_prog;      /* … or that of the BPF program with this id */
 	const char *attach_name;   /* of the kernel's type that attach_btf_id is; or NULL */
-	bool preemptible;          /* two tasks may be inside on one CPU (uprobes) */
 	uint32_t guard;            /* globals: its struct guard_words; 0: it has no limits */
 	int pid_filter;            /* the body starts with `if (tgid != this) return`; 0: none */
 	void *data;                /* the provider's own */
@@ -186,7 +186,7 @@ struct provider {
 	 */
 	bool (*share)(struct kernel *k, unsigned uses, const struct attach_target *a,
 		      const struct attach_target *b);
-	/* Chooses prog_type, attach_type, pid_filter, preemptible … once `uses` is known. */
+	/* Chooses prog_type, attach_type, pid_filter … once `uses` is known. */
 	void (*plan)(struct sema *s, struct probe *p);
 	/* The type of a name in this probe; NULL: it has none (a message names those that have). */
 	const struct type *(*name_type)(struct sema *s, struct probe *p, enum probe_name name,
@@ -203,6 +203,9 @@ struct provider {
 	/* The return address, where the frame of the function that was entered is not built yet, so
 	 * that a walk by frame pointers misses its caller. NULL, or false: the walk finds it. */
 	bool (*caller)(struct gen *g, struct probe *p, ir_val_t *out);
+	/* Its functions have frame pointers, and no tables, whatever else the program is made of.
+	 */
+	bool framed;
 	/* Nanoseconds since the call that returns was entered: `elapsed`. NULL: it is the time
 	 * since the start. */
 	ir_val_t (*elapsed)(struct gen *g, struct probe *p);
@@ -226,6 +229,13 @@ struct provider {
 	ir_val_t (*go_bias)(struct gen *g, struct probe *p);
 
 	int (*attach)(struct attach_env *env, const struct attach_prog *p, struct err *e);
+	/* watch(): the same for an address that is known only now, in one process. NULL: never. */
+	int (*attach_at)(struct attach_env *env, const struct attach_prog *p, uint64_t addr,
+			 int pid, struct err *e);
+	/* The place in `f`, a file that has taken the place of the target's: of the same build, or
+	 * of another one. False: the program is of no use there. NULL: never. */
+	bool (*move)(struct kernel *k, const struct attach_target *t, struct elf *f,
+		     bool same_build, struct attach_target *out);
 	/* Lists what matches (parts as of an attach point, possibly with wildcards, fewer parts
 	 * mean `*`). */
 	int (*list)(struct kernel *k, int pid, const struct attach_point *pattern, bool verbose,

@@ -332,6 +332,25 @@ bool sema_resolve(struct sema *s, const struct probe_decl *decl)
 	return ok || (any && excuse_missing(s, decl));
 }
 
+void sema_add_probe(struct sema *s, const struct attach_point *ap, const char *text)
+{
+	struct script *script;
+
+	if (s->again)
+		return;
+	script = lang_parse(s->a, s->in->diag,
+			    diag_add_source(s->in->diag,
+					    arena_printf(s->a, "%.*s", STR_ARG(ap->text)),
+					    str_of(text)));
+	VEC_EACH (struct probe_decl, d, &script->probes)
+		vec_push(s->a, &s->added, d);
+}
+
+uint32_t sema_number_watched(struct sema *s)
+{
+	return s->nwatched++;
+}
+
 bool sema_resolve_again(const struct sema_in *in, const struct attach_point *aps, size_t n,
 			struct resolved_decl *out)
 {
@@ -342,7 +361,7 @@ bool sema_resolve_again(const struct sema_in *in, const struct attach_point *aps
 	s->a = in->arena;
 	s->in = in;
 	s->types = in->types;
-	s->resolving = true;
+	s->resolving = s->again = true;
 	ok = resolve_points(s, &all, aps, n);
 	keep_for_run(s, &all);
 	gathered_targets(s, &all, out);

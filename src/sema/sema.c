@@ -423,6 +423,8 @@ bool sema_run(const struct sema_in *in, struct plan **out)
 		sema_macros_expand_block(s, f->body);
 	for (size_t i = 0; i < n; i++)
 		sema_resolve(s, &decls[i]);
+	for (size_t i = 0; i < s->added.n; i++)
+		sema_resolve(s, s->added.v[i]);
 	sema_keep(s, NULL, NULL);
 	s->resolving = false;
 	infer(s);

@@ -120,6 +120,7 @@ struct sema_in {
 	const struct script *script;
 	const struct builtin *const *families;   /* arrays ended by name == NULL; NULL-terminated */
 	const struct provider *const *providers; /* NULL-terminated */
+	const struct view *const *views;         /* NULL-terminated; NULL: no types of theirs */
 	struct params params;
 	const char *const *include_dirs; /* -I: NULL-terminated, or NULL */
 	const char *const *includes;     /* --include: headers in front of the script; or NULL */
@@ -260,6 +261,10 @@ enum space sema_space(struct sema *s);
  * with the same call it updates types and layout. */
 struct event_def *sema_event(struct sema *s, struct expr *call, const struct event_kind *kind,
 			     const struct type *const *fields, uint32_t nfields);
+/* For providers, while places are looked up: the text of a probe that is added to the script on
+ * behalf of `ap`, and the number of the next watchpoint that has no address of its own. */
+void sema_add_probe(struct sema *s, const struct attach_point *ap, const char *text);
+uint32_t sema_number_watched(struct sema *s);
 /* A format whose values are not arguments of a call. NULL: it was wrong, and that is reported. */
 const struct format *sema_format_text(struct sema *s, struct str text, struct span span);
 /* Parses `text` as a printf format and checks it against args[first…]; sets def->format. */

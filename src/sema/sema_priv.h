@@ -94,8 +94,12 @@ struct sema {
 	VEC(struct event_def *) events;
 	VEC(const char *) strings;
 	VEC(struct attach_target *) targets;
-	struct strmap frameless;  /* path → itself, or "": it has frame pointers (frames.c) */
-	struct strmap target_ids; /* name → id + 1 of the first target that has it */
+	struct str missing_header; /* the last <…> of the script that is nowhere; or empty */
+	struct strmap frameless;   /* path → itself, or "": it has frame pointers (frames.c) */
+	struct strmap target_ids;  /* name → id + 1 of the first target that has it */
+	VEC(struct probe_decl *) added; /* by providers: sema_add_probe() */
+	uint32_t nwatched;
+	bool again; /* places are looked up in a program that is compiled already */
 	VEC(struct resolved_decl) resolved;
 	void *kept; /* a provider's, until another is kept or everything is resolved */
 	void (*release)(void *kept);
@@ -117,6 +121,7 @@ bool sema_go_name(struct str name, unsigned *which);       /* enum go_name */
 unsigned sema_block_uses(struct sema *s, struct block *b); /* enum probe_uses */
 bool sema_argn(struct str name, unsigned *n);              /* arg12 */
 void sema_no_btf(struct sema *s, const struct expr *e, const char *what);
+void sema_note_header(struct sema *s, struct diag_msg *m); /* a name is missing: perhaps of there */
 void sema_macros_collect(struct sema *s);
 void sema_macros_expand(struct sema *s, struct probe_decl *decl);
 void sema_macros_expand_block(struct sema *s, struct block *b);
@@ -184,6 +189,8 @@ void sema_field(struct sema *s, struct expr *e);
 void sema_elem(struct sema *s, struct expr *e);
 void sema_index(struct sema *s, struct expr *e);
 void sema_deref(struct sema *s, struct expr *e);
+/* Whether `e` lies in memory that a pointer leads to, and where that is. */
+bool sema_behind_pointer(struct sema *s, const struct expr *e, enum space *space);
 void sema_cast(struct sema *s, struct expr *e);
 void sema_sizeof(struct sema *s, struct expr *e);
 void sema_typeinfo(struct sema *s, struct expr *e);

@@ -52,6 +52,7 @@ static void report_unknown(struct sema *s, struct type_name *tn)
 
 	m = sema_report(s, E_TYPE_NAME, tn->span, "there is no type %s%.*s", tags[tn->tag],
 			STR_ARG(tn->name));
+	sema_note_header(s, m);
 	nearest_init(&n, tn->name);
 	for (size_t i = 0; i < ARRAY_SIZE(common) && tn->tag == TAG_NONE; i++)
 		nearest_try(&n, str_of(common[i]));
@@ -85,6 +86,27 @@ static const struct type *sized(struct sema *s, struct type_name *tn, size_t *us
 	return str ? type_string(s->types, n) : type_buf(s->types, n);
 }
 
+/* Values that show as text and are kept as something else: what ntop() makes is an inet, of 4 or of
+ * 16 bytes. NULL: none of these. */
+static const struct type *shown(struct sema *s, struct type_name *tn, size_t *used)
+{
+	static const char *const names[][2] = {{"inet", "inet_t"},
+					       {"macaddr_t", "mac_t"},
+					       {"username_t", "username_t"},
+					       {"ksym_t", "ksym_t"},
+					       {"usym_t", "usym_t"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && tn->tag == TAG_NONE; i++) {
+		if (!str_is(tn->name, names[i][0]))
+			continue;
+		*used = i == 0 && tn->nsuffixes && tn->suffixes[0].kind == SUFFIX_ARRAY;
+		for (const struct view *const *v = s->in->views; v && *v; v++)
+			if (strcmp((*v)->name, names[i][1]) == 0)
+				return type_view(s->types, *v, 0);
+	}
+	return NULL;
+}
+
 static const struct type *base(struct sema *s, struct type_name *tn, enum space space, size_t *used)
 {
 	static const enum type_lookup lookups[] = {[TAG_NONE] = LOOKUP_PLAIN,
@@ -100,6 +122,8 @@ static const struct type *base(struct sema *s, struct type_name *tn, enum space 
 		return tn->of->type;
 	}
 	t = sized(s, tn, used);
+	if (!t)
+		t = shown(s, tn, used);
 	if (!t && tn->tag == TAG_NONE)
 		t = type_builtin(s->types, tn->name);
 	if (!t)

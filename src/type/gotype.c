@@ -8,6 +8,7 @@
 #include "type/gotype.h"
 
 #include <string.h>
+#include "elf/go.h"
 #include "type/priv.h"
 
 enum { BYTE = 1, MAP_HEAD, CHAN_HEAD, FIRST };
@@ -16,6 +17,8 @@ enum { MAX_STEPS = 4096, FILE_SHIFT = 56, MAX_FILES = 256 };
 
 struct file {
 	struct dwarf *dwarf;
+	const char *path;
+	struct go *go; /* the program, for names of types; NULL: not needed, or not readable */
 	int minor;
 	uint64_t types;
 	bool known_dyn;
@@ -83,12 +86,14 @@ struct gotype_limits gotypes_limits(const struct gotypes *gt)
 	return gt->limits;
 }
 
-uint32_t gotypes_file(struct gotypes *gt, struct dwarf *d, int minor, uint64_t types)
+uint32_t gotypes_file(struct gotypes *gt, struct dwarf *d, const char *path, int minor,
+		      uint64_t types)
 {
 	for (uint32_t i = 0; i < gt->files.n; i++)
 		if (gt->files.v[i].dwarf == d)
 			return i;
-	vec_push(gt->arena, &gt->files, (struct file){.dwarf = d, .minor = minor, .types = types});
+	vec_push(gt->arena, &gt->files,
+		 (struct file){.dwarf = d, .path = path, .minor = minor, .types = types});
 	return (uint32_t)gt->files.n - 1;
 }
 
@@ -306,20 +311,39 @@ uint32_t gotype_from(struct gotypes *gt, uint32_t file, dwarf_ref ref)
 	return id;
 }
 
+static uint32_t make_record(struct gotypes *gt, const struct gotype *like, const char *const *names,
+			    const uint32_t *types, const uint32_t *offsets, uint32_t n)
+{
+	struct gotype_member *m = arena_array_of(gt->arena, struct gotype_member, n + 1);
+	uint32_t id = add_type(gt, like->name, like->kind, 0);
+	struct gotype *t = get(gt, id);
+
+	if (!id)
+		return 0;
+	for (uint32_t i = 0; i < n; i++) {
+		m[i] = (struct gotype_member){names ? names[i] : "", types[i], offsets[i]};
+		t->size = MAX(t->size, offsets[i] + get(gt, types[i])->size);
+	}
+	t->named = like->named;
+	t->members = m;
+	t->nmembers = n;
+	return id;
+}
+
 uint32_t gotype_tuple(struct gotypes *gt, const uint32_t *types, const uint32_t *offsets,
 		      uint32_t n)
 {
-	struct gotype_member *m = arena_array_of(gt->arena, struct gotype_member, n + 1);
-	uint32_t id = add_type(gt, "results", GO_TUPLE, 0);
-	struct gotype *t = get(gt, id);
+	static const struct gotype like = {.name = "results", .kind = GO_TUPLE};
 
-	for (uint32_t i = 0; id && i < n; i++) {
-		m[i] = (struct gotype_member){"", types[i], offsets[i]};
-		t->size = MAX(t->size, offsets[i] + get(gt, types[i])->size);
-	}
-	t->members = m;
-	t->nmembers = id ? n : 0;
-	return id;
+	return make_record(gt, &like, NULL, types, offsets, n);
+}
+
+uint32_t gotype_record(struct gotypes *gt, const char *const *names, const uint32_t *types,
+		       const uint32_t *offsets, uint32_t n)
+{
+	static const struct gotype like = {.name = "args", .kind = GO_STRUCT, .named = true};
+
+	return make_record(gt, &like, names, types, offsets, n);
 }
 
 /* ---- what to follow -------------------------------------------------------------------------- */
@@ -493,6 +517,37 @@ static void enter_dynamic(struct gotypes *gt, uint32_t file)
 	}
 }
 
+static void close_elf(void *elf)
+{
+	elf_close(elf);
+}
+
+static void close_go(void *go)
+{
+	go_close(go);
+}
+
+/* For names of types that the debug information does not have. */
+static void open_program(struct gotypes *gt, struct file *f)
+{
+	struct elf *elf = f->go ? NULL : elf_open(f->path, NULL);
+
+	if (!elf)
+		return;
+	arena_at_free(gt->arena, close_elf, elf);
+	f->go = go_open(elf, NULL);
+	if (f->go)
+		arena_at_free(gt->arena, close_go, f->go);
+}
+
+bool gotype_name_of(const struct gotypes *gt, uint64_t key, struct str *out)
+{
+	uint64_t file = key >> FILE_SHIFT, addr = key & ((1ull << FILE_SHIFT) - 1);
+
+	return file < gt->files.n && gt->files.v[file].go &&
+	       go_type_name(gt->files.v[file].go, addr, out);
+}
+
 /* ---- for the kernel ---------------------------------------------------------------------------
  */
 
@@ -518,8 +573,10 @@ const struct gotypes_data *gotypes_data(struct gotypes *gt)
 {
 	if (gt->data)
 		return gt->data;
-	for (uint32_t i = 0; gt->ifaces && i < gt->files.n && i < MAX_FILES; i++)
+	for (uint32_t i = 0; gt->ifaces && i < gt->files.n && i < MAX_FILES; i++) {
 		enter_dynamic(gt, i);
+		open_program(gt, &gt->files.v[i]);
+	}
 	gt->data = arena_new_of(gt->arena, struct gotypes_data);
 	gt->data->block = make_block(gt, &gt->data->block_size);
 	gt->data->ntypes = (uint32_t)gt->types.n;

@@ -13,7 +13,9 @@
  * A captured value is a record of chunks, the root first; each tells the slot that leads to it:
  *
  *   0   u32 used │ u32 cur │ u32 elem │ u32 op          the last three are the program's own
- *   16  u32 slot │ u32 type and marks │ u32 bytes │ u32 0 │ bytes …, to a multiple of 8 │ next … */
+ *   16  u32 slot │ u32 type and marks │ u32 bytes │ u32 0 │ bytes …, to a multiple of 8 │ next …
+ *
+ * Of a type that is not known the bytes are its key in the hash. */
 #ifndef AWL_TYPE_GOTYPE_H
 #define AWL_TYPE_GOTYPE_H
 
@@ -62,6 +64,7 @@ struct gotype {
 	bool empty;      /* INTERFACE: of no methods, so that its first word is the type itself */
 	bool direct;     /* is itself the data word of an interface */
 	bool runtime;    /* a structure behind a map or channel: a few of its first bytes */
+	bool named;      /* STRUCT: shown with the names of its members */
 	uint32_t size;   /* bytes */
 	uint32_t elem;   /* ARRAY, SLICE; POINTER once it is followed */
 	uint32_t header; /* MAP, CHAN: the type of what is read of the runtime's structure */
@@ -103,7 +106,7 @@ enum {
 	GO_CHUNK_TYPE = 0xffffff,
 	GO_CHUNK_FLAT = 1 << 24,
 	GO_CHUNK_FAULT = 1 << 25,   /* the memory could not be read */
-	GO_CHUNK_UNKNOWN = 1 << 26, /* of a type that is not known: its bytes are the address */
+	GO_CHUNK_UNKNOWN = 1 << 26, /* of a type that is not known */
 };
 
 /* ---- the tables -------------------------------------------------------------------------------
@@ -118,10 +121,11 @@ struct gotype_limits {
 
 /* The one table of `ts`, made when it is first asked for. */
 struct gotypes *gotypes_of(struct types *ts, struct gotype_limits l);
-/* The debug information of a program; `minor` its release, `types` the link-time address of
- * runtime.types (0: not known, so that nothing is known of what is in interfaces). The number tells
- * the file in keys of the hash. */
-uint32_t gotypes_file(struct gotypes *gt, struct dwarf *d, int minor, uint64_t types);
+/* The debug information of a program, and its path; `minor` its release, `types` the link-time
+ * address of runtime.types (0: not known, so that nothing is known of what is in interfaces). The
+ * number tells the file in keys of the hash. */
+uint32_t gotypes_file(struct gotypes *gt, struct dwarf *d, const char *path, int minor,
+		      uint64_t types);
 /* The number of a type; 0 when there is no room for more. */
 uint32_t gotype_from(struct gotypes *gt, uint32_t file, dwarf_ref ref);
 /* What a pointer of this type leads to, an array or a slice has; 0: nothing known. */
@@ -131,6 +135,9 @@ void gotype_show(struct gotypes *gt, uint32_t type);
 /* Several values one behind the other: the results of a function. */
 uint32_t gotype_tuple(struct gotypes *gt, const uint32_t *types, const uint32_t *offsets,
 		      uint32_t n);
+/* The same as a struct with these names: the arguments of a function. */
+uint32_t gotype_record(struct gotypes *gt, const char *const *names, const uint32_t *types,
+		       const uint32_t *offsets, uint32_t n);
 const struct gotype *gotype_get(const struct gotypes *gt, uint32_t type); /* 0 is fine */
 struct gotype_limits gotypes_limits(const struct gotypes *gt);
 
@@ -144,6 +151,9 @@ struct gotypes_data {
 	uint32_t ndyns;
 };
 const struct gotypes_data *gotypes_data(struct gotypes *gt);
+/* What the program itself calls a type that the debug information does not have: its name, by the
+ * key that the hash would have it under. */
+bool gotype_name_of(const struct gotypes *gt, uint64_t key, struct str *out);
 /* Numbers of the two maps in the plan, made by the first who shows a value. */
 struct gotypes_maps {
 	bool made;

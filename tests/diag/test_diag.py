@@ -5,7 +5,7 @@
 
 The code in the file's name must be among the messages, and every code has a file. A first line
 `// options: --no-feature X` is more for the command line; `// hidden: /sys/kernel/btf` runs awl where
-that folder is empty; `// program: cc -g` builds NAME.c as a program NAME in $PATH. After a deliberate change of a text, write the files anew with
+that folder is empty; `// program: cc -g` builds NAME.c as a program NAME in $PATH, `// program: go build` NAME.go. After a deliberate change of a text, write the files anew with
 `AWL_BLESS=1 pytest tests/diag` and read the difference.
 
 panel/ has what users get wrong: NN-NAME.bt, whose first line `// fix: WORDS` tells the words of the message
@@ -54,9 +54,11 @@ def build_program(script, where):
     how = re.search(r"^// program: (.*)$", script.read_text(), re.M)
     if how:
         name = script.stem.split("-", 1)[1]
+        source = script.with_suffix(".go" if how[1].startswith("go ") else ".c")
         if not shutil.which(how[1].split()[0]):
-            pytest.skip("no C compiler")
-        subprocess.run([*how[1].split(), "-o", where / name, script.with_suffix(".c")], check=True, timeout=60)
+            pytest.skip("no compiler")
+        subprocess.run([*how[1].split(), "-o", where / name, source], check=True, timeout=300,
+                       env=os.environ | {"GO111MODULE": "off", "GOCACHE": str(where / "cache")})
     return {"PATH": f"{where}:{os.environ['PATH']}"}
 
 

@@ -10,12 +10,22 @@
 struct place { /* bytes of a value */
 	uint8_t bytes[64];
 	size_t n;
-	uint64_t at;
+	uint64_t slot, at; /* slot 0: they are a copy */
 };
+
+static bool place_of(struct world *w, struct expr *e, struct place *out);
 
 struct value memory_address(struct world *w, struct expr *var)
 {
 	struct value v = {.n = 0};
+	struct place p = {.n = 0};
+
+	if (var->kind != EXPR_VAR) {
+		if (!place_of(w, var, &p) || !p.slot)
+			abort();
+		v.n = (p.slot << 32) + p.at;
+		return v;
+	}
 
 	eval_slot(w, var->sem);
 	for (size_t i = 0; i < w->slots.n; i++)
@@ -53,10 +63,9 @@ static void at_pointer(struct world *w, uint64_t p, struct place *out)
 	v = &w->slots.v[slot - 1].value;
 	memcpy(out->bytes, &v->n, 8);
 	out->n = 8;
+	out->slot = slot;
 	out->at = (uint32_t)p;
 }
-
-static bool place_of(struct world *w, struct expr *e, struct place *out);
 
 /* What `.`, `[]` or `*` is applied to. */
 static bool base_of(struct world *w, struct expr *of, struct place *out)

@@ -10,24 +10,30 @@
 struct layout {
 	const char *text;
 	const char *fields[8];
+	const char *addressed[6]; /* of the fields, those that are whole bytes */
 };
 
 static const struct layout layouts[] = {
 	{"uint8_t a; uint8_t b : 3; uint8_t c : 5; int16_t d; union { uint32_t w; int8_t q[4]; } "
 	 "u; };",
-	 {"a", "b", "c", "d", "u.w", "u.q[1]", "u.q[3]"}},
+	 {"a", "b", "c", "d", "u.w", "u.q[1]", "u.q[3]"},
+	 {"a", "d", "u.w", "u.q[1]", "u.q[3]"}},
 	{"int32_t a : 7; uint32_t b : 11; int32_t c : 9, d : 5; union { int32_t w; uint16_t q[4]; "
 	 "} u; };",
-	 {"a", "b", "c", "d", "u.w", "u.q[1]"}},
+	 {"a", "b", "c", "d", "u.w", "u.q[1]"},
+	 {"u.w", "u.q[1]", "u.q[0]"}},
 	{"uint8_t a; uint16_t d; uint8_t b : 1; uint8_t c : 7; union { uint32_t w; int8_t q[4]; } "
 	 "u; } "
 	 "__attribute__((packed));",
-	 {"a", "b", "c", "d", "u.w", "u.q[0]"}},
+	 {"a", "b", "c", "d", "u.w", "u.q[0]"},
+	 {"a", "d", "u.w", "u.q[0]"}},
 	{"unsigned long long a : 33; long long b : 3; long long c : 20; unsigned long long d : 8; "
 	 "};",
-	 {"a", "b", "c", "d"}},
+	 {"a", "b", "c", "d"},
+	 {NULL}},
 	{"struct { short a; char b[2]; }; union { struct { int d : 1, c : 31; }; int w; }; };",
-	 {"a", "b[0]", "b[1]", "c", "d", "w"}},
+	 {"a", "b[0]", "b[1]", "c", "d", "w"},
+	 {"a", "w"}},
 };
 
 void pick_definitions(struct pick *p)
@@ -101,6 +107,25 @@ static void pick_distance(struct pick *p, unsigned depth)
 	buf_adds(p->out, " & 15)) - $b0)");
 }
 
+/* Of a field or an element, read or measured. */
+static void pick_address(struct pick *p, unsigned depth)
+{
+	const char *const *fields = layouts[p->layout].addressed;
+	unsigned n = 0;
+
+	while (n < 6 && fields[n])
+		n++;
+	if (n && pick_chance(p, 60)) {
+		buf_printf(p->out, "(*&$v0.%s)", fields[pick_below(p, n)]);
+		return;
+	}
+	bool read = pick_chance(p, 50);
+
+	buf_adds(p->out, read ? "(*&$b0[(" : "(&$b0[(");
+	pick_dyn(p, depth);
+	buf_adds(p->out, read ? " & 7)])" : " & 15)] - $b0)");
+}
+
 static void pick_element(struct pick *p, unsigned depth)
 {
 	pick_whole(p, SHAPE_ARR, depth);
@@ -115,10 +140,13 @@ static void pick_element(struct pick *p, unsigned depth)
 
 void pick_memory(struct pick *p, unsigned depth)
 {
-	switch (pick_below(p, 6)) {
+	switch (pick_below(p, 7)) {
 	case 0:
 	case 1:
 		pick_field(p);
+		break;
+	case 6:
+		pick_address(p, depth);
 		break;
 	case 2:
 		pick_bytes(p, depth);

@@ -85,7 +85,7 @@ void buffer_text(struct str bytes, char variant, struct buf *out); /* %r, %rx, %
 /* A pointer is the number of a variable, from 1, above 32 bits of offset in its bytes. */
 bool memory_is(const struct expr *e); /* `p.x`, `p[i]`, `*p`, `a[i]` … */
 struct value memory_read(struct world *w, struct expr *e);
-struct value memory_address(struct world *w, struct expr *var);
+struct value memory_address(struct world *w, struct expr *of); /* of `&`: variable, member */
 /* Up to 8 bytes behind a pointer. */
 struct str memory_bytes(struct world *w, uint64_t pointer, size_t n);
 

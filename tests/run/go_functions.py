@@ -90,6 +90,19 @@ class Maker:
         return {"bool": "bool", "string": "string", "error": "error", "duration": "time.Duration", "nilmap": "map[string]int",
                 "named": "text"}[kind]
 
+    def spell_out(self, t):
+        """Without names of types: as a signature has it for a program that has lost them."""
+        kind = t[0]
+        if kind == "slice":
+            return "[]" + self.spell_out(t[1])
+        if kind == "array":
+            return f"[{t[1]}]" + self.spell_out(t[2])
+        if kind == "struct":
+            return "struct{ " + "; ".join(f"F{i} {self.spell_out(f)}" for i, f in enumerate(t[2])) + " }"
+        if kind == "pointer":
+            return "*" + self.spell_out(t[1])
+        return {"named": "string", "small": "int8"}.get(t[-1], self.spell(t))
+
     def value(self, t):
         r, kind = self.r, t[0]
         if kind == "int":
@@ -120,7 +133,7 @@ class Maker:
 
 
 def make(seed, count):
-    """The source, and of each function the numbers of its parameters and results."""
+    """The source, and of each function its name, the numbers of its parameters and results, and its signature."""
     m = Maker(seed)
     bodies, calls, shapes = [], [], []
     for n in range(count):
@@ -141,7 +154,9 @@ def make(seed, count):
                       "\n".join(lines) + "\n}\n")
         for _ in range(2):
             calls.append(f"\t{call}({', '.join(m.value(t) for t in params)})")
-        shapes.append((name, len(params), len(results)))
+        given = ", ".join(f"{p} {m.spell_out(t)}" for p, t in zip(names, params))
+        back = ", ".join(m.spell_out(t) for t in results)
+        shapes.append((name, len(params), len(results), f"({given}) ({back})" if back else f"({given})"))
     structs = "".join(f"type {name} struct {{\n" + "".join(f"\tF{i} {m.spell(t)}\n" for i, t in enumerate(fields)) + "}\n"
                       for name, fields in m.structs)
     return HEAD + structs + "\n".join(bodies) + "\nfunc main() {\n" + "\n".join(calls) + '\n\tfmt.Println("done")\n}\n', shapes

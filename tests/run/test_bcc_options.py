@@ -117,6 +117,20 @@ def test_funclatency_options():
     assert r.code == 0 and r.out.endswith("Detaching...\n"), r
 
 
+def test_funclatency_allocates_what_can_be_used():
+    """Of histograms by function there are as many as functions; by process, room for as many as bcc's buckets have."""
+    def size(*args):
+        found = re.findall(r"^let @hist = percpuhash\((\d+)\);$", script_of("funclatency", *args), re.M)
+        return int(found[0]) if found else None
+
+    calls = Calls(1)
+    assert size(TICK) == 2048 and size("-p", calls.pid, TICK) is None
+    assert size("-F", "-p", calls.pid, f"{CALLS}:{{tick,say}}") == 2
+    calls.go()
+    r = traced(4, "funclatency", "-F", "-p", "@PID@", f"{CALLS}:{{tick,say,outer}}")
+    assert r.code == 0 and r.err == "" and r.out.count("Function = ") == 3, r
+
+
 def test_funcslower_options():
     row = r"calls +%d +\d+\.\d\d {16}\w " + re.escape(SAY)
     r = traced(2, "funcslower", "-u", 0, "-T", "-p", "@PID@", SAY)

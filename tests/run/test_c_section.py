@@ -186,7 +186,7 @@ def test_constants_have_the_width_of_c(awl):
     ("struct x { int a : 40; };", "a bit-field that fits its integer type"),
     ("struct x { struct y y; };", "a type whose size is known"),
     ("struct x { int a __attribute__((aligned(3))); };", "an alignment that is a power of two"),
-    ("struct x { int a }", "; behind the field"),
+    ("struct x { int a int b; }", "; behind the field"),
     ("struct x { __typeof__(f()) a; };", "typeof of an expression that is no constant"),
     ("enum e { A = f(), B };", "a constant number"),
     ("struct x { int (a; };", ")"),

@@ -361,3 +361,194 @@ def test_vim_highlights(tmp_path):
                     f"source {ROOT}/editors/vim/syntax/awl.vim", "-c", "let g:o = []", "-c",
                     ask + f"call writefile(g:o, '{out}')", "-c", "qa!", str(script)], stdin=subprocess.DEVNULL, timeout=30)
     assert out.read_text().split() == ["awlProbe", "awlMap", "awlFunction", "awlFunction", "awlComment"]
+
+
+# ---- what scripts of later releases rely on
+
+@pytest.mark.parametrize("script, out", [
+    ("macro plus($x) { $x + 1 } begin { $a = 1; print(plus($a * 2)); exit(); }", "3"),
+    ("macro twice($x) { $y = $x + 1; $z = $x + 2; $y + $z } begin { $y = 2; print(twice({ $y += 1; $y })); exit(); }", "10"),
+    ("macro two(x) { 1 } macro two($x) { 2 } begin { $a = 1; print((two($a), two($a + 1))); exit(); }", "(2, 1)"),
+    ("macro pid() { 7 } begin { print((pid, __builtin_pid > 7 || __builtin_pid() > 7)); exit(); }", "(7, true)"),
+    ("begin { print(__builtin_comm == comm); exit(); }", "true"),
+    ("begin { print(usermode); exit(); }", "true"),
+    ("struct a { int x; struct { long y } in } begin { print(sizeof(struct a)); exit(); }", "16"),
+    ('begin { print(buf("abc", 9)); exit(); }', "abc" + r"\x00" * 6),
+    ('begin { $n = 40; print(buf("abc", $n)); exit(); }', r"abc\x00"),
+    ("i:ms:1 { print(probe); exit(); }", "interval:ms:1"),
+])
+def test_forms_of_later_releases(peer, script, out):
+    r = peer("-q", "-e", script)
+    assert r.stdout.splitlines()[:1] == [out] and r.stderr == "", r
+
+
+@pytest.mark.parametrize("body", ["$x += 1; $x", "if 1 { $x++; } 1", "let $x = 2; $x", "while $x < 3 { $x = 9; } 1"])
+def test_a_macro_that_writes_to_its_parameter_takes_a_variable(peer, body):
+    r = peer("-e", f"macro inc($x) {{ {body} }} begin {{ print(inc(5)); exit(); }}")
+    assert r.returncode == 1 and "no macro inc" in r.stderr and "that the macro writes to takes a variable" in r.stderr, r
+
+
+def test_getopt_takes_words_for_numbers(peer):
+    script = 'begin { print((getopt("a", 1), getopt("b", 0), getopt("c", true), getopt("d", 7))); exit(); }'
+    r = peer("-q", "-e", script, "--", "--a=False", "--b=true", "--c=FALSE", "--d=12")
+    assert r.stdout.startswith("(0, 1, false, 12)\n"), r
+    r = peer("-e", script, "--", "--a=maybe")
+    assert r.returncode == 1 and '--a takes a number, got "maybe"' in r.stderr, r
+
+
+def test_a_header_is_looked_for_by_name(peer, tmp_path):
+    (tmp_path / "own.h").write_text("#define ANSWER 42\n")
+    r = peer("-q", "-I", tmp_path, "--include", "own.h", "-e", "begin { print(ANSWER); exit(); }")
+    assert r.stdout.startswith("42\n"), r
+    r = peer("--include", "none.h", "-e", "begin {}")
+    assert r.returncode == 1 and "cannot read the header none.h" in r.stderr, r
+
+
+def test_a_header_that_is_nowhere_is_named_beside_what_is_missing(peer):
+    for use in ("print(NONE_X);", "$x = (struct none_x *)0;"):
+        r = peer("-e", "#include <none/such.h>\nbegin { %s exit(); }" % use)
+        assert r.returncode == 1 and "the header <none/such.h> was not found" in r.stderr, r
+    assert peer("-e", "#include <none/such.h>\nbegin { exit(); }").returncode == 0
+
+
+def test_what_is_not_there_to_be_deleted_is_told(peer):
+    r = peer("-k", "-e", "begin { @[1] = 1; delete(@, 2); delete(@, 1); exit(); }")
+    assert r.stderr.count("map_delete_elem") == 1 and "retcode: -2" in r.stderr, r
+
+
+def test_raw_tracepoints_of_a_module_that_is_not_there(peer):
+    r = peer("-e", "rawtracepoint:nonsense:sys_exit { exit(); }")
+    assert r.returncode == 1 and "no probe matches rawtracepoint:nonsense:sys_exit" in r.stderr, r
+    r = peer("-q", "-e", "rawtracepoint:vmlin*:sys_exit { print(probe); exit(); }")
+    assert r.stdout.startswith("rawtracepoint:vmlinux:sys_exit\n"), r
+
+
+def test_words_of_join_stand_alone_in_json(peer):
+    r = peer("-q", "-f", "json", "-e", "tracepoint:syscalls:sys_enter_execve { join(args.argv, \",\"); }", "-c", "/bin/echo A")
+    assert '{"type": "join", "data": "/bin/echo,A"}' in r.stdout.splitlines(), r
+
+
+PLACES = """
+__attribute__((noinline)) int inner(int x) { asm volatile(""); return x + 1; }
+int main(void) { return inner(1) - 2; }
+"""
+
+
+def test_frames_by_build_id(peer, tmp_path):
+    """Each names the file by its build id and the place in it: what nm says of the function."""
+    program = tmp_path / "places"
+    subprocess.run(["gcc", "-O0", "-no-pie", "-Wl,--build-id=0x0123456789abcdef0123", "-x", "c", "-o", program, "-"],
+                   input=PLACES.encode(), check=True)
+    symbols = {name: int(at, 16) for at, _, name in (x.split() for x in subprocess.check_output(["nm", program], text=True).splitlines()
+                                                     if len(x.split()) == 3)}
+    r = peer("-q", "-e", f"uprobe:{program}:inner {{ print(ustack(build_id, 2)); print(kstack(build_id, 1)); }}", "-c", program)
+    first, second = re.findall(r"^ {8}0123456789abcdef0123 0x([0-9a-f]+)$", r.stdout, re.M)
+    assert int(first, 16) == symbols["inner"] & 0xfffff, (r, symbols)
+    assert 0 < int(second, 16) - (symbols["main"] & 0xfffff) < 32, (r, symbols)
+
+
+def test_lists_of_scripts_have_whole_names(peer, tmp_path):
+    script = tmp_path / "s.bt"
+    script.write_text("i:s:1 {} p:hz:9 {} s:cpu:5 {} rt:sys_enter {} t:sched:sched_switch {}")
+    assert peer("-l", script).stdout.split() == ["interval:s:1", "profile:hz:9", "software:cpu:5", "rawtracepoint:vmlinux:sys_enter",
+                                                 "tracepoint:sched:sched_switch"]
+
+
+# ---- what older releases had
+
+STACKED = """
+__attribute__((noipa)) long many(long a, long b, long c, long d, long e, long f, long g, long h) { return g + h; }
+int main(void) { return many(1, 2, 3, 4, 5, 6, 77, 88) == 0; }
+"""
+
+
+def test_arguments_on_the_stack(peer, tmp_path):
+    program = tmp_path / "stacked"
+    subprocess.run(["gcc", "-O1", "-x", "c", "-o", program, "-"], input=STACKED.encode(), check=True)
+    r = peer("-q", "-e", f'uprobe:{program}:many {{ printf("%d %d %d\\n", sarg0, sarg1, arg7); }}', "-c", program)
+    assert r.stdout.startswith("77 88 88\n"), r
+
+
+def test_usr1_prints_maps(peer):
+    script = 'begin { @a = 1; @b["x"] = 2; print("ready"); } interval:s:60 { exit(); }'
+    p = subprocess.Popen([peer.path, "-e", script], stdout=subprocess.PIPE, text=True)
+    try:
+        assert p.stdout.readline() == "ready\n"
+        p.send_signal(signal.SIGUSR1)
+        assert [p.stdout.readline() for _ in range(2)] == ["@a: 1\n", "@b[x]: 2\n"]
+        p.send_signal(signal.SIGINT)
+        assert p.stdout.read() == "\n\n@a: 1\n@b[x]: 2\n" and p.wait(30) == 0
+    finally:
+        p.kill()
+        p.wait()
+
+
+WATCHED = """
+static int v[8];
+void put(int *p, int x) { *p = x; }
+int main(void)
+{
+	for (int k = 0; k < WATCHES; k++)
+		put(&v[k], k + 1);
+	for (int i = 0; i < 10; i++)
+		for (int k = 0; k < 2; k++)
+			v[k] += i;
+	return 0;
+}
+"""
+
+
+@pytest.fixture
+def watched(tmp_path):
+    def build(watches):
+        program = tmp_path / f"watched{watches}"
+        subprocess.run(["gcc", "-O0", f"-DWATCHES={watches}", "-x", "c", "-o", program, "-"], input=WATCHED.encode(), check=True)
+        return program
+    return build
+
+
+def test_what_an_argument_points_at_is_watched_from_the_call_on(peer, watched):
+    """The process waits: the write in the very call that brings the address is seen."""
+    program = watched(2)
+    for probe in ("watchpoint:put+arg0:4:w", "w:\"p*t\"+arg0:4:w"):
+        r = peer("-e", f"{probe} {{ @ = count(); }}", "-c", program)
+        assert "@: 22" in r.stdout.splitlines() and r.returncode == 0, r
+    r = peer("-q", "-e", "w:put+arg0:4:w { print(probe); exit(); }", "-c", program)
+    assert r.stdout.startswith("watchpoint:put+arg0:4:w\n"), r
+
+
+def test_a_watchpoint_that_nothing_waits_for(peer, watched):
+    r = peer("-e", "asyncwatchpoint:put+arg0:4:w { @ = count(); }", "-c", watched(1))
+    assert r.returncode == 0 and "Attached 2 probes" in r.stderr, r  # whether it comes in time is not said
+
+
+def test_more_addresses_than_debug_registers(peer, watched):
+    r = peer("-e", "w:put+arg0:4:w { @ = count(); }", "-c", watched(8))
+    assert r.stderr.count("the processor has only four watchpoints") == 1 and r.returncode == 0, r
+    assert "@: 24" in r.stdout.splitlines(), r  # four of the writes in put(), and ten for each of two
+
+
+def test_the_address_of_watch_is_the_scripts(peer, watched):
+    """The first of two alone; and two watchpoints, each with one of them."""
+    r = peer("-e", "w:watched:4:w { @[1] = count(); } uprobe:put /!@at/ { @at = arg0; watch(arg0, 0, 1); }", "-c", watched(2))
+    assert "@[1]: 11" in r.stdout.splitlines() and r.returncode == 0, r
+    r = peer("-e", "w:watched:4:w { @a = count(); } w:watched:4:w { @b = count(); } "
+             "uprobe:put { if @n++ == 0 { watch(arg0, 1, 1); } else { watch(arg0); watch(arg0, 1, 1); } }", "-c", watched(2))
+    assert {"@a: 11", "@b: 22"} <= set(r.stdout.splitlines()), r
+
+
+@pytest.mark.parametrize("probe, says", [
+    ("w:put+arg0:8:w", "the address must be a multiple of the length"), ("w:put+argx:4:w", "the name argx is not known"),
+    ("w:none+arg0:4:w", "no probe matches uprobe:\"none\""), ("w:put:4:w", "FUNCTION+argN or watched"), ("w:put+arg0:3:w", "1, 2, 4 or 8")])
+def test_wrong_watchpoints_of_arguments(peer, watched, probe, says):
+    program = watched(2)
+    source = pathlib.Path(str(program) + ".c")
+    source.write_text(WATCHED.replace("put(&v[k]", "put((int *)((char *)v + 1 + 4 * k)"))
+    subprocess.run(["gcc", "-O0", "-DWATCHES=2", "-o", program, source], check=True)
+    r = peer("-e", probe + " { @ = count(); }", "-c", program)
+    assert says in r.stderr, r
+
+
+def test_a_watchpoint_of_an_argument_needs_a_process(peer):
+    r = peer("-e", "w:put+arg0:4:w { @ = count(); }")
+    assert r.returncode == 1 and "addresses of a process need -p or -c" in r.stderr, r

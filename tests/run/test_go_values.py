@@ -52,6 +52,8 @@ ARGS = {
     "ifaces": ("a", "b", "c", "d", "s", "e"),
     "errs": ("a", "b", "c", "d", "e", "f"),
     "nested": ("a", "p"),
+    "contexts": ("a", "b", "c", "d"),
+    "dates": ("m", "w", "never"),
     "times": ("d", "z", "neg", "small", "t", "ip", "ip6"),
 }
 
@@ -73,6 +75,27 @@ def test_arguments_as_go_prints_them(awl, values, probe):
             want.append(line if probe == "go" else func + " " + "|".join(text.split("|")[:3]))
     assert told(r, "have") == want, r
     assert len(want) == len(ARGS) + 1
+
+
+@pytest.mark.parametrize("probe", ["go", "goret"])
+def test_all_arguments_at_once(awl, values, probe):
+    """By name. A pointer further in is an address."""
+    r = run(awl, values, f'''{probe}:BIN:"main.both" {{ print(args); printf("have both %v\\n", args); }}
+        {probe}:BIN:"main.dates" {{ print(args); $a = args; printf("A %d %d %d\\n", $a.m, args.w, $a.never); }}
+        {probe}:BIN:"main.callKinds" {{ print(args); }}''')
+    want, = [line for line in told(r, "want") if line.startswith("both ")]
+    assert told(r, "have") == [want] and want[5:] in r.lines, r
+    assert "{m:February w:Saturday never:0}" in r.lines and "A 2 6 0" in r.lines and "{}" in r.lines, r
+
+
+def test_arguments_that_are_not_there_are_marked(awl, plain):
+    """Floating point is in registers that are not seen; the others are fine. What does not fit is cut."""
+    r = run(awl, plain, """go:BIN:"main.arrays" { print(args); }
+        go:BIN:"main.half" { print(args); } goret:BIN:"main.arrays" { printf("B %v\\n", args); }""")
+    assert "{f:(unreadable) n:7 s:text}" in r.lines, r
+    head = "{a:[1 2 3] b:[q w] one:[{5 6 z}] long:"
+    tail = "[0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ...4 more]}"
+    assert head + tail in r.lines and f"B {head}(unreadable)}}" in r.lines, r
 
 
 def test_lengths(awl, values):
@@ -190,9 +213,11 @@ def test_a_signature_stands_for_debug_information(awl, stripped):
     assert told(r, "loads") == ["/none -1 1", "/dev/null 1 0", "/etc/passwd/x -1 1"], r
 
 
-def test_without_types_what_is_in_an_interface_is_said_to_be_unknown(awl, stripped):
-    r = run(awl, stripped, """goret:BIN:"main.loads(path string) (int, error)" { print(retval.1); }""")
-    assert re.search(r"^\(unknown type 0x[0-9a-f]+\)\(0x[0-9a-f]+\)$", r.out, re.M) and "<nil>" in r.lines, r
+def test_without_debug_information_interfaces_have_the_type_that_the_program_tells(awl, stripped):
+    r = run(awl, stripped, """goret:BIN:"main.loads(path string) (int, error)" { print(retval.1); }
+        go:BIN:"main.ifaces(a, b, c, d any, s error, e error)" { print(args.a); print(args.b); print(args.d); print(args.s); }""")
+    assert re.search(r"^\*fmt.wrapError\(0x[0-9a-f]+\)$", r.out, re.M) and "<nil>" in r.lines, r
+    assert re.search(r"^int\(...\)\nstring\(...\)\n\*main.point\(0x[0-9a-f]+\)\nmain.square\(...\)$", r.out, re.M), r
 
 
 @pytest.mark.parametrize("signature,text", [

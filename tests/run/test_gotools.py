@@ -4,14 +4,11 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
-import time
-import urllib.request
 
 import pytest
 
-from conftest import ROOT, Tracer
+from conftest import ROOT
 
 TARGETS = pathlib.Path(__file__).parent / "targets"
 TOOLS = ["gohttp", "gosql", "gogc", "gosched", "goheap"]
@@ -81,6 +78,25 @@ def test_requests(awl, programs, how):
     assert f"{6 * n} requests served, {7 * n + 1} made; {n} were begun and not finished" in r.out, r
 
 
+@pytest.mark.parametrize("how", HOW)
+def test_requests_by_http2(awl, programs, how):
+    """Several at a time on one connection, encrypted."""
+    n, clients = 5, 4
+    r = run(awl, "gohttp", programs("web2", how), n)
+    served, ms = requests(r, "in")
+    times = n * clients
+    answered = {("POST", "/none", 404, 13): times, ("PUT", "/silent", 200, 0): times, ("GET", "/twice", 201, 0): times,
+                ("GET", "/parts", 200, 100000): times, ("GET", "/slow", 200, 4): times, ("GET", "/first", 200, 5): 1}
+    answered |= {("GET", f"/item/{c}/{i}", 200, 5): 1 for c in range(clients) for i in range(n)}
+    failed = {("DELETE", "/panic", -1, -1): times}
+    assert served == collections.Counter(answered | failed), r
+    assert len(ms["/slow"]) == times and all(t >= 20 for t in ms["/slow"]), r
+    made, ms = requests(r, "out")
+    assert sum(made.values()) == 7 * times + 1 and made["DELETE", "/panic", -1, -1] == times, r
+    assert all(t >= 20 for t in ms["/slow"]), r
+    assert f"{7 * times + 1} requests served, {7 * times + 1} made; 0 were begun and not finished" in r.out, r
+
+
 def test_slow_requests_alone(awl, programs):
     r = run(awl, "gohttp", programs("web"), 3, "-t", "20ms")
     served, ms = requests(r, "in")
@@ -111,18 +127,36 @@ def test_collections(awl, programs, tmp_path_factory, how):
         assert row[2] == "call" and int(row[4]) == 2 and float(row[6]) <= float(row[5]) <= 1000 * float(row[3]) + 1, row
 
 
+def histograms(text, name):
+    """Of each key of the map: how many values were counted."""
+    parts = re.split(rf"^@{name}\[(.*)\]:$", text, flags=re.M)
+    return {key: sum(map(int, re.findall(r"^\[.*[\])] +(\d+) \|", rows.split("Microseconds")[0].split("Stacks")[0], re.M)))
+            for key, rows in zip(parts[1::2], parts[2::2])}
+
+
 @pytest.mark.parametrize("how", HOW)
 def test_waiting(awl, programs, how):
     program = programs("subject", how)
     r = awl("gosched", program, "-c", f"{program} sleep 20", timeout=120)
-    queue, blocked, stacks = (r.out.split(title)[1] for title in ("in the queue for a processor", "by the function that", "the longest,"))
-    buckets = [int(n) for n in re.findall(r"^\[.*[\])] +(\d+) \|", queue.split("Microseconds blocked")[0], re.M)]
+    queue, queues, blocked, stacks = r.out.split("\nMicroseconds ")[1:] + r.out.split("the longest,")[1:]
+    buckets = [int(n) for n in re.findall(r"^\[.*[\])] +(\d+) \|", queue, re.M)]
     assert r.code == 0 and sum(buckets) >= 400, r
-    # Each of twenty goroutines sleeps a millisecond twenty times.
-    counts = [sum(map(int, re.findall(r"\) +(\d+) \|", part))) for part in blocked.split("Stacks that")[0].split("@blocked_us[")[1:]]
-    assert 400 in counts, r
+    # Each of twenty goroutines sleeps a millisecond twenty times, and waits to go on before and behind each.
+    assert 400 in histograms(blocked, "blocked_us").values(), r
+    waits = histograms(queues, "queue_by_us")
+    assert max(waits.values()) >= 420 and sum(waits.values()) <= sum(buckets), r
     if how != "stripped":
         assert "@blocked_us[main.each.func1]" in r.out and "main.sleeper" in stacks, r
+        assert waits["main.each.func1"] >= 420, r
+
+
+def test_waiting_for_the_network(awl, programs):
+    """Those that it wakes are in the queue from then on."""
+    r = run(awl, "gosched", programs("web"), 20)
+    of_conns = [n for name, n in histograms(r.out, "queue_by_us").items() if name.startswith("net/http.(*Server).Serve.")]
+    assert sum(of_conns) >= 20, r
+    of_conns = [n for name, n in histograms(r.out, "blocked_us").items() if name.startswith("net/http.(*Server).Serve.")]
+    assert sum(of_conns) >= 20, r
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -136,40 +170,6 @@ def test_allocations(awl, programs, how):
     size = {name: int(n) for name, n in re.findall(r"^@bytes\[(.*)\]: (\d+)$", r.out, re.M)}
     assert size["uint8"] >= 100000, r
     assert "net/http." in r.out.split("Bytes by stack")[1], r
-
-
-def test_a_packaged_server(awl, tmp_path):
-    """One that others built, stripped, under load: no request is missing."""
-    caddy = shutil.which("caddy")
-    if not caddy:
-        pytest.skip("no caddy")
-    (tmp_path / "a.txt").write_text("hello\n")
-    with subprocess.Popen([caddy, "file-server", "--listen", "127.0.0.1:18931"], cwd=tmp_path, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ, HOME=str(tmp_path))) as server:
-        try:
-            def get(path):
-                try:
-                    return urllib.request.urlopen(f"http://127.0.0.1:18931/{path}", timeout=20).status
-                except urllib.error.HTTPError as e:
-                    return e.code
-                except OSError:
-                    return 0
-            end = time.monotonic() + 60
-            while get("a.txt") != 200:
-                assert time.monotonic() < end and server.poll() is None
-                time.sleep(0.1)
-            t = Tracer("gohttp", str(server.pid))
-            try:
-                t.wait_output("TIME", timeout=60)
-                for i in range(300):
-                    assert get("a.txt") == 200 and get("none") == 404
-            finally:
-                r = t.finish(signal.SIGINT)
-            assert server.poll() is None, r
-        finally:
-            server.kill()
-    served, _ = requests(r, "in")
-    assert served == {("GET", "/a.txt", 200, 6): 300, ("GET", "/none", 404, 0): 300}, r
 
 
 @pytest.mark.parametrize("tool", TOOLS)

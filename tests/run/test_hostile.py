@@ -1,6 +1,7 @@
 """Traced processes that mean harm: what they leave in files, in memory and in names must not stop awl, fill its memory,
 reach a terminal, or be believed. Each case ends within seconds, in little memory, with the exit code of a run that went well or
 an error about the one file."""
+import contextlib
 import ctypes
 import os
 import shutil
@@ -63,6 +64,24 @@ def run_bounded(*args, memory=MEMORY_KB):
     had = int(open(rss).read())
     assert had < memory, f"{had} KB: {r}"
     return r
+
+
+@contextlib.contextmanager
+def changing(change):
+    """Calls change() again and again meanwhile."""
+    stop = threading.Event()
+
+    def run():
+        while not stop.is_set():
+            change()
+
+    t = threading.Thread(target=run)
+    t.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        t.join()
 
 
 # ---- perf maps ----
@@ -225,20 +244,13 @@ def test_perf_maps_that_are_none(jitted, make):
 
 def test_a_perf_map_that_changes_while_it_is_read(jitted):
     p, pid, at, path = jitted
-    stop = threading.Event()
 
     def change():
-        while not stop.is_set():
-            open(path, "w").write(good_line(at, "generated") * 20000)
-            os.truncate(path, 100)
+        open(path, "w").write(good_line(at, "generated") * 20000)
+        os.truncate(path, 100)
 
-    t = threading.Thread(target=change)
-    t.start()
-    try:
+    with changing(change):
         assert stacks_of(p, pid, at).code == 0
-    finally:
-        stop.set()
-        t.join()
 
 
 def test_names_of_a_perf_map_do_not_reach_the_terminal_as_they_are(jitted):
@@ -349,21 +361,14 @@ def test_another_file_in_place_of_the_jitdump(dumping):
 def test_a_jitdump_that_changes_while_it_is_read(dumping):
     p, pid, at, path = dumping
     whole = header() + b"".join(load(at, 64, b"generated") for _ in range(20000))
-    stop = threading.Event()
 
     def change():
-        while not stop.is_set():
-            with open(path, "r+b") as f:
-                f.write(whole)
-                f.truncate(100)
+        with open(path, "r+b") as f:
+            f.write(whole)
+            f.truncate(100)
 
-    t = threading.Thread(target=change)
-    t.start()
-    try:
+    with changing(change):
         assert stacks_of(p, pid, at).code == 0
-    finally:
-        stop.set()
-        t.join()
 
 
 def test_names_of_a_jitdump_do_not_reach_the_terminal_as_they_are(dumping):

@@ -161,3 +161,39 @@ def test_lines_share_a_name(awl, build):
     line = 1 + SOURCE.split("\n").index("INLINE int twice(int v) { KEEP(v); return v * 2; }")
     r = run(awl, program, f"uprobe:BIN@app.c:{line} {{ @[probe] = count(); }}")
     assert r.out.count("@[") == 1, r
+
+
+def nested(depth):
+    """Blocks in one another, each of which calls the one inside of it its next sibling, too."""
+    blocks = "\n".join(f".Lb{i}: .uleb128 2\n .4byte .Lb{i + 1} - .Lunit" for i in range(depth))
+    return f""".text
+.globl main
+.type main, %function
+main: nop
+ ret
+.size main, . - main
+.section .debug_abbrev,"",%progbits
+ .uleb128 1, 0x11
+ .byte 1, 0, 0
+ .uleb128 2, 0x0b
+ .byte 1
+ .uleb128 0x01, 0x13
+ .byte 0, 0, 0
+.section .debug_info,"",%progbits
+.Lunit: .4byte .Lend - .Lversion
+.Lversion: .2byte 4
+ .4byte 0
+ .byte 8
+ .uleb128 1
+{blocks}
+.Lb{depth}: .fill {depth + 1}, 1, 0
+.Lend:
+"""
+
+
+def test_siblings_that_are_below(awl, tmp_path):
+    """A damaged tree in which every level is met twice has 2^60 leaves for who follows it."""
+    (tmp_path / "app.s").write_text(nested(60))
+    subprocess.run([CC, "-o", "app", "app.s"], cwd=tmp_path, check=True)
+    r = awl("--dry-run", "-e", f"uprobe:{tmp_path}/app:mai* {{ }}")
+    assert r.code == 0 and "Attached 1 probe" in r.err, r

@@ -251,11 +251,11 @@ def test_exit_inside_of_a_function_ends_the_script(awl):
 def test_functions_use_what_the_probe_has(awl):
     lines = script(awl, '''
         fn odd($x: uint64): bool { $x % 2 == 1 }
-        fn dir(): int32 { $s = str(args.filename, 900); if $s != "" { return (int32)args.dfd; } return 7; }
-        tracepoint:syscalls:sys_enter_openat /odd(pid) || !odd(pid)/ { @q[1] = 1; for $kv : @q { print(dir()); } exit(); }
+        fn dir(): int32 { $s = str(args.filename, 900); if $s != "no such name" { return (int32)args.dfd; } return 7; }
+        tracepoint:syscalls:sys_enter_openat /odd(pid) || !odd(pid)/ { @q[1] = 1; for $kv : @q { print(dir() == (int32)args.dfd); } exit(); }
         interval:100ms { system("cat /dev/null"); } end { clear(@q); }
     ''', "--unsafe")
-    assert lines[0] == "-100"
+    assert lines[0] == "true"
 
 
 def test_nested_map_loops_see_the_outer_pair(awl):
@@ -264,3 +264,52 @@ def test_nested_map_loops_see_the_outer_pair(awl):
         clear(@m); clear(@c);''')
     assert [l for l in lines if l.startswith("@seen")] == ["@seen[11]: 2", "@seen[12]: 2", "@seen[21]: 3", "@seen[22]: 3"]
     assert any(l.startswith("@n[7, 1]: ") for l in lines)
+
+
+def test_addresses_of_members(awl):
+    script = ("struct pair { int first; struct { int x; char text[8]; } second; }; begin { let $m: uint64[3]; $p = (struct pair *)&$m; @i = 2; "
+              "printf(\"%d %d %d %d\\n\", (uint64)&$p.second.x - (uint64)$p, (uint64)&(*$p).second.text - (uint64)$p, &$p[@i] - $p, &$p[3] - $p); "
+              "print(container_of(&curtask.tasks, struct task_struct, tasks).pid == pid); print(*&curtask.pid == curtask.pid); "
+              "print(str(&curtask.comm) == comm); print(str(&curtask.comm[1])); print(*&$p.second.text[7] == 0); exit(); }")
+    r = awl("-q", "-e", script)
+    assert r.code == 0 and r.lines[:6] == ["4 8 2 3", "true", "true", "true", "wl", "true"], r
+
+
+@pytest.mark.parametrize("probe,expr,why", [
+    ("begin", "curtask.in_execve", "a bit-field has no address"),
+    ("begin", "curtask.comm[@i]", "behind a pointer"),
+    ("tracepoint:sched:sched_switch", "args.prev_pid", "behind a pointer"),
+    ("begin", "7", "variables, maps and members only"),
+])
+def test_what_has_no_address(awl, probe, expr, why):
+    r = awl("-e", f"{probe} {{ @i = 1; print(&{expr}); exit(); }}")
+    assert r.code == 1 and why in r.err and "-e:1:" in r.err, r
+
+
+def test_an_unknown_index_behind_a_pointer_of_the_kernel(awl):
+    script = ("begin { @i = 1; $t = curtask; $p = (uint8 *)curtask; print($t[@i - 1].pid == pid); print(curtask[@i - 1].pid == pid); "
+              "print($p[@i - 1] == *$p); exit(); }")
+    r = awl("-q", "-e", script)
+    assert r.code == 0 and r.lines[:3] == ["true"] * 3, r
+
+
+def test_addresses_of_network_cards_are_literals(awl):
+    script = ('begin { let $m: uint64 = 0xff00105e0002; $p = (uint8 *)&$m; $a = macaddr("02:00:5E:10:00:ff"); print($a); '
+              'print(macaddr($p) == $a); print(macaddr($p) == macaddr("02:00:5e:10:00:fe")); @[$a] = 1; @[macaddr($p)]++; exit(); }')
+    r = awl("-q", "-e", script)
+    assert r.code == 0 and r.lines[:3] == ["02:00:5E:10:00:FF", "true", "false"] and "@[02:00:5E:10:00:FF]: 2" in r.lines, r
+
+
+@pytest.mark.parametrize("text", ["02:00:5e:10:00", "02:00:5e:10:00:fg", "2:00:5e:10:00:0ff", "02-00-5e-10-00-ff", "02:00:5e:10:00:ff ", ""])
+def test_what_is_no_address_of_a_network_card(awl, text):
+    r = awl("-e", f'begin {{ print(macaddr("{text}")); exit(); }}')
+    assert r.code == 1 and "is not the address of a network card" in r.err and "help: macaddr() takes" in r.err, r
+
+
+def test_types_that_show_as_text_have_names(awl):
+    script = ('begin { let $m: macaddr_t = macaddr("02:00:5e:10:00:ff"); let $n: macaddr_t; let $i: inet = ntop(16777343); let $j: inet[16] = ntop(pton("::1")); '
+              'let $u: username_t = username; let $k: ksym_t; printf("%s %s %s %s %s %s %d\\n", $m, $n, $i, $j, $u, $k, sizeof(macaddr_t)); exit(); }')
+    r = awl("-q", "-e", script)
+    assert r.code == 0 and r.lines[0] == "02:00:5E:10:00:FF 00:00:00:00:00:00 127.0.0.1 ::1 root 0x0 6", r
+    r = awl("-e", "begin { let $m: macaddr_t = 5; }")
+    assert r.code == 1 and "integer cannot be assigned to $m" in r.err, r

@@ -49,12 +49,16 @@ int main(int argc, char **argv)
 	int stop = 1, go = 0;
 
 	printf("bad %d\n", awl_compile(bad, "x", "begin { nonesuch(); }", NULL) < 0 && strstr(awl_error(bad), "E0204"));
+	printf("again %d ", awl_compile(bad, "x", "begin { print(1); } end { }", NULL));
+	printf("%d", (int)awl_probe_count(bad));
+	printf(" %d\n", awl_compile(bad, "x", "begin { print(2); }", NULL) == 0 && awl_probe_count(bad) == 1);
 	awl_free(bad);
 	awl_free(NULL);
 	if (awl_compile(awl, "script", argv[2], &copts) < 0 || awl_attach(awl) < 0) {
 		fprintf(stderr, "%s", awl_error(awl));
 		return 1;
 	}
+	printf("busy %d\n", awl_compile(awl, "x", "begin { }", NULL) == -16 && strstr(awl_error(awl), "is attached"));
 	printf("probes %zu dump %d\n", awl_probe_count(awl), strlen(awl_dump_text(awl)) > 100);
 	while (awl_poll(awl, 100) >= 0)
 		;
@@ -94,7 +98,8 @@ def test_program_with_callbacks(program):
     r = subprocess.run([program, f"{STORM} 300 2", script], capture_output=True, text=True, timeout=60)
     lines = [line for line in r.stdout.splitlines() if line != "600"]
     assert r.returncode == 0 and "Sanitizer" not in r.stderr, r
-    assert lines[0] == "bad 1" and "message 0 Attached 3 probes" in lines and "record me [hello 5]" in lines, r.stdout
+    assert lines[:2] == ["bad 1", "again 0 2 1"] and "busy 1" in lines, "a session compiles again until it attaches"
+    assert "message 0 Attached 3 probes" in lines and "record me [hello 5]" in lines, r.stdout
     assert "probes 3 dump 1" in lines
     assert sorted(line for line in lines[:lines.index("each 0")] if line.startswith("entry")) == [f"entry {k}=200 bytes 8 8 200" for k in range(3)]
     at = lines.index("each 0")

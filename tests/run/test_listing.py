@@ -122,7 +122,7 @@ def test_what_cannot_be_attached_is_said(awl):
 
 
 @pytest.mark.parametrize("pattern,want", [
-    ("begin", ["begin"]), ("END", ["end"]), ("watchpoint:*", ["watchpoint:ADDRESS:LENGTH:MODE"]),
+    ("begin", ["begin"]), ("END", ["end"]), ("watchpoint:*", ["watchpoint:ADDRESS:LENGTH:MODE or watchpoint:FUNCTION+argN:LENGTH:MODE"]),
     ("interval:*", ["interval:hz:", "interval:ms:", "interval:ns:", "interval:s:", "interval:us:"]),
     ("kretprobe:vfs_read", ["kretprobe:vfs_read"]), ("k:vfs_read", ["kprobe:vfs_read"]), ("f:vfs_read", ["fentry:vmlinux:vfs_read"]),
     ("iter:task_v*", ["iter:task_vma"]), ("software:cpu", ["software:cpu:"]), ("rt:sched_switch", ["rawtracepoint:vmlinux:sched_switch"]),

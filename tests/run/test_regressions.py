@@ -216,3 +216,58 @@ def test_pointers_of_structs_that_a_script_defines_lead_to_the_program(awl, tmp_
     r = awl("-q", "-e", script, "-c", program)
     assert r.lines[:3] == ["/index.html /index.html /index.html 11", "index index", "/index.html 1"], r
     assert not r.err, r
+
+
+def choices(n, values):
+    """A loop with `n` choices one after the other: two to the power of n ways to what follows them in its body."""
+    sets = " ".join(f"$v{i} = {values} + {i};" for i in range(n))
+    ifs = " ".join(f"if $v{i} > 6 {{ $t{i} = 1; }} else {{ $t{i} = 2; }}" for i in range(n))
+    total = " + ".join(f"$t{i}" for i in range(n))
+    return (f"begin {{ @m[1] = 3; $z = @m[1]; {sets} for $i : 0..50 {{ {ifs} unroll(100) {{ $z = $z * 3 + $i; }} @s += {total}; }} "
+            "@z = $z; exit(); }")
+
+
+@pytest.mark.needs("MAY_GOTO")
+@pytest.mark.parametrize("n", [6, 13])
+def test_a_program_too_large_for_the_verifier_is_made_again_for_it(awl, n):
+    r = awl("-v", "-e", choices(n, "@m[1]"))
+    assert r.code == 0 and f"@s: {50 * (4 * 2 + (n - 4))}" in r.lines, r  # 3, 4, 5 and 6 are not above 6
+    assert ("Compiled again, in a way that spares the verifier" in r.err) == (n == 13), r
+    assert "gave up" not in r.err, r
+
+
+@pytest.mark.needs("MAY_GOTO")
+def test_a_compiled_program_too_large_for_the_verifier_is_made_again_for_it(awl, tmp_path):
+    file, script = tmp_path / "large.awlc", choices(13, "@m[1]")
+    assert awl("--aot", "-o", file, "-e", script).code == 0
+    assert "@s: 850" in awl("-q", file).lines
+
+
+@pytest.mark.needs("MAY_GOTO")
+def test_parameters_are_the_same_when_a_program_is_made_again(awl, tmp_path):
+    (tmp_path / "lib.bt").write_text("macro more(x) { x + 1 }")
+    script = tmp_path / "main.bt"
+    script.write_text('import "lib.bt"; ' + choices(13, "(@m[1] + more($1) * 0)").replace("@s +=", "@s = $1 + more(0); @all +="))
+    r = awl("-q", script, "41")
+    assert r.code == 0 and "@s: 42" in r.lines and "@all: 850" in r.lines, r
+
+
+@pytest.mark.needs("MAY_GOTO")
+def test_long_buffers_are_compared(awl):
+    script = ("config = { max_strlen = 16000 } begin { $t = (uint8 *)curtask; $a = buf($t, 5000); $b = buf($t, 5000); $c = buf($t + 8, 5000); "
+              'for $i : 0..20 { if $a == $b { @same++; } if $a == $c { @wrong++; } } exit(); }')
+    out = lines(awl, script)
+    assert "@same: 20" in out and not any("@wrong" in x for x in out)
+
+
+def test_buffers_are_equal_up_to_their_length(awl):
+    script = ("begin { let $m: uint64 = 0x1122334455667788; let $k: uint64 = 0x9922334455667788; $p = (uint8 *)&$m; $q = (uint8 *)&$k; "
+              'for $n : 0..9 { printf("%d", buf($p, $n) == buf($q, $n)); } printf(" %d\\n", buf($p, 3) == buf($p, 4)); exit(); }')
+    assert lines(awl, script)[0] == "111111110 0"
+
+
+def test_a_length_whose_mask_turns_out_to_be_needless_is_masked(awl):
+    """What is left of a division by 6 is less than 6, which not every verifier knows."""
+    script = ("begin { let $m: uint64 = 0x1122334455667788; $b = (uint8 *)&$m; @x = 1; @i[1] = 11; "
+              'printf("%rx\\n", buf($b, (((uint16)((int64)@i[@x]) % (({ @y = 1; 6 }) ?: 127)) & 7))); exit(); }')
+    assert lines(awl, script)[0] == "\\x88\\x77\\x66\\x55\\x44"

@@ -9,7 +9,8 @@ apt_private() {
 	mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial"
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$dir/sources.list"
 	apt_options=(-qq -o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State="$dir/state"
-		-o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root)
+		-o Dir::State::status="$dir/state/status" -o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root)
+	: >"$dir/state/status" # what is installed does not matter
 	[ -z "$arch" ] || apt_options+=(-o "APT::Architecture=$arch" -o "APT::Architectures=$arch")
 	apt-get "${apt_options[@]}" update >&2
 }

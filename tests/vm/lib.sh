@@ -10,18 +10,35 @@ has() { echo "$features" | grep -qE "^  $1 +yes"; }
 
 wanted() { [ -z "$selected" ] || echo "$1" | grep -qE "$selected"; }
 
+# took NAME: notes how long it is since the case before
+took() {
+	read -r up rest </proc/uptime
+	up=${up%.*}${up#*.} # in hundredths of a second, without a process
+	[ "${last:-}" = "" ] || echo "$((up - last)) $1" >>/tmp/times
+	last=$up
+}
+took begin
+
+# slowest: the ten cases that took longest
+slowest() {
+	echo "slowest:$(sort -rn /tmp/times | head -n 10 | awk '{ t = $1; $1 = ""; printf "%s%s %.1f s", n++ ? "," : "", $0, t / 100 }')"
+}
+
 ok() {
 	passed=$((passed + 1))
+	took "$1"
 	echo "ok $1"
 }
 
 skip() { # skip NAME WHY
 	skipped=$((skipped + 1))
+	took "$1"
 	echo "skip $1: $2"
 }
 
 fail() { # fail NAME WHAT FILE…: the FILEs have what was seen
 	failed=$((failed + 1))
+	took "$1"
 	echo "FAIL $1: $2"
 	shift 2
 	head -n 40 "$@" </dev/null
@@ -69,12 +86,12 @@ ended() {
 	status=$?
 }
 
-# expect NAME PATTERN awl-arguments…: some line of the output matches all of PATTERN
+# expect NAME PATTERN awl-arguments…: some line of the output matches all of PATTERN; $awl is what is run instead of awl
 expect() {
 	name=$1 pattern=$2
 	shift 2
 	wanted "$name" || return
-	timeout 60 awl -q "$@" >/tmp/out 2>/tmp/err
+	timeout 60 "${awl:-awl}" -q "$@" >/tmp/out 2>/tmp/err
 	clean "$name" || return
 	if grep -hE "^($pattern)\$" /tmp/out /tmp/err >/dev/null; then
 		ok "$name"

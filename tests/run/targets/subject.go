@@ -160,6 +160,9 @@ func sleeper(n int) int {
 //go:noinline
 func spin(n int) int { return n + sink&1 }
 
+//go:noinline
+func empty(n int) {}
+
 func inlined(n int) int { return n * 3 }
 
 func each(n, workers int, fn func(i int)) {
@@ -196,6 +199,9 @@ func values() {
 	st.Value(41)
 	generic("text", 3)
 	generic(12, 4)
+	for i := 0; i < 7; i++ {
+		empty(i)
+	}
 	sink += inlined(sink)
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -88,6 +89,45 @@ func nested(a [2]error, p *struct{ err error }) { sink++ }
 func times(d, z, neg, small time.Duration, t time.Time, ip net.IP, ip6 net.IP) { sink++ }
 
 //go:noinline
+func half(f float64, n int, s string) { sink++ }
+
+//go:noinline
+func contexts(a, b, c, d context.Context) { sink++ }
+
+//go:noinline
+func dates(m time.Month, w time.Weekday, never time.Month) { sink++ }
+
+//go:noinline
+func both(p point, name string, e error, pad [3]int64, f func()) { sink++ }
+
+type ctxKey struct{}
+
+type ctxName string
+
+func callContexts() {
+	base := "context.Background"
+	if strings.HasPrefix(fmt.Sprintf("%T", context.Background()), "*") { // up to Go 1.20
+		base = "context.emptyCtx"
+	}
+	a := context.WithValue(context.Background(), ctxKey{}, "v1")
+	b, cancel := context.WithCancel(a)
+	defer cancel()
+	c, cancel := context.WithDeadline(b, time.Date(2100, 1, 2, 3, 4, 5, 0, time.UTC))
+	defer cancel()
+	d := context.WithValue(context.WithValue(context.Background(), ctxName("k"), &point{}), http.ServerContextKey, time.Second)
+	contexts(a, b, c, d)
+	base += ".WithValue("
+	say("want contexts", base+"main.ctxKey, v1)", base+"main.ctxKey, v1).WithCancel",
+		base+"main.ctxKey, v1).WithCancel.WithDeadline(2100-01-02 03:04:05 +0000 UTC)",
+		base+"main.ctxName, *main.point).WithValue(net/http context value http-server, 1s)")
+	half(0.5, 7, "text")
+	dates(time.February, time.Saturday, 0)
+	say("want dates", time.February, time.Saturday, 0)
+	both(point{1, 2, "pt"}, "text", errors.New("bad"), [3]int64{1, 2, 3}, nil)
+	fmt.Printf("want both {p:%v name:%s e:%v pad:%v f:<nil>}\n", point{1, 2, "pt"}, "text", "bad", [3]int{1, 2, 3})
+}
+
+//go:noinline
 func loads(path string) (int, error) {
 	sink++
 	if _, err := os.Open(path); err != nil {
@@ -153,6 +193,7 @@ func callErrors() {
 func main() {
 	callKinds()
 	callErrors()
+	callContexts()
 	p := &point{1, 2, "pt"}
 	ifaces(5, "text", nil, p, square{1.5}, time.Second)
 	say("want ifaces", "int(5)", "string(text)", nil, "*main.point(&{1 2 pt})", "main.square({1.5})", "1s")

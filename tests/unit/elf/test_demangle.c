@@ -29,6 +29,55 @@ static void test_names(void **state)
 	arena_free(a);
 }
 
+/* Whole, without parameters, of templates without the result; brackets may be of the name. */
+static void test_patterns(void **state)
+{
+	static const struct {
+		const char *text, *name;
+		bool matches;
+	} rows[] = {
+		{"foo::bar", "_ZN3foo3barEi", true},
+		{"foo::bar(int)", "_ZN3foo3barEi", true},
+		{"foo::bar(long)", "_ZN3foo3barEi", false},
+		{"foo::*", "_ZN3foo3barEi", true},
+		{"bar", "_ZN3foo3barEi", false},
+		{"ns::(anonymous namespace)::f", "_ZN2ns12_GLOBAL__N_11fEi", true},
+		{"ns::", "_ZN2ns12_GLOBAL__N_11fEi", false},
+		{"ns::C::operator()", "_ZN2ns1CclEi", true},
+		{"ns::C::operator", "_ZN2ns1CclEi", false},
+		{"ns::twice<int>", "_ZN2ns5twiceIiEElT_", true},
+		{"long ns::twice<int>", "_ZN2ns5twiceIiEElT_", true},
+		{"ns::C::f", "_ZThn8_N2ns1C1fEv", false}, /* a thunk */
+		{"main", "main", true},
+	};
+	struct arena *a = arena_new();
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct elf_pattern p = {.text = str_of(rows[i].text), .demangled = true};
+
+		if (elf_pattern_matches(&p, a, rows[i].name) != rows[i].matches)
+			fail_msg("%s %s %s", rows[i].text,
+				 rows[i].matches ? "does not match" : "matches", rows[i].name);
+	}
+	arena_free(a);
+}
+
+static void test_literals(void **state)
+{
+	static const struct elf_func funcs[] = {{.name = "_Z1fPc"}, {.name = "_Z1fPKc"}};
+	struct elf_pattern p = {.text = STR("f(char*)"), .demangled = true};
+	struct arena *a = arena_new();
+
+	p.literal = elf_pattern_is_literal(&p, funcs, 2);
+	assert_true(p.literal);
+	assert_true(elf_pattern_matches(&p, a, "_Z1fPc"));
+	assert_false(elf_pattern_matches(&p, a, "_Z1fPKc"));
+	assert_false(elf_pattern_is_literal(&p, funcs + 1, 1));
+	p = (struct elf_pattern){.text = STR("f(*"), .demangled = true};
+	assert_false(elf_pattern_is_literal(&p, funcs, 2));
+	arena_free(a);
+}
+
 /* Each substitution doubles the text: 2^60 without a limit. */
 static void test_expensive(void **state)
 {
@@ -77,8 +126,8 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_expensive),
+		cmocka_unit_test(test_names),    cmocka_unit_test(test_patterns),
+		cmocka_unit_test(test_literals), cmocka_unit_test(test_expensive),
 		cmocka_unit_test(test_random),
 	};
 

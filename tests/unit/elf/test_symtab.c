@@ -49,6 +49,34 @@ static void test_find_twice(void **state)
 	elf_close(sorted);
 }
 
+static uint64_t badness(const struct elf_func *fn)
+{
+	return (fn->size ? 0 : 1 << 20) + (strspn(fn->name, "_") << 10) + strlen(fn->name);
+}
+
+/* What is at an address is the best of the functions that begin there; names are read on demand,
+ * and thousands of questions let the pages of the names go meanwhile. */
+static void test_at_addresses(void **state)
+{
+	struct elf *all = elf_open(LIBC, NULL), *f = elf_open(LIBC, NULL);
+	const struct elf_func *funcs;
+	struct elf_func at;
+	size_t n;
+
+	assert_int_equal(elf_funcs(all, &funcs, &n, NULL), 0);
+	for (int round = 0; round < 3; round++)
+		for (size_t i = 0; i < n; i++) {
+			assert_true(elf_func_at(f, funcs[i].offset, &at));
+			assert_int_equal(at.addr, funcs[i].addr);
+			assert_int_equal(at.offset, funcs[i].offset);
+			assert_true(badness(&at) <= badness(&funcs[i]));
+			assert_null(strchr(at.name, '@'));
+		}
+	assert_false(elf_func_at(f, 0, &at));
+	elf_close(all);
+	elf_close(f);
+}
+
 static void test_versions(void **state)
 {
 	struct elf *f = elf_open(LIBC, NULL);
@@ -199,10 +227,10 @@ static void test_debug_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find),        cmocka_unit_test(test_find_twice),
-		cmocka_unit_test(test_versions),    cmocka_unit_test(test_sorted),
-		cmocka_unit_test(test_sort_names),  cmocka_unit_test(test_against_readelf),
-		cmocka_unit_test(test_debug_files),
+		cmocka_unit_test(test_find),         cmocka_unit_test(test_find_twice),
+		cmocka_unit_test(test_versions),     cmocka_unit_test(test_sorted),
+		cmocka_unit_test(test_sort_names),   cmocka_unit_test(test_against_readelf),
+		cmocka_unit_test(test_at_addresses), cmocka_unit_test(test_debug_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -300,6 +300,113 @@ static void test_damaged_btf(void **state)
 	btf__free(b);
 }
 
+static void test_fates(void **state)
+{
+	static const struct kernel_paths paths = {.btf = MINI "/no-such-file",
+						  .tracefs = MINI "/tracefs",
+						  .kallsyms = MINI "/kallsyms.fates",
+						  .features = MINI "/features"};
+	static const struct {
+		const char *name, *copy, *part;
+		unsigned symbols;
+		bool cold;
+	} rows[] = {
+		{"copied", "copied.isra.0", NULL, 0, false},
+		{"partly", NULL, "partly.part.0", 0, false},
+		{"seldom", NULL, NULL, 0, true},
+		{"closed", NULL, NULL, 1, false},
+		{"twice", NULL, NULL, 2, false},
+		{"nowhere", NULL, NULL, 0, false},
+		{"cop", NULL, NULL, 0, false}, /* the beginning of a name is another */
+	};
+	struct kernel *k = kernel_new(&paths);
+	struct func_fate f;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		kernel_func_fate(k, str_of(rows[i].name), &f);
+		assert_int_equal(f.symbols, rows[i].symbols);
+		assert_int_equal(f.cold, rows[i].cold);
+		assert_true(!f.copy == !rows[i].copy && !f.part == !rows[i].part);
+		if (f.copy)
+			assert_string_equal(f.copy, rows[i].copy);
+		if (f.part)
+			assert_string_equal(f.part, rows[i].part);
+	}
+	kernel_free(k);
+}
+
+/* A file with all of make_btf() but its last `cut` bytes. */
+static char *btf_file(size_t cut)
+{
+	struct btf *b = make_btf();
+	uint32_t n;
+	const void *data = btf__raw_data(b, &n);
+	char *path = temp_file(data, n - cut);
+
+	btf__free(b);
+	return path;
+}
+
+static struct kernel *open_given(const char *own, const char *given)
+{
+	return kernel_new(&(struct kernel_paths){.btf = own,
+						 .tracefs = MINI "/tracefs",
+						 .kallsyms = MINI "/kallsyms",
+						 .modules = MINI,
+						 .given_btf = given});
+}
+
+static void remove_file(char *path)
+{
+	unlink(path);
+	free(path);
+}
+
+static void test_given_btf(void **state)
+{
+	char *given = btf_file(0);
+	struct kernel *k = open_given(MINI "/no-such-file", given);
+	struct err e = {0};
+
+	assert_true(kernel_has(k, FEATURE_BTF));
+	assert_true(kernel_btf_is_given(k));
+	assert_int_not_equal(kernel_btf_find(k, "thing", BTF_KIND_STRUCT), 0);
+	assert_int_not_equal(kernel_btf_func(k, NULL, "bpf_iter_task"), 0); /* its type */
+	/* Its number is nothing that the kernel could be told. */
+	assert_int_equal(kernel_btf_find(k, "bpf_iter_task", BTF_KIND_FUNC), 0);
+	assert_false(kernel_has(k, FEATURE_ITER));
+	assert_true(kernel_btf_module(k, "kallsyms", &e) < 0);
+	assert_non_null(strstr(e.what, "module kallsyms"));
+	kernel_free(k);
+	remove_file(given);
+}
+
+static void test_given_btf_that_is_not_needed(void **state)
+{
+	char *own = btf_file(0), *given = btf_file(3);
+	struct kernel *k = open_given(own, given);
+
+	assert_false(kernel_btf_is_given(k));
+	assert_int_not_equal(kernel_btf_find(k, "bpf_iter_task", BTF_KIND_FUNC), 0);
+	kernel_free(k);
+	remove_file(own);
+	remove_file(given);
+}
+
+static void test_given_btf_that_is_damaged(void **state)
+{
+	char *given = btf_file(3);
+	struct kernel *k = open_given(MINI "/no-such-file", given);
+	struct err e = {0};
+
+	assert_false(kernel_has(k, FEATURE_BTF));
+	assert_null(kernel_btf(k, &e));
+	assert_non_null(strstr(e.what, given));
+	assert_false(kernel_btf_is_given(k));
+	kernel_free(k);
+	remove_file(given);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +418,10 @@ int main(void)
 		cmocka_unit_test(test_missing_files),
 		cmocka_unit_test(test_btf),
 		cmocka_unit_test(test_damaged_btf),
+		cmocka_unit_test(test_fates),
+		cmocka_unit_test(test_given_btf),
+		cmocka_unit_test(test_given_btf_that_is_not_needed),
+		cmocka_unit_test(test_given_btf_that_is_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,7 +216,7 @@ static void the_ring_goes_round(void **state)
 	add_prog(&f, &begin, insns, emit_insns(insns, 1000));
 	fixture_start(&f);
 	for (int i = 0; i < 500; i++) {
-		assert_int_equal(attach_test_run(f.run, f.run->prog_fds[0], &e), 0);
+		assert_int_equal(attach_test_run(f.run->prog_fds[0], NULL, &e), 0);
 		event_drain(f.run, UINT64_MAX);
 	}
 	assert_int_equal(seen.n, 500000);
@@ -422,7 +422,7 @@ static void callbacks_are_loaded_with_btf(void **state)
 		f.progs[0].code.nfuncs = 2;
 		f.progs[0].code.spans = spans;
 		fixture_start(&f);
-		assert_int_equal(attach_test_run(f.run, f.run->prog_fds[0], &e), 0);
+		assert_int_equal(attach_test_run(f.run->prog_fds[0], NULL, &e), 0);
 		assert_int_equal(*run_global(f.run, OFF_COUNT), 5);
 		fixture_release(&f);
 	}

@@ -414,7 +414,7 @@ static void test_c_types(void **state)
 		fake_free(f);
 	}
 	expect_code("struct a { nonesuch_t x; };\nk:x { @x = 1; }", "E0001");
-	expect_code("struct a { int x };\nk:x { @x = 1; }", "E0001");
+	expect_code("struct a { int x int y; };\nk:x { @x = 1; }", "E0001");
 }
 
 static void test_events(void **state)
