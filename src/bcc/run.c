@@ -136,13 +136,12 @@ static const char *for_a_person(struct bcc *b, const char *line)
 static long count_places(struct bcc *b, const char *what, const char *place, const char **error)
 {
 	struct awl *awl = bcc_ask(b);
-	long n = -1;
 
+	*error = "";
 	if (awl_compile(awl, what, arena_printf(b->a, NO_INLINED "%s { }", place), NULL) == 0)
-		n = (long)awl_probe_count(awl);
-	else
-		*error = bcc_error_line(b->a, awl_error(awl));
-	return n;
+		return (long)awl_probe_count(awl);
+	*error = bcc_error_line(b->a, awl_error(awl));
+	return -1;
 }
 
 long bcc_count_places(struct bcc *b, const char *what, const char *place)
