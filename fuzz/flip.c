@@ -107,6 +107,7 @@ static void ask_elf(struct elf *f, struct dwarf *d)
 	const struct elf_func *funcs;
 	const struct usdt_site *sites;
 	struct placement place;
+	const char *const *inlined;
 	struct elf_func fn;
 	uint64_t addr, size;
 	uint8_t id[64];
@@ -123,6 +124,7 @@ static void ask_elf(struct elf *f, struct dwarf *d)
 
 			elf_place(f, one->offset, one->size, false, &place);
 			elf_func_at(f, one->offset + 1, &fn);
+			elf_inlined_at(f, one->offset + next(256), &inlined);
 			elf_demangle(a, one->name);
 			if (d && i < 4)
 				ask_dwarf(d, elf_machine(f), one->addr);

@@ -17,6 +17,7 @@ static void take_name(void *arg, const char *name)
 static void exercise_funcs(struct elf *f)
 {
 	const struct elf_func *funcs;
+	const char *const *inlined;
 	struct placement place;
 	struct elf_func fn;
 	size_t n;
@@ -27,6 +28,7 @@ static void exercise_funcs(struct elf *f)
 		elf_place(f, funcs[i].offset, funcs[i].size, PLACE_CALLS, &place);
 		elf_place(f, funcs[i].offset + 5, 0, PLACE_SITE | PLACE_CALLS, &place);
 		elf_func_at(f, funcs[i].offset + 1, &fn);
+		elf_inlined_at(f, funcs[i].offset + 32, &inlined);
 		elf_func_find(f, str_of(funcs[i].name), &fn);
 	}
 }

@@ -117,6 +117,12 @@ bool elf_sym_find(struct elf *f, struct str name, uint64_t *addr, uint64_t *size
 /* The function that covers a file offset. */
 bool elf_func_at(struct elf *f, uint64_t offset, struct elf_func *out);
 
+/* The functions whose bodies the compiler has put into the code at a file offset, that of an
+ * instruction, innermost first: of Go programs, whose runtime keeps such a table; stripped ones
+ * have it, too. They lie in the function that elf_func_at has. The names belong to `f`. */
+enum { ELF_MAX_INLINED = 32 };
+size_t elf_inlined_at(struct elf *f, uint64_t offset, const char *const **names);
+
 /* Demangled C++, Rust or D name in the arena; the name itself when it is not mangled. Limits
  * hostile input. */
 const char *elf_demangle(struct arena *a, const char *name);

@@ -47,9 +47,17 @@ struct elf {
 	struct reader *reader; /* parses the file for us; NULL: not needed, or not yet */
 	bool is_reader;        /* this process is it */
 	struct err bad;        /* why symbols cannot be read */
+	struct {               /* inlined.c */
+		struct go *go; /* NULL: not looked at yet, or not readable */
+		bool tried;
+		struct strmap known; /* offset in the file → what is inlined there */
+	} inlined;
 };
 
 struct elf *elf_of_image(struct image *m);
+
+/* inlined.c: what it keeps. */
+void inlined_free(struct elf *f);
 
 /* Finds the debug file of `f` in the usual places and its MiniDebugInfo; each at most once. */
 struct image *debug_find(struct image *m);

@@ -61,6 +61,11 @@ bool go_is_wrapper(struct go *go, const struct go_func *fn);
  * nothing else: [ ] and * are parts of Go's names). */
 bool go_name_is(const char *name, struct str wanted, bool glob);
 
+/* The functions whose bodies the compiler has put into the code at link-time address `addr`, an
+ * instruction's, innermost first: how many there are in out[cap]. As tracebacks of the runtime have
+ * them; none before Go 1.18. The names lie in the file. (go_inline.c) */
+size_t go_inlined_at(struct go *go, uint64_t addr, const char **out, size_t cap);
+
 /* ---- places -------------------------------------------------------------------------------- */
 
 enum go_entry {

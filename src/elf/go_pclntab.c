@@ -24,6 +24,7 @@ enum {
 	MAX_FUNCS = 4 << 20,
 	FLAG_ASM = 4,
 	ARG_INFO = 5, /* number of the funcdata */
+	MAX_PCDATA = 64,
 	MODULE_TEXT = 22,
 	TOO_FAR = 0xfb, /* marks in the words of arguments */
 	DOTS,
@@ -126,6 +127,7 @@ static bool read_header(struct go *go)
 	default:
 		go->format = image_u32(go->tab) == 0xfffffff0 ? PCLN_1_18 : PCLN_1_20;
 		go->names = word(go, 3);
+		go->pctab = word(go, 6);
 		go->records = word(go, 7);
 	}
 	return go->nfunc && go->nfunc <= MAX_FUNCS && go->names < go->ntab &&
@@ -156,17 +158,21 @@ static size_t entry_size(const struct go *go)
 	return go->format >= PCLN_1_18 ? 4 : 8;
 }
 
-static const char *name_at(const struct go *go, uint64_t record)
+const char *go_name_at(const struct go *go, uint32_t offset)
 {
-	uint64_t at, room;
+	uint64_t at = go->names + offset;
 
-	if (record > go->ntab || go->ntab - record < 64)
-		return NULL;
-	at = go->names + image_u32(go->tab + record + entry_size(go));
 	if (at >= go->ntab)
 		return NULL;
-	room = MIN(go->ntab - at, 4096u);
-	return memchr(go->tab + at, 0, room) ? (const char *)go->tab + at : NULL;
+	return memchr(go->tab + at, 0, MIN(go->ntab - at, 4096u)) ? (const char *)go->tab + at
+								  : NULL;
+}
+
+static const char *name_of(const struct go *go, uint64_t record)
+{
+	if (record > go->ntab || go->ntab - record < 64)
+		return NULL;
+	return go_name_at(go, image_u32(go->tab + record + entry_size(go)));
 }
 
 /* Place of funcID in a record: the flag is behind it. */
@@ -181,7 +187,7 @@ static void add_func(struct go *go, uint64_t i)
 	uint64_t record, next;
 
 	fn->addr = entry_of(go, i, &record);
-	fn->name = name_at(go, record);
+	fn->name = name_of(go, record);
 	fn->size = entry_of(go, i + 1, &next) - fn->addr;
 	fn->record = record;
 	if (!fn->name || !fn->name[0] || fn->size > 1u << 26 ||
@@ -337,17 +343,35 @@ static bool funcdata_base(struct go *go, uint64_t *out)
 	       elf_sym_find(go->f, STR("go.func.*"), out, &size) || go_module_funcdata(go, out);
 }
 
-/* Offset of the words in the funcdata; UINT32_MAX: the function has none, that is, no arguments. */
-static uint32_t arg_info(struct go *go, const struct go_func *fn)
+/* Word `n` of those behind the record's fixed part; UINT32_MAX: it is not in the table. */
+static uint32_t record_word(const struct go *go, const struct go_func *fn, uint32_t n)
 {
-	const uint8_t *r = go->tab + fn->record;
-	uint64_t at = id_offset(go) + 4;
-	uint32_t npcdata = image_u32(r + 28);
+	uint64_t at = fn->record + id_offset(go) + 4 + 4ull * n;
 
-	if (r[at - 1] <= ARG_INFO || npcdata > 64)
-		return UINT32_MAX;
-	at += 4ull * npcdata + 4ull * ARG_INFO;
-	return fn->record + at + 4 <= go->ntab ? image_u32(r + at) : UINT32_MAX;
+	return at + 4 <= go->ntab ? image_u32(go->tab + at) : UINT32_MAX;
+}
+
+static uint32_t count_pcdata(const struct go *go, const struct go_func *fn)
+{
+	return image_u32(go->tab + fn->record + 28);
+}
+
+uint32_t go_pcdata(const struct go *go, const struct go_func *fn, unsigned n)
+{
+	return n < count_pcdata(go, fn) ? record_word(go, fn, n) : 0;
+}
+
+bool go_funcdata(struct go *go, const struct go_func *fn, unsigned n, uint64_t *out)
+{
+	uint32_t npcdata = count_pcdata(go, fn), offset;
+
+	if (go->tab[fn->record + id_offset(go) + 3] <= n || npcdata > MAX_PCDATA)
+		return false;
+	offset = record_word(go, fn, npcdata + n);
+	if (offset == UINT32_MAX || !funcdata_base(go, out))
+		return false;
+	*out += offset;
+	return true;
 }
 
 static int read_words(const uint8_t *p, struct go_word *out, bool *all)
@@ -374,15 +398,13 @@ static int read_words(const uint8_t *p, struct go_word *out, bool *all)
 int go_arg_words(struct go *go, const struct go_func *fn, struct go_word *out, bool *all)
 {
 	const uint8_t *p;
-	uint32_t offset;
-	uint64_t base;
+	uint64_t at;
 
 	*all = true;
-	if (go->format < PCLN_1_18 || fn->assembly || !funcdata_base(go, &base))
+	if (go->format < PCLN_1_18 || fn->assembly || !funcdata_base(go, &at))
 		return -1;
-	offset = arg_info(go, fn);
-	if (offset == UINT32_MAX)
-		return 0;
-	p = go_bytes(go, base + offset, 4 * GO_WORDS);
+	if (!go_funcdata(go, fn, ARG_INFO, &at))
+		return 0; /* it has no arguments */
+	p = go_bytes(go, at, 4 * GO_WORDS);
 	return p ? read_words(p, out, all) : -1;
 }

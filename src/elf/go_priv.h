@@ -18,6 +18,7 @@ struct go {
 	size_t ntab;
 	uint64_t tab_addr, text;
 	uint64_t nfunc, names, records; /* offsets in the pclntab: of names, of functab */
+	uint64_t pctab;                 /* the same of the pcdata, from 1.18 on */
 	struct go_func *funcs;
 	size_t nfuncs;
 	struct strmap twins; /* name → the last function of it, plus one; then by twin[] */
@@ -34,6 +35,12 @@ const uint8_t *go_bytes(struct go *go, uint64_t addr, uint64_t n);
 /* A pointer in the program's data: in position-independent programs it may be in the relocations
  * alone. */
 bool go_pointer(struct go *go, uint64_t addr, uint64_t *out);
+/* A name by its offset in the table of names; NULL. */
+const char *go_name_at(const struct go *go, uint32_t offset);
+/* From 1.18 on: where the function's pcdata `n` begins in the pctab, 0: it has none; and the
+ * address of its funcdata `n`. */
+uint32_t go_pcdata(const struct go *go, const struct go_func *fn, unsigned n);
+bool go_funcdata(struct go *go, const struct go_func *fn, unsigned n, uint64_t *out);
 void go_read_version(struct go *go);
 void go_check_version(struct go *go); /* when the table has been found */
 /* Out of the moduledata: the address of runtime.types, and what funcdata is told from. */

@@ -45,6 +45,7 @@ void elf_close(struct elf *f)
 	if (!f)
 		return;
 	reader_stop(f->reader);
+	inlined_free(f);
 	image_free(f->mini);
 	image_free(f->debug);
 	image_free(f->img);

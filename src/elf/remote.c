@@ -1,10 +1,11 @@
-/* The seam between us and the reader: the three questions about a file whose answers take parsing
+/* The seam between us and the reader: the four questions about a file whose answers take parsing
  * of symbol tables, strings, notes and packed sections. Headers, the translation of addresses and
  * the bytes of instructions are looked at here (image.c): fixed structs, checked once.
  *
  *   'f'                →  u8 state, u64 n, n × { u64 addr, offset, size; u8 ifunc; name }
  *   's' u8 func, name  →  u8 found { u64 value, size; u8 type, bind; u16 section; name }
  *   'u'                →  u8 ok, u64 n, n × { site, u64 nargs × { argument } }
+ *   'i' u64 offset     →  u64 n, n × name
  *
  * A separate debug file is found and opened before the reader is forked. */
 #include "elf/remote.h"
@@ -101,6 +102,16 @@ static void serve_sites(struct elf *f, struct buf *out)
 	}
 }
 
+static void serve_inlined(struct elf *f, struct wire *in, struct buf *out)
+{
+	const char *const *names;
+	size_t n = elf_inlined_at(f, wire_take(in, 8), &names);
+
+	wire_put(out, n, 8);
+	for (size_t i = 0; i < n; i++)
+		wire_put_text(out, names[i]);
+}
+
 static void serve(void *arg, struct wire *in, struct buf *out)
 {
 	struct elf *f = arg;
@@ -115,6 +126,9 @@ static void serve(void *arg, struct wire *in, struct buf *out)
 		break;
 	case 'u':
 		serve_sites(f, out);
+		break;
+	case 'i':
+		serve_inlined(f, in, out);
 		break;
 	}
 }
@@ -262,4 +276,25 @@ int remote_sites(struct elf *f, struct err *e)
 		take_site(&w, f->arena, &f->sites[i]);
 	f->nsites = w.bad ? 0 : n;
 	return w.bad ? reader_distrust(f->reader, e) : 0;
+}
+
+size_t remote_inlined(struct elf *f, uint64_t offset, const char **out)
+{
+	struct buf q = BUF_INIT;
+	struct wire w;
+	size_t n;
+
+	buf_addc(&q, 'i');
+	wire_put(&q, offset, 8);
+	if (ask(f, &q, &w, NULL) < 0)
+		return 0;
+	n = wire_take_count(&w, 1);
+	w.bad |= n > ELF_MAX_INLINED;
+	for (size_t i = 0; i < n && !w.bad; i++) {
+		out[i] = wire_copy_text(&w, f->arena);
+		w.bad |= !out[i];
+	}
+	if (w.bad)
+		reader_distrust(f->reader, NULL);
+	return w.bad ? 0 : n;
 }

@@ -11,5 +11,7 @@ int remote_funcs(struct elf *f);
 /* As scan_for() in symtab.c: `func` functions, otherwise any symbol. */
 bool remote_find(struct elf *f, struct str name, bool func, struct symtab_entry *out);
 int remote_sites(struct elf *f, struct err *e);
+/* As elf_inlined_at: names of the arena in out[ELF_MAX_INLINED]. */
+size_t remote_inlined(struct elf *f, uint64_t offset, const char **out);
 
 #endif

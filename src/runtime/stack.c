@@ -12,6 +12,9 @@
  *   raw                 ffffffff81a01234
  *   build_id            b503275bf07fee51581fdceef97533b194035b0c 0x7a1ff
  *
+ * A function whose body the compiler has put into its caller's has no frame of its own. Where that
+ * is known it stands before the one it is in, as `main.find (inlined)`.
+ *
  * build_id is for programs whose names are looked up elsewhere: the file's build id and the place
  * in the file. Frames of the kernel and of files without one are addresses there.
  *
@@ -37,6 +40,16 @@ struct stack_value {
 struct frame_name {
 	const char *sym, *module;
 	uint64_t off;
+	bool known, inlined;
+	struct elf *file; /* what the code at `place` is in; NULL: nothing to look into */
+	uint64_t place;
+};
+
+/* The functions that one address stands for, innermost first: what was inlined there, and the one
+ * that has the frame. */
+struct frame_names {
+	struct frame_name v[ELF_MAX_INLINED + 1];
+	size_t n;
 };
 
 /* The setting stack_frame; "" without. */
@@ -51,20 +64,24 @@ static bool is_raw(const struct type *t)
 	return t->stack.mode == STACK_RAW || t->stack.mode == STACK_BUILD_ID;
 }
 
-static bool name_frame(struct render *r, const struct stack_value *v, const struct type *t,
+static void name_frame(struct render *r, const struct stack_value *v, const struct type *t,
 		       uint64_t addr, struct frame_name *out)
 {
 	struct symbol s = {0};
 
 	*out = (struct frame_name){0};
-	if (t->stack.kind == STACK_KERNEL)
-		return kernel_ksym(r->kernel, addr, &out->sym, &out->module, &out->off);
-	if (!r->syms || !symbolizer_user(r->syms, (int)v->tgid, addr, &s)) {
-		out->module = s.module;
-		return false;
+	if (t->stack.kind == STACK_KERNEL) {
+		out->known = kernel_ksym(r->kernel, addr, &out->sym, &out->module, &out->off);
+		return;
 	}
-	*out = (struct frame_name){s.name, s.module, s.offset};
-	return s.name != NULL;
+	if (r->syms)
+		symbolizer_user(r->syms, (int)v->tgid, addr, &s);
+	*out = (struct frame_name){.sym = s.name,
+				   .module = s.module,
+				   .off = s.offset,
+				   .known = s.name != NULL,
+				   .file = s.file,
+				   .place = s.file_offset};
 }
 
 /* Where signal handlers return to: its first instruction is the return address. */
@@ -75,42 +92,65 @@ static bool is_signal_return(const char *name)
 
 /* All frames but the first are return addresses: when the call was a function's last instruction
  * (of one that does not return), the address is the next function's. */
-static bool name_caller(struct render *r, const struct stack_value *v, const struct type *t,
+static void name_caller(struct render *r, const struct stack_value *v, const struct type *t,
 			uint64_t addr, struct frame_name *out)
 {
 	struct frame_name before;
-	bool known = name_frame(r, v, t, addr, out);
 
-	if (known && (out->off || is_signal_return(out->sym)))
-		return true;
-	if (!name_frame(r, v, t, addr - 1, &before))
-		return known;
+	name_frame(r, v, t, addr, out);
+	if (out->known && is_signal_return(out->sym))
+		return;
+	if (out->known && out->off) {
+		out->place--;
+		return;
+	}
+	name_frame(r, v, t, addr - 1, &before);
+	if (!before.known)
+		return;
 	*out = before;
 	out->off++;
-	return true;
 }
 
-static void add_name(const struct frame_name *f, bool known, uint64_t addr, struct buf *out)
+static void name_frames(struct render *r, const struct stack_value *v, const struct type *t,
+			uint64_t addr, bool first, struct frame_names *out)
 {
-	if (!known) {
+	const char *const *inlined = NULL;
+	struct frame_name real;
+
+	if (first)
+		name_frame(r, v, t, addr, &real);
+	else
+		name_caller(r, v, t, addr, &real);
+	out->n = real.known && real.file ? elf_inlined_at(real.file, real.place, &inlined) : 0;
+	for (size_t i = 0; i < out->n; i++)
+		out->v[i] = (struct frame_name){
+			.sym = inlined[i], .module = real.module, .known = true, .inlined = true};
+	out->v[out->n++] = real;
+}
+
+static void add_name(const struct frame_name *f, uint64_t addr, struct buf *out)
+{
+	if (!f->known) {
 		buf_printf(out, "0x%" PRIx64, addr);
 		return;
 	}
 	buf_add_text(out, str_of(f->sym), false);
-	buf_printf(out, "+%" PRIu64, f->off);
+	if (f->inlined)
+		buf_adds(out, " (inlined)");
+	else
+		buf_printf(out, "+%" PRIu64, f->off);
 }
 
 /* What a conversion of stack_frame stands for. */
-static void add_part(char conv, const struct frame_name *f, bool known, uint64_t addr,
-		     struct buf *out)
+static void add_part(char conv, const struct frame_name *f, uint64_t addr, struct buf *out)
 {
 	const char *slash;
 
 	if (conv == 'n')
-		buf_add_text(out, str_of(known ? f->sym : "[unknown]"), false);
+		buf_add_text(out, str_of(f->known ? f->sym : "[unknown]"), false);
 	else if (conv == 'a')
 		buf_printf(out, "%" PRIx64, addr);
-	else if (conv == 'o' && known)
+	else if (conv == 'o' && f->known && !f->inlined)
 		buf_printf(out, "+0x%" PRIx64, f->off);
 	else if (conv == '%')
 		buf_addc(out, '%');
@@ -136,7 +176,7 @@ static void pad(struct buf *out, size_t start, int width)
 	memset(out->p + start, ' ', want - n);
 }
 
-static void add_formatted(const char *format, const struct frame_name *f, bool known, uint64_t addr,
+static void add_formatted(const char *format, const struct frame_name *f, uint64_t addr,
 			  struct buf *out)
 {
 	for (const char *p = format; *p; p++) {
@@ -150,7 +190,7 @@ static void add_formatted(const char *format, const struct frame_name *f, bool k
 		}
 		width = (int)strtol(p + 1, &end, 10);
 		p = end;
-		add_part(*p, f, known, addr, out);
+		add_part(*p, f, addr, out);
 		pad(out, start, width);
 		if (!*p)
 			return;
@@ -176,37 +216,61 @@ static bool add_build_id(struct render *r, const struct stack_value *v, uint64_t
 	return n > 0;
 }
 
-static void add_frame(struct render *r, const struct stack_value *v, const struct type *t,
-		      uint64_t addr, bool first, struct buf *out)
+static void add_raw(struct render *r, const struct stack_value *v, const struct type *t,
+		    uint64_t addr, struct buf *out)
 {
-	struct frame_name f;
-	bool known, perf = t->stack.mode == STACK_PERF;
+	buf_fill(out, ' ', INDENT);
+	if (t->stack.mode != STACK_BUILD_ID || t->stack.kind == STACK_KERNEL ||
+	    !add_build_id(r, v, addr, out))
+		buf_printf(out, "%" PRIx64 "\n", addr);
+}
 
-	if (!frame_format(r)[0] && is_raw(t)) {
-		buf_fill(out, ' ', INDENT);
-		if (t->stack.mode != STACK_BUILD_ID || t->stack.kind == STACK_KERNEL ||
-		    !add_build_id(r, v, addr, out))
-			buf_printf(out, "%" PRIx64 "\n", addr);
-		return;
-	}
-	known = first ? name_frame(r, v, t, addr, &f) : name_caller(r, v, t, addr, &f);
+static void add_frame(struct render *r, const struct type *t, const struct frame_name *f,
+		      uint64_t addr, struct buf *out)
+{
+	bool perf = t->stack.mode == STACK_PERF;
+
 	if (frame_format(r)[0]) {
-		if (t->stack.kind == STACK_KERNEL && known && !(f.module && f.module[0]))
-			f.module = "kernel";
-		add_formatted(frame_format(r), &f, known, addr, out);
+		add_formatted(frame_format(r), f, addr, out);
 		return;
 	}
 	if (perf)
 		buf_printf(out, "\t%" PRIx64 " ", addr);
 	else
 		buf_fill(out, ' ', INDENT);
-	add_name(&f, known, addr, out);
-	if (perf && f.module && f.module[0]) {
+	add_name(f, addr, out);
+	if (perf && f->module && f->module[0]) {
 		buf_adds(out, " (");
-		buf_add_text(out, str_of(f.module), false);
+		buf_add_text(out, str_of(f->module), false);
 		buf_addc(out, ')');
 	}
 	buf_addc(out, '\n');
+}
+
+static bool is_root_first(const struct render *r)
+{
+	return r->config && r->config->stack_root_first;
+}
+
+/* What stands for one address. */
+static void add_frames(struct render *r, const struct stack_value *v, const struct type *t,
+		       uint64_t addr, bool first, struct buf *out)
+{
+	struct frame_names names;
+
+	if (!frame_format(r)[0] && is_raw(t)) {
+		add_raw(r, v, t, addr, out);
+		return;
+	}
+	name_frames(r, v, t, addr, first, &names);
+	for (size_t i = 0; i < names.n; i++) {
+		struct frame_name *f = &names.v[is_root_first(r) ? names.n - 1 - i : i];
+
+		if (frame_format(r)[0] && t->stack.kind == STACK_KERNEL && f->known &&
+		    !(f->module && f->module[0]))
+			f->module = "kernel";
+		add_frame(r, t, f, addr, out);
+	}
 }
 
 /* The stack's entry of the map, to be freed: frames from [1] on, `*n` of them. NULL: it is lost. */
@@ -243,9 +307,9 @@ void stack_render(struct render *r, const struct type *t, const void *value, str
 		return;
 	frames = read_frames(run, t, &v, &n);
 	for (uint32_t i = 0; frames && i < n; i++) {
-		uint32_t at = r->config && r->config->stack_root_first ? n - 1 - i : i;
+		uint32_t at = is_root_first(r) ? n - 1 - i : i;
 
-		add_frame(r, &v, t, frames[1 + at], at == 0, out);
+		add_frames(r, &v, t, frames[1 + at], at == 0, out);
 	}
 	if (!frames) {
 		if (!frame_format(r)[0])
@@ -258,25 +322,36 @@ void stack_render(struct render *r, const struct type *t, const void *value, str
 /* ---- JSON ---------------------------------------------------------------------------------------
  */
 
-static void json_frame(struct render *r, const struct stack_value *v, const struct type *t,
-		       uint64_t addr, bool first, struct buf *out)
+static void json_frame(const struct frame_name *f, uint64_t addr, struct buf *out)
 {
-	struct frame_name f;
-	bool known;
-
 	buf_printf(out, "{\"address\": \"0x%" PRIx64 "\"", addr);
-	known = first ? name_frame(r, v, t, addr, &f) : name_caller(r, v, t, addr, &f);
-	if (known) {
+	if (f->known) {
 		buf_adds(out, ", \"symbol\": ");
-		buf_add_json_data(out, str_of(f.sym));
-		buf_adds(out, ", \"offset\": ");
-		buf_add_json_u64(out, f.off);
+		buf_add_json_data(out, str_of(f->sym));
 	}
-	if (f.module && f.module[0]) {
+	if (f->inlined) {
+		buf_adds(out, ", \"inlined\": true");
+	} else if (f->known) {
+		buf_adds(out, ", \"offset\": ");
+		buf_add_json_u64(out, f->off);
+	}
+	if (f->module && f->module[0]) {
 		buf_adds(out, ", \"module\": ");
-		buf_add_json_data(out, str_of(f.module));
+		buf_add_json_data(out, str_of(f->module));
 	}
 	buf_addc(out, '}');
+}
+
+static void json_frames(struct render *r, const struct stack_value *v, const struct type *t,
+			uint64_t addr, bool first, struct buf *out)
+{
+	struct frame_names names;
+
+	name_frames(r, v, t, addr, first, &names);
+	for (size_t i = 0; i < names.n; i++) {
+		buf_adds(out, i ? ", " : "");
+		json_frame(&names.v[i], addr, out);
+	}
 }
 
 void stack_json(struct render *r, const struct type *t, const void *value, struct buf *out)
@@ -297,10 +372,29 @@ void stack_json(struct render *r, const struct type *t, const void *value, struc
 	buf_addc(out, '[');
 	for (uint32_t i = 0; i < n; i++) {
 		buf_adds(out, i ? ", " : "");
-		json_frame(r, &v, t, frames[1 + i], i == 0, out);
+		json_frames(r, &v, t, frames[1 + i], i == 0, out);
 	}
 	buf_addc(out, ']');
 	free(frames);
+}
+
+static void each_name(struct render *r, const struct stack_value *v, const struct type *t,
+		      uint64_t addr, bool first, void (*fn)(void *arg, const struct stack_frame *f),
+		      void *arg)
+{
+	struct stack_frame f = {.addr = addr, .raw = is_raw(t)};
+	struct frame_names names;
+
+	if (f.raw) {
+		fn(arg, &f);
+		return;
+	}
+	name_frames(r, v, t, addr, first, &names);
+	for (size_t i = 0; i < names.n; i++) {
+		f.sym = names.v[i].known ? names.v[i].sym : NULL;
+		f.module = names.v[i].module;
+		fn(arg, &f);
+	}
 }
 
 uint32_t stack_each(struct render *r, const struct type *t, const void *value,
@@ -316,16 +410,8 @@ uint32_t stack_each(struct render *r, const struct type *t, const void *value,
 	if (v.frames == 0 || run->p->stacks == NO_MAP)
 		return v.tgid;
 	frames = read_frames(run, t, &v, &n);
-	for (uint32_t i = 0; frames && i < n; i++) {
-		struct stack_frame f = {.addr = frames[1 + i], .raw = is_raw(t)};
-		struct frame_name name = {0};
-		bool known = !f.raw && (i == 0 ? name_frame(r, &v, t, f.addr, &name)
-					       : name_caller(r, &v, t, f.addr, &name));
-
-		f.sym = known ? name.sym : NULL;
-		f.module = name.module;
-		fn(arg, &f);
-	}
+	for (uint32_t i = 0; frames && i < n; i++)
+		each_name(r, &v, t, frames[1 + i], i == 0, fn, arg);
 	if (!frames)
 		fn(arg, &lost);
 	free(frames);
