@@ -1,4 +1,5 @@
-// goserver serve N: N requests to itself; goserver call N: N calls of main.target. Stops itself when it is ready, and tells
+// goserver serve N: N requests to itself by four clients that keep their connections; goserver fresh N: one client, and a
+// connection for each; goserver call N: N calls of main.target. Stops itself when it is ready, and tells
 // how long each of the N took as JSON.
 package main
 
@@ -13,8 +14,6 @@ import (
 	"syscall"
 	"time"
 )
-
-const workers = 4
 
 //go:noinline
 func target(n int, s string) int {
@@ -36,7 +35,7 @@ func call(n int) {
 	}
 }
 
-func serve(n int) func(int) {
+func serve(workers int, keep bool) func(int) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -45,7 +44,7 @@ func serve(n int) func(int) {
 	url := "http://" + l.Addr().String() + "/some/path"
 	clients := make([]*http.Client, workers)
 	for i := range clients {
-		clients[i] = &http.Client{Transport: &http.Transport{}}
+		clients[i] = &http.Client{Transport: &http.Transport{DisableKeepAlives: !keep}}
 	}
 	return func(n int) {
 		var wg sync.WaitGroup
@@ -68,8 +67,11 @@ func serve(n int) func(int) {
 func main() {
 	n, _ := strconv.Atoi(os.Args[2])
 	work := call
-	if os.Args[1] == "serve" {
-		work = serve(n)
+	switch os.Args[1] {
+	case "serve":
+		work = serve(4, true)
+	case "fresh":
+		work = serve(1, false)
 	}
 	work(n / 10)
 	syscall.Kill(os.Getpid(), syscall.SIGSTOP)
