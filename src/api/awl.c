@@ -244,8 +244,10 @@ int awl_load(struct awl *awl, const void *bytes, size_t n, const struct awl_comp
 	struct err e = {0};
 	struct diag *d;
 	struct arena *a;
-	int r = session_prepare(awl, &p, opts);
+	int r = drop_program(awl);
 
+	if (r == 0)
+		r = session_prepare(awl, &p, opts);
 	if (r < 0)
 		return r;
 	session_keep(awl, NULL, (struct str){bytes, n}, true, &p.o);

@@ -76,25 +76,16 @@ bool names_cut_list(struct str s, struct str *head, struct str *list, struct str
 
 /* ---- which one is it? ---- */
 
-static int stop(void *arg, const char *probe, const char *detail)
-{
-	return 1;
-}
-
 static bool is_listed(struct bcc *b, const char *front, const char *file, const char *between,
 		      const char *name)
 {
-	struct awl *awl = bcc_ask(b);
 	struct buf pattern = BUF_INIT;
-	bool there;
 
 	buf_adds(&pattern, front);
 	probe_add_part(&pattern, str_of(file));
 	buf_adds(&pattern, between);
 	probe_add_part(&pattern, str_of(name));
-	there = awl_list(awl, buf_cstr(&pattern), stop, NULL) > 0;
-	buf_release(&pattern);
-	return there;
+	return probe_ask(b, &pattern) > 0;
 }
 
 /* Names that the Go compiler makes have a dot, behind the package. One that no list has may be

@@ -193,6 +193,9 @@ bool probe_function(struct bcc *b, const char *text, const char **lib, const cha
 bool probe_take_source_name(struct bcc *b, struct probe *p);
 /* A part of an attach point, in quotes where it has to be. */
 void probe_add_part(struct buf *out, struct str s);
+/* Is anything listed by the pattern, which is released? 1: yes, 0: nothing, negative: it cannot be
+ * looked into. */
+int probe_ask(struct bcc *b, struct buf *pattern);
 
 /* "c" → "libc": the name that awl knows a library or program by. */
 const char *bcc_file_of(struct bcc *b, const char *lib);

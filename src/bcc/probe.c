@@ -115,18 +115,22 @@ static int stop(void *arg, const char *probe, const char *detail)
 	return 1;
 }
 
+int probe_ask(struct bcc *b, struct buf *pattern)
+{
+	int ret = awl_list(bcc_ask(b), buf_cstr(pattern), stop, NULL);
+
+	buf_release(pattern);
+	return ret;
+}
+
 static bool has_file(struct bcc *b, const char *name)
 {
-	struct awl *awl = bcc_ask(b);
 	struct buf pattern = BUF_INIT;
-	int ret;
 
 	buf_adds(&pattern, "uprobe:");
 	probe_add_part(&pattern, str_of(name));
 	buf_adds(&pattern, ":-"); /* no function's name: the list is made for nobody */
-	ret = awl_list(awl, buf_cstr(&pattern), stop, NULL);
-	buf_release(&pattern);
-	return ret >= 0;
+	return probe_ask(b, &pattern) >= 0;
 }
 
 const char *bcc_file_of(struct bcc *b, const char *lib)

@@ -105,15 +105,17 @@ const char *bcc_error_line(struct arena *a, const char *text)
 static const char *for_a_person(struct bcc *b, const char *line)
 {
 	struct str rest = str_of(line), word;
-	const char *count;
+	const char *told = strstr(line, IN_NO_REGISTER);
 	struct nearest near;
+	int count;
 
-	if ((count = strstr(line, IN_NO_REGISTER)))
+	if (told) {
+		count = atoi(told + strlen(IN_NO_REGISTER));
 		return arena_printf(b->a,
 				    "%d words of arguments are in registers, arg1 to arg%d; the "
 				    "others have names: args->NAME",
-				    atoi(count + strlen(IN_NO_REGISTER)),
-				    atoi(count + strlen(IN_NO_REGISTER)));
+				    count, count);
+	}
 	if (!str_starts(rest, STR("the name ")))
 		return line;
 	rest = (struct str){rest.p + 9, rest.n - 9};

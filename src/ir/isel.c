@@ -214,16 +214,23 @@ static bool is_frame(struct isel *s, ir_val v, unsigned depth)
 	       (is_frame(s, in->arg[0], depth + 1) || is_frame(s, in->arg[1], depth + 1));
 }
 
-/* An address on the stack plus a number: the address comes first and stays there. Of `number +=
- * address` the verifier forgets whose frame it is, and takes it for one of the program's main
- * function. */
-static void put_place(struct isel *s, mreg d, ir_val address, ir_val number)
+/* An address on the stack plus a number, in a function of its own: the address comes first and
+ * stays there. Of `number += address` the verifier forgets whose frame it is, and takes it for one
+ * of the main function. False: it is no such sum. */
+static bool put_place(struct isel *s, struct ir_insn *in, mreg d)
 {
 	struct minsn i = {.op = M_ALU, .sub = OP_ADD, .bytes = 8, .d = d, .flags = MF_FRAME};
+	unsigned at;
 
-	i.a = use(s, address);
-	use_second(s, &i, number);
+	if (in->op != OP_ADD || s->fn->kind == IR_ENTRY)
+		return false;
+	at = is_frame(s, in->arg[0], 0) ? 0 : 1;
+	if (at && !is_frame(s, in->arg[1], 0))
+		return false;
+	i.a = use(s, in->arg[at]);
+	use_second(s, &i, in->arg[!at]);
 	put(s, i);
+	return true;
 }
 
 static void put_alu(struct isel *s, mreg d, unsigned op, unsigned bytes, ir_val l, ir_val r)
@@ -278,14 +285,7 @@ static void sel_binop(struct isel *s, struct ir_insn *in, mreg d)
 		put_alu(s, d, OP_LSHR, 4, l->arg[0], in->arg[1]);
 		return;
 	}
-	bool inner = s->fn->kind !=
-		     IR_ENTRY; /* of the main function, the verifier knows the frame */
-
-	if (inner && in->op == OP_ADD && is_frame(s, in->arg[0], 0))
-		put_place(s, d, in->arg[0], in->arg[1]);
-	else if (inner && in->op == OP_ADD && is_frame(s, in->arg[1], 0))
-		put_place(s, d, in->arg[1], in->arg[0]);
-	else
+	if (!put_place(s, in, d))
 		put_alu(s, d, in->op, 8, in->arg[0], in->arg[1]);
 }
 

@@ -184,13 +184,6 @@ static bool files_of_processes(struct file_walk *w, struct str file)
 	return w->ok;
 }
 
-static struct str first_word(const char *command)
-{
-	struct str rest = str_trim(str_of(command ? command : ""));
-
-	return str_cut(&rest, ' ');
-}
-
 bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 		bool (*fn)(void *arg, struct elf *f), void *arg)
 {
@@ -199,7 +192,7 @@ bool user_files(struct sema *s, const struct attach_point *ap, struct str file,
 	struct err e = {0};
 
 	if (!file.n && sema_input(s)->child) /* it has not begun: what it is about to run */
-		file = first_word(sema_input(s)->command);
+		file = sema_command_program(s);
 	if (w.many) {
 		elf_glob(file, open_one, &w);
 		return w.n ? w.ok : probe_none(s, ap, NULL, "no file matches the pattern");

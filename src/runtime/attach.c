@@ -171,10 +171,11 @@ static void drain_when_filling(struct run *r)
 		event_drain(r, UINT64_MAX);
 }
 
-static int attach_program(struct run *r, uint32_t i, struct err *e)
+struct attach_prog attach_prog_of(const struct run *r, uint32_t i)
 {
 	const struct program_prog *p = &r->p->progs[i];
-	const struct attach_prog ap = {
+
+	return (struct attach_prog){
 		.name = p->title,
 		.targets = p->targets,
 		.ntargets = p->ntargets,
@@ -182,6 +183,12 @@ static int attach_program(struct run *r, uint32_t i, struct err *e)
 		.attach_type = p->attach_type,
 		.fd = r->prog_fds[i],
 	};
+}
+
+static int attach_program(struct run *r, uint32_t i, struct err *e)
+{
+	const struct program_prog *p = &r->p->progs[i];
+	const struct attach_prog ap = attach_prog_of(r, i);
 	int ret;
 
 	r->cur_prog = i;

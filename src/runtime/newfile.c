@@ -230,16 +230,11 @@ static void attach_moved(struct moving *m, uint32_t i, const struct attach_targe
 			 size_t n)
 {
 	const struct program_prog *p = &m->r->p->progs[i];
-	const struct attach_prog ap = {
-		.name = p->title,
-		.targets = targets,
-		.ntargets = n,
-		.prog_type = p->type,
-		.attach_type = p->attach_type,
-		.fd = m->r->prog_fds[i],
-	};
+	struct attach_prog ap = attach_prog_of(m->r, i);
 	struct err e = {0};
 
+	ap.targets = targets;
+	ap.ntargets = n;
 	m->r->cur_prog = i;
 	if (p->prov->attach(&m->r->env, &ap, &e) >= 0) {
 		m->moved += n;

@@ -237,6 +237,7 @@ void watch_add(struct run *r, uint32_t which, uint64_t addr, bool stopped); /* w
 
 /* attach.c */
 void attach_env_init(struct run *r);
+struct attach_prog attach_prog_of(const struct run *r, uint32_t i); /* what a provider is told */
 int attach_run_once(struct run *r, int prog_fd, struct err *e); /* the ring is drained meanwhile */
 int attach_test_run(int prog_fd, int32_t *retval, struct err *e); /* retval may be NULL */
 

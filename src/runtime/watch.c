@@ -25,14 +25,7 @@ static int find(const struct run *r, uint32_t which)
 static int attach(struct run *r, uint32_t i, uint64_t addr, struct err *e)
 {
 	const struct program_prog *p = &r->p->progs[i];
-	const struct attach_prog ap = {
-		.name = p->title,
-		.targets = p->targets,
-		.ntargets = p->ntargets,
-		.prog_type = p->type,
-		.attach_type = p->attach_type,
-		.fd = r->prog_fds[i],
-	};
+	const struct attach_prog ap = attach_prog_of(r, i);
 	int ret = 0;
 
 	r->cur_prog = i;

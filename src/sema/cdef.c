@@ -161,102 +161,108 @@ void cpp_compiler_header(struct cpp *c, struct str name)
 		define_all(c, booleans, ARRAY_SIZE(booleans));
 }
 
-/* sarg0 … sarg9, until bpftrace 0.24: what a function finds on the stack when it begins. */
-static void define_stack_args(struct cpp *c)
-{
+/* What gcc 12 defines by itself, and what scripts of older releases of bpftrace count on. */
+static const char *const predefined[] = {
+	"BPFTRACE_HAVE_BTF 1",
+	"__linux__ 1",
+	"__linux 1",
+	"__gnu_linux__ 1",
+	"__unix__ 1",
+	"__unix 1",
+	"__ELF__ 1",
+	"_LP64 1",
+	"__LP64__ 1",
+	"__STDC__ 1",
+	"__STDC_HOSTED__ 1",
+	"__STDC_VERSION__ 201710L",
+	"__GNUC__ 12",
+	"__GNUC_MINOR__ 2",
+	"__GNUC_PATCHLEVEL__ 0",
+	"__CHAR_BIT__ 8",
+	"__SCHAR_MAX__ 0x7f",
+	"__SHRT_MAX__ 0x7fff",
+	"__INT_MAX__ 0x7fffffff",
+	"__LONG_MAX__ 0x7fffffffffffffffL",
+	"__LONG_LONG_MAX__ 0x7fffffffffffffffLL",
+	"__WCHAR_MAX__ 0x7fffffff",
+	"__WCHAR_MIN__ (-__WCHAR_MAX__ - 1)",
+	"__WINT_MAX__ 0xffffffffU",
+	"__LDBL_MANT_DIG__ 64",
+	"__DBL_MANT_DIG__ 53",
+	"__FLT_MANT_DIG__ 24",
+	"__SIZE_MAX__ 0xffffffffffffffffUL",
+	"__SIZEOF_SHORT__ 2",
+	"__SIZEOF_INT__ 4",
+	"__SIZEOF_LONG__ 8",
+	"__SIZEOF_LONG_LONG__ 8",
+	"__SIZEOF_POINTER__ 8",
+	"__SIZEOF_SIZE_T__ 8",
+	"__SIZEOF_PTRDIFF_T__ 8",
+	"__SIZEOF_WCHAR_T__ 4",
+	"__SIZEOF_WINT_T__ 4",
+	"__SIZEOF_FLOAT__ 4",
+	"__SIZEOF_DOUBLE__ 8",
+	"__SIZEOF_LONG_DOUBLE__ 16",
+	"__SIZEOF_INT128__ 16",
+	"__BIGGEST_ALIGNMENT__ 16",
+	"__ORDER_LITTLE_ENDIAN__ 1234",
+	"__ORDER_BIG_ENDIAN__ 4321",
+	"__ORDER_PDP_ENDIAN__ 3412",
+	"__BYTE_ORDER__ 1234",
+	"__FLOAT_WORD_ORDER__ 1234",
+	"__SIZE_TYPE__ unsigned long",
+	"__PTRDIFF_TYPE__ long",
+	"__WCHAR_TYPE__ int",
+	"__WINT_TYPE__ unsigned int",
+	"__INTPTR_TYPE__ long",
+	"__UINTPTR_TYPE__ unsigned long",
+	"__INT8_TYPE__ signed char",
+	"__INT16_TYPE__ short",
+	"__INT32_TYPE__ int",
+	"__INT64_TYPE__ long",
+	"__UINT8_TYPE__ unsigned char",
+	"__UINT16_TYPE__ unsigned short",
+	"__UINT32_TYPE__ unsigned int",
+	"__UINT64_TYPE__ unsigned long",
+	"__INTMAX_TYPE__ long",
+	"__UINTMAX_TYPE__ unsigned long",
+	"__CHAR16_TYPE__ unsigned short",
+	"__CHAR32_TYPE__ unsigned int",
+	"__OPTIMIZE__ 1",
 #if defined(__x86_64__)
-	const unsigned first = 1; /* behind the return address */
-#else
-	const unsigned first = 0;
-#endif
-
-	for (unsigned i = 0; i < 10; i++)
-		cpp_define(c, arena_printf(c->s->a, "sarg%u (*(uint64 *)(reg(\"sp\") + %u))", i,
-					   8 * (first + i)));
-}
-
-static void predefine(struct cpp *c)
-{
-	static const char *const texts[] = {
-		"BPFTRACE_HAVE_BTF 1",
-		"__linux__ 1",
-		"__linux 1",
-		"__gnu_linux__ 1",
-		"__unix__ 1",
-		"__unix 1",
-		"__ELF__ 1",
-		"_LP64 1",
-		"__LP64__ 1",
-		"__STDC__ 1",
-		"__STDC_HOSTED__ 1",
-		"__STDC_VERSION__ 201710L",
-		"__GNUC__ 12",
-		"__GNUC_MINOR__ 2",
-		"__GNUC_PATCHLEVEL__ 0",
-		"__CHAR_BIT__ 8",
-		"__SCHAR_MAX__ 0x7f",
-		"__SHRT_MAX__ 0x7fff",
-		"__INT_MAX__ 0x7fffffff",
-		"__LONG_MAX__ 0x7fffffffffffffffL",
-		"__LONG_LONG_MAX__ 0x7fffffffffffffffLL",
-		"__WCHAR_MAX__ 0x7fffffff",
-		"__WCHAR_MIN__ (-__WCHAR_MAX__ - 1)",
-		"__WINT_MAX__ 0xffffffffU",
-		"__LDBL_MANT_DIG__ 64",
-		"__DBL_MANT_DIG__ 53",
-		"__FLT_MANT_DIG__ 24",
-		"__SIZE_MAX__ 0xffffffffffffffffUL",
-		"__SIZEOF_SHORT__ 2",
-		"__SIZEOF_INT__ 4",
-		"__SIZEOF_LONG__ 8",
-		"__SIZEOF_LONG_LONG__ 8",
-		"__SIZEOF_POINTER__ 8",
-		"__SIZEOF_SIZE_T__ 8",
-		"__SIZEOF_PTRDIFF_T__ 8",
-		"__SIZEOF_WCHAR_T__ 4",
-		"__SIZEOF_WINT_T__ 4",
-		"__SIZEOF_FLOAT__ 4",
-		"__SIZEOF_DOUBLE__ 8",
-		"__SIZEOF_LONG_DOUBLE__ 16",
-		"__SIZEOF_INT128__ 16",
-		"__BIGGEST_ALIGNMENT__ 16",
-		"__ORDER_LITTLE_ENDIAN__ 1234",
-		"__ORDER_BIG_ENDIAN__ 4321",
-		"__ORDER_PDP_ENDIAN__ 3412",
-		"__BYTE_ORDER__ 1234",
-		"__FLOAT_WORD_ORDER__ 1234",
-		"__SIZE_TYPE__ unsigned long",
-		"__PTRDIFF_TYPE__ long",
-		"__WCHAR_TYPE__ int",
-		"__WINT_TYPE__ unsigned int",
-		"__INTPTR_TYPE__ long",
-		"__UINTPTR_TYPE__ unsigned long",
-		"__INT8_TYPE__ signed char",
-		"__INT16_TYPE__ short",
-		"__INT32_TYPE__ int",
-		"__INT64_TYPE__ long",
-		"__UINT8_TYPE__ unsigned char",
-		"__UINT16_TYPE__ unsigned short",
-		"__UINT32_TYPE__ unsigned int",
-		"__UINT64_TYPE__ unsigned long",
-		"__INTMAX_TYPE__ long",
-		"__UINTMAX_TYPE__ unsigned long",
-		"__CHAR16_TYPE__ unsigned short",
-		"__CHAR32_TYPE__ unsigned int",
-		"__OPTIMIZE__ 1",
-#if defined(__x86_64__)
-		"__x86_64__ 1",
-		"__x86_64 1",
-		"__amd64__ 1",
-		"__SSE__ 1",
-		"__SSE2__ 1",
+	"__x86_64__ 1",
+	"__x86_64 1",
+	"__amd64__ 1",
+	"__SSE__ 1",
+	"__SSE2__ 1",
 #elif defined(__aarch64__)
-		"__aarch64__ 1",
+	"__aarch64__ 1",
 #endif
-	};
-
-	define_all(c, texts, ARRAY_SIZE(texts));
-}
+/* sarg0 … sarg9, until bpftrace 0.24: what a function finds on the stack when it begins. */
+#if defined(__x86_64__) /* behind the return address */
+	"sarg0 (*(uint64 *)(reg(\"sp\") + 8))",
+	"sarg1 (*(uint64 *)(reg(\"sp\") + 16))",
+	"sarg2 (*(uint64 *)(reg(\"sp\") + 24))",
+	"sarg3 (*(uint64 *)(reg(\"sp\") + 32))",
+	"sarg4 (*(uint64 *)(reg(\"sp\") + 40))",
+	"sarg5 (*(uint64 *)(reg(\"sp\") + 48))",
+	"sarg6 (*(uint64 *)(reg(\"sp\") + 56))",
+	"sarg7 (*(uint64 *)(reg(\"sp\") + 64))",
+	"sarg8 (*(uint64 *)(reg(\"sp\") + 72))",
+	"sarg9 (*(uint64 *)(reg(\"sp\") + 80))",
+#elif defined(__aarch64__)
+	"sarg0 (*(uint64 *)(reg(\"sp\") + 0))",
+	"sarg1 (*(uint64 *)(reg(\"sp\") + 8))",
+	"sarg2 (*(uint64 *)(reg(\"sp\") + 16))",
+	"sarg3 (*(uint64 *)(reg(\"sp\") + 24))",
+	"sarg4 (*(uint64 *)(reg(\"sp\") + 32))",
+	"sarg5 (*(uint64 *)(reg(\"sp\") + 40))",
+	"sarg6 (*(uint64 *)(reg(\"sp\") + 48))",
+	"sarg7 (*(uint64 *)(reg(\"sp\") + 56))",
+	"sarg8 (*(uint64 *)(reg(\"sp\") + 64))",
+	"sarg9 (*(uint64 *)(reg(\"sp\") + 72))",
+#endif
+};
 
 /* Moves what was read so far, with macros replaced, into the arena. */
 static struct str take_text(struct cpp *c)
@@ -314,8 +320,7 @@ void sema_cdefs(struct sema *s)
 	strmap_init(&s->cpp->aligns, s->a);
 	strmap_init(&s->cpp->macros, s->a);
 	strmap_init(&s->cpp->once, s->a);
-	predefine(s->cpp);
-	define_stack_args(s->cpp);
+	define_all(s->cpp, predefined, ARRAY_SIZE(predefined));
 	include_all(s->cpp);
 	VEC_EACH (struct c_def, d, &s->in->script->c_defs)
 		one(s->cpp, d);

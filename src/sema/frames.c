@@ -63,11 +63,17 @@ static const char *lacking_probed(struct sema *s)
 	return found;
 }
 
+struct str sema_command_program(const struct sema *s)
+{
+	struct str rest = str_trim(str_of(s->in->command ? s->in->command : ""));
+
+	return str_cut(&rest, ' ');
+}
+
 static const char *lacking_traced(struct sema *s)
 {
 	const struct sema_in *in = s->in;
-	struct str rest = str_trim(str_of(in->command ? in->command : ""));
-	struct str program = str_cut(&rest, ' ');
+	struct str program = sema_command_program(s);
 	const char *found = NULL;
 	char path[4096];
 

@@ -209,6 +209,8 @@ struct types *sema_types(struct sema *s);
 struct kernel *sema_kernel(struct sema *s);
 struct config *sema_config(struct sema *s);
 const struct sema_in *sema_input(struct sema *s);
+/* The program that the command of -c runs, as it is named there; empty without one. */
+struct str sema_command_program(const struct sema *s);
 /* One thing is kept from attach point to attach point, the last: the file that a provider looked
  * into. It is released when another is kept, and when all points are resolved. */
 void sema_keep(struct sema *s, void *kept, void (*release)(void *kept));
