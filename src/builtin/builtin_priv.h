@@ -21,7 +21,7 @@ extern const struct builtin builtins_ctl[], builtins_proc[], builtins_time[], bu
 extern const struct builtin builtins_buf[], builtins_stack[], builtins_sym[], builtins_net[];
 extern const struct builtin builtins_meta[], builtins_errno[], builtins_task[], builtins_match[];
 extern const struct builtin builtins_reach[], builtins_report[], builtins_tseries[],
-	builtins_getopt[], builtins_packet[], builtins_go[], builtins_govalue[];
+	builtins_getopt[], builtins_packet[], builtins_go[], builtins_golabel[], builtins_govalue[];
 
 /* What prints values, and what carries out events: table.c lists them, too. */
 extern const struct view view_cgroup_path, view_govalue, view_inet, view_kfunc, view_ksym, view_mac,
