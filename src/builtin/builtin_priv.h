@@ -21,7 +21,7 @@ extern const struct builtin builtins_ctl[], builtins_proc[], builtins_time[], bu
 extern const struct builtin builtins_buf[], builtins_stack[], builtins_sym[], builtins_net[];
 extern const struct builtin builtins_meta[], builtins_errno[], builtins_task[], builtins_match[];
 extern const struct builtin builtins_reach[], builtins_report[], builtins_tseries[],
-	builtins_getopt[], builtins_packet[], builtins_go[], builtins_govalue[];
+	builtins_getopt[], builtins_packet[], builtins_go[], builtins_golabel[], builtins_govalue[];
 
 /* What prints values, and what carries out events: table.c lists them, too. */
 extern const struct view view_cgroup_path, view_govalue, view_inet, view_kfunc, view_ksym, view_mac,
@@ -89,6 +89,15 @@ struct val builtin_view_u64(struct gen *g, struct expr *e, struct val want, ir_v
 ir_val builtin_pid_tgid(struct gen *g);
 /* The address that an argument stands for (pointer, integer, array in memory) and its space. */
 ir_val builtin_pointer(struct gen *g, struct expr *arg, enum space *space);
+
+/* The string at `dst` is that text, as much as fits; and the setting's, where memory could not be
+ * read (string.c). */
+void builtin_put_text(struct gen *g, struct val dst, const char *text);
+void builtin_put_unreadable(struct gen *g, struct val dst);
+/* Goes to `differ` unless the `n` bytes at base + at equal the literal's. `words`: the base is
+ * aligned (match.c). */
+void builtin_match_literal(struct gen *g, ir_val base, int32_t at, const char *bytes, uint32_t n,
+			   bool words, struct ir_block *differ);
 
 /* Raises the u64 at the slot, atomically (agg.c). */
 void builtin_raise_rank(struct gen *g, struct val slot, ir_val rank);

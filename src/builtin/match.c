@@ -36,10 +36,8 @@ static uint32_t load_width(int32_t off, uint32_t left)
 	return w;
 }
 
-/* Goes to `differ` unless the `n` bytes at base + at equal the literal's. `words`: the base is
- * aligned. */
-static void match_literal(struct gen *g, ir_val base, int32_t at, const char *bytes, uint32_t n,
-			  bool words, struct ir_block *differ)
+void builtin_match_literal(struct gen *g, ir_val base, int32_t at, const char *bytes, uint32_t n,
+			   bool words, struct ir_block *differ)
 {
 	struct ir *b = gen_ir(g);
 
@@ -130,7 +128,7 @@ static void strncmp_literal(struct gen *g, struct val m, struct str lit, uint64_
 		ir_at(b, never);
 		return;
 	}
-	match_literal(g, m.v, m.off, text, (uint32_t)MIN(bytes, cap), true, differ);
+	builtin_match_literal(g, m.v, m.off, text, (uint32_t)MIN(bytes, cap), true, differ);
 }
 
 static struct val lower_strncmp(struct gen *g, struct expr *e, struct val want)
@@ -267,8 +265,8 @@ static void match_at(struct gen *g, struct val hay, ir_val i, struct val needle,
 	ir_val left, at, ch, cn;
 
 	if (literal) {
-		match_literal(g, ir_bin(b, IR_ADD, hay.v, i), hay.off, literal->str.p,
-			      (uint32_t)literal->str.n, false, miss);
+		builtin_match_literal(g, ir_bin(b, IR_ADD, hay.v, i), hay.off, literal->str.p,
+				      (uint32_t)literal->str.n, false, miss);
 		ir_jmp(b, found);
 		return;
 	}

@@ -64,16 +64,35 @@ static ir_val str_size(struct gen *g, struct expr *e)
 	return ir_bini(b, IR_ADD, ir_bound(b, gen_scalar(g, len), cap - 1), 1);
 }
 
-/* The setting's text where memory could not be read (r < 0), so that it does not pass for an empty
- * string. There is nothing to be read behind a null pointer: that stays empty. */
-static void mark_unreadable(struct gen *g, struct val dst, uint32_t cap, ir_val p, ir_val r)
+void builtin_put_text(struct gen *g, struct val dst, const char *text)
+{
+	struct expr *e = arena_new_of(gen_arena(g), struct expr);
+
+	e->kind = EXPR_STR;
+	e->span = gen_ir(g)->span;
+	e->str = (struct str){text, MIN(strlen(text), (size_t)dst.type->size - 1)};
+	gen_expr_to(g, e, dst);
+}
+
+/* So many bytes of the setting count. */
+#define UNREADABLE_MAX 64
+
+void builtin_put_unreadable(struct gen *g, struct val dst)
 {
 	const char *text = gen_plan(g)->config->str_unreadable;
+	size_t n = MIN(strlen(text), (size_t)UNREADABLE_MAX);
+
+	builtin_put_text(g, dst, arena_strndup(gen_arena(g), text, n));
+}
+
+/* The setting's text where memory could not be read (r < 0), so that it does not pass for an empty
+ * string. There is nothing to be read behind a null pointer: that stays empty. */
+static void mark_unreadable(struct gen *g, struct val dst, ir_val p, ir_val r)
+{
 	struct ir_block *bad, *mark, *done;
 	struct ir *b = gen_ir(g);
-	size_t n = MIN(MIN(strlen(text), (size_t)64), (size_t)cap - 1);
 
-	if (!n)
+	if (!*gen_plan(g)->config->str_unreadable)
 		return;
 	bad = ir_block_new(b, "unreadable");
 	mark = ir_block_new(b, NULL);
@@ -82,9 +101,7 @@ static void mark_unreadable(struct gen *g, struct val dst, uint32_t cap, ir_val 
 	ir_at(b, bad);
 	ir_br(b, p, mark, done, IR_LIKELY_YES);
 	ir_at(b, mark);
-	for (size_t i = 0; i <= n; i++)
-		ir_store(b, 1, dst.v, dst.off + (int32_t)i,
-			 ir_const(b, i < n ? (uint8_t)text[i] : 0));
+	builtin_put_unreadable(g, dst);
 	ir_jmp(b, done);
 	ir_at(b, done);
 }
@@ -102,7 +119,7 @@ static struct val lower_str(struct gen *g, struct expr *e, struct val want)
 	if (space == SPACE_BPF || space == SPACE_CTX || space == SPACE_BTF)
 		space = SPACE_KERNEL;
 	r = gen_read_str(g, builtin_addr(g, dst, 0), size, p, space);
-	mark_unreadable(g, dst, e->type->size, p, r);
+	mark_unreadable(g, dst, p, r);
 	return dst;
 }
 

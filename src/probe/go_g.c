@@ -1,7 +1,8 @@
 /* The goroutine that is running: its g, and its number.
  *
  *   g ──┬─ 0 stack.lo   8 stack.hi   …  48 m ──── curg ──► g of the goroutine m works for
- *       └─ goid
+ *       ├─ goid
+ *       └─ labels ──► what pprof.Do set, see golabel.c
  *
  * Code that the Go compiler made keeps g in %r14 from 1.17 on. Older code and assembly do not:
  * there it is in a thread-local variable, at an offset from the thread's segment base. On arm64 it
@@ -149,4 +150,15 @@ ir_val go_name_value(struct gen *g, struct probe *p, enum go_name name)
 		break;
 	}
 	return go_goid(g, p, go_g(g, p));
+}
+
+/* Go 1.24 is the first that keeps them in a slice. */
+enum { FIRST_WITH_LIST = 24 };
+
+ir_val_t go_labels_of(struct gen *g, struct probe *p, enum go_labels *how)
+{
+	const struct go_place_info *info = info_of(p);
+
+	*how = info->minor < FIRST_WITH_LIST ? GO_LABELS_MAP : GO_LABELS_LIST;
+	return word_of_goroutine(g, p, info->layout.labels);
 }

@@ -1,7 +1,7 @@
 /* Private: what the files about probes of Go functions share.
  *
  *   go.c         which places a probe is attached to
- *   go_g.c       the goroutine that is running
+ *   go_g.c       the goroutine that is running, and where its labels are
  *   go_calls.c   pairing a return with its call
  *   go_abi.c     where arguments and results are
  *   go_args.c    their names, types and values
@@ -145,6 +145,8 @@ ir_val go_g(struct gen *g, struct probe *p);
 /* The goroutine's number; on the system stack that of the goroutine it works for, 0: none. */
 ir_val go_goid(struct gen *g, struct probe *p, ir_val gptr);
 ir_val go_name_value(struct gen *g, struct probe *p, enum go_name name);
+/* The address of the goroutine's labels (0: none), and what is there. */
+ir_val_t go_labels_of(struct gen *g, struct probe *p, enum go_labels *how);
 
 /* ---- go_uprobe.c ---- */
 

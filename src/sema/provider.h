@@ -48,6 +48,12 @@ enum probe_name {
 
 enum go_name { GO_ID, GO_DEPTH, GO_PARENT, GO_START };
 
+/* How the labels of a goroutine lie in memory, behind the address that its g has. */
+enum go_labels {
+	GO_LABELS_MAP,  /* up to Go 1.23: a map[string]string */
+	GO_LABELS_LIST, /* a slice of pairs of strings */
+};
+
 /* What a body uses; found by a walk before the targets are grouped. */
 enum probe_uses {
 	USES_ARGS = 1,
@@ -227,6 +233,9 @@ struct provider {
 	/* Its place in memory, and what is added to link-time addresses of its program. */
 	struct val (*go_load)(struct gen *g, struct probe *p, const struct go_place *pl);
 	ir_val_t (*go_bias)(struct gen *g, struct probe *p);
+	/* The address of the running goroutine's labels; 0: it has none. NULL: there are no
+	 * goroutines. */
+	ir_val_t (*go_labels)(struct gen *g, struct probe *p, enum go_labels *how);
 
 	int (*attach)(struct attach_env *env, const struct attach_prog *p, struct err *e);
 	/* watch(): the same for an address that is known only now, in one process. NULL: never. */
