@@ -168,17 +168,17 @@ const char *go_name_at(const struct go *go, uint32_t offset)
 								  : NULL;
 }
 
-static const char *name_of(const struct go *go, uint64_t record)
-{
-	if (record > go->ntab || go->ntab - record < 64)
-		return NULL;
-	return go_name_at(go, image_u32(go->tab + record + entry_size(go)));
-}
-
 /* Place of funcID in a record: the flag is behind it. */
 static size_t id_offset(const struct go *go)
 {
 	return entry_size(go) + (go->format == PCLN_1_2 ? 28 : go->format == PCLN_1_20 ? 36 : 32);
+}
+
+static const char *name_of(const struct go *go, uint64_t record)
+{
+	if (record > go->ntab || go->ntab - record < id_offset(go) + 4)
+		return NULL; /* its fixed part, up to the count of its funcdata, is not there */
+	return go_name_at(go, image_u32(go->tab + record + entry_size(go)));
 }
 
 static void add_func(struct go *go, uint64_t i)

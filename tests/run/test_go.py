@@ -80,6 +80,14 @@ def test_a_function_that_only_returns(awl, subject):
     assert "calls and returns, at one instruction" in r.out, r
 
 
+def test_the_last_function_of_a_small_program(awl, tmp_path):
+    """The table of functions ends soon behind it."""
+    (tmp_path / "last.go").write_text('package main\n\nfunc main() { println("here") }\n')
+    program = build(tmp_path, source=tmp_path / "last.go")
+    r = awl("-e", f'go:{program}:"main.main" {{ @ = count(); }}', "-c", program, timeout=120)
+    assert r.code == 0 and "@: 1" in r.lines, r
+
+
 def test_calls_that_are_open_for_long_are_not_forgotten(awl, subject):
     """40,000 calls leave without a return, more than are kept at a time; main.main is open all the while."""
     r = run(awl, subject, 'goret:BIN:"main.exits", goret:BIN:"main.main", goret:BIN:"main.each" { @[probe] = count(); }', "exit", 80000)
