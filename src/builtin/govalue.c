@@ -296,7 +296,8 @@ const struct builtin builtins_govalue[] = {
 		       "in \"...\", what cannot be read\n"
 		       "is (unreadable).\n\n"
 		       "The settings go_value_size, go_max_string and go_max_elems are its "
-		       "limits.\n\n"
+		       "limits; with go_max_map_elems\n"
+		       "maps are shown with up to so many elements.\n\n"
 		       "    goret:./server:\"main.(*Store).Load\" { printf(\"%v\\n\", retval.1); "
 		       "}\n",
 		.examples = EXAMPLES(NULL),

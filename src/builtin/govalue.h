@@ -29,11 +29,19 @@ struct gopart {
 };
 
 void goshow_value(struct goshow *s, struct gopart p);
+/* govalue_map_text.c: a map of `n` elements, whose structure is in `head`. */
+void goshow_map(struct goshow *s, const struct gotype_map *m, struct gopart head, uint64_t n);
 /* In place of an interface: its type's name and the value, or the text of an error. */
 void goshow_dynamic(struct goshow *s, struct gopart p);
 /* What the slot of a pointer, slice or interface leads to; false: it was not captured. `*marks` has
  * GO_CHUNK_FAULT and GO_CHUNK_UNKNOWN. */
 bool goshow_find(const struct goshow *s, uint32_t slot, struct gopart *out, uint32_t *marks);
+/* One after the other: `*at`, 0 at first, is where the next one is looked for. */
+struct gochunk {
+	struct gopart part;
+	uint32_t marks, skip; /* skip: bytes that are before it, in an array of groups */
+};
+bool goshow_next(const struct goshow *s, uint32_t slot, uint32_t *at, struct gochunk *out);
 uint64_t goshow_word(const struct goshow *s, uint32_t off);
 /* A member of a struct; false when there is none of that name, or it was not captured whole. */
 bool goshow_member(const struct goshow *s, struct gopart p, const char *name, struct gopart *out);

@@ -10,28 +10,17 @@
  * the verifier, which knows nothing of that memory, finds all turns alike.
  *
  * A word of an interface tells the type of what it holds: an address, which a hash translates.
- * Pointers-like types are themselves the other word, all others are where it leads. */
-#include <stddef.h>
-#include "builtin/govalue.h"
+ * Pointers-like types are themselves the other word, all others are where it leads.
+ *
+ * Where elements of maps are shown there is more to it, in govalue_map.c: several chunks have one
+ * slot, and a record is used to its end. */
+#include "builtin/govalue_follow.h"
 
-enum { MAX_TURNS = 64, USED = 0, CUR = 4, ELEM = 8, OP = 12 };
+enum { MAX_TURNS = 64, MAX_MAP_TURNS = 128, USED = 0, CUR = 4, ELEM = 8, OP = 12 };
 enum { SLOT = 0, TYPE = 4, BYTES = 8, DATA = GO_CHUNK_HEAD };
-
-struct follow {
-	struct gen *g;
-	struct ir *b;
-	struct val rec;
-	uint32_t size, file;
-	const struct gotypes_data *data;
-	uint32_t block; /* number of the map */
-	struct ir_block *next, *done;
-	/* of this turn */
-	ir_val chunk, bytes;    /* address; its bytes */
-	ir_val cur, elem, each; /* each: bytes of an element */
-	ir_val op;              /* address of the operation */
-	ir_val slot, w0, w1;
-	ir_val at;                /* where the new chunk goes */
-	ir_cell addr, want, type; /* what is to be read for it */
+enum {
+	SHORT = 64,  /* bytes of a text that is read also where no chunk of full size has room */
+	PAGE = 4096, /* the smallest */
 };
 
 static ir_val get4(struct follow *f, ir_val at, int32_t off)
@@ -49,8 +38,7 @@ static void set_state(struct follow *f, int32_t what, ir_val v)
 	ir_store(f->b, 4, f->rec.v, f->rec.off + what, v);
 }
 
-/* Goes on where `cond` holds, and to `no` otherwise. */
-static void require(struct follow *f, ir_val cond, struct ir_block *no)
+void govalue_require(struct follow *f, ir_val cond, struct ir_block *no)
 {
 	struct ir_block *yes = ir_block_new(f->b, NULL);
 
@@ -64,12 +52,12 @@ static ir_val element(struct follow *f, ir_val base, int64_t off, ir_val v, uint
 {
 	ir_val i;
 
-	require(f, ir_bini(f->b, IR_ULT, v, (int64_t)count), no);
+	govalue_require(f, ir_bini(f->b, IR_ULT, v, (int64_t)count), no);
 	i = ir_bini(f->b, IR_MUL, ir_index(f->b, v, count), each);
 	return ir_bin(f->b, IR_ADD, ir_bini(f->b, IR_ADD, base, off), i);
 }
 
-static ir_val lesser(struct follow *f, ir_val x, ir_val y)
+ir_val govalue_lesser(struct follow *f, ir_val x, ir_val y)
 {
 	ir_cell c = ir_cell_new(f->b, "lesser", false);
 	struct ir_block *set = ir_block_new(f->b, NULL), *done = ir_block_new(f->b, NULL);
@@ -94,7 +82,7 @@ static ir_val padded(struct follow *f, ir_val n)
 static void take_chunk(struct follow *f)
 {
 	f->cur = state(f, CUR);
-	require(f, ir_bin(f->b, IR_ULT, f->cur, state(f, USED)), f->done);
+	govalue_require(f, ir_bin(f->b, IR_ULT, f->cur, state(f, USED)), f->done);
 	f->chunk = element(f, f->rec.v, f->rec.off, f->cur, f->size - DATA, 1, f->done);
 	f->bytes = get4(f, f->chunk, BYTES);
 	f->elem = state(f, ELEM);
@@ -109,7 +97,7 @@ static void leave_element(struct follow *f, struct ir_block *all)
 	ir_val end = ir_bin(b, IR_MUL, elem, f->each);
 
 	set_state(f, OP, ir_const(b, 0));
-	require(f, f->each, all);
+	govalue_require(f, f->each, all);
 	ir_br(b, ir_bin(b, IR_ULT, end, f->bytes), more, all, IR_LIKELY_EVEN);
 	ir_at(b, more);
 	set_state(f, ELEM, elem);
@@ -137,13 +125,13 @@ static void take_op(struct follow *f)
 	ir_val block = ir_mapval(b, f->block, 0);
 
 	f->each = ir_const(b, 0);
-	require(f, ir_bini(b, IR_ULT, type, GO_CHUNK_FLAT), left);
+	govalue_require(f, ir_bini(b, IR_ULT, type, GO_CHUNK_FLAT), left);
 	head = element(f, block, 0, type, f->data->ntypes, sizeof(struct gotype_head), left);
 	f->each = get4(f, head, offsetof(struct gotype_head, size));
 	ir_br(b, ir_bin(b, IR_ULT, op, get4(f, head, offsetof(struct gotype_head, nops))), on, over,
 	      IR_LIKELY_EVEN);
 	ir_at(b, over);
-	require(f, get4(f, head, offsetof(struct gotype_head, nops)), left);
+	govalue_require(f, get4(f, head, offsetof(struct gotype_head, nops)), left);
 	leave_element(f, left);
 	ir_at(b, left);
 	leave_chunk(f);
@@ -154,11 +142,10 @@ static void take_op(struct follow *f)
 			f->data->nops, sizeof(struct gotype_op), f->next);
 }
 
-static ir_val op_field(struct follow *f, int32_t off)
+ir_val govalue_op_field(struct follow *f, int32_t off)
 {
 	return get4(f, f->op, off);
 }
-#define OP_FIELD(f, name) op_field((f), offsetof(struct gotype_op, name))
 
 /* Its words; a slot that was not captured whole, or is nil, leads nowhere. */
 static void take_slot(struct follow *f)
@@ -166,16 +153,24 @@ static void take_slot(struct follow *f)
 	struct ir *b = f->b;
 	ir_val in = ir_bin(b, IR_ADD, ir_bin(b, IR_MUL, f->elem, f->each), OP_FIELD(f, off)), at;
 
-	require(f, ir_bin(b, IR_ULE, ir_bin(b, IR_ADD, in, OP_FIELD(f, need)), f->bytes), f->next);
+	govalue_require(f, ir_bin(b, IR_ULE, ir_bin(b, IR_ADD, in, OP_FIELD(f, need)), f->bytes),
+			f->next);
 	f->slot = ir_bini(b, IR_ADD, ir_bin(b, IR_ADD, f->cur, in), DATA);
 	at = element(f, f->rec.v, f->rec.off, f->slot, f->size - 15, 1, f->next);
 	f->w0 = ir_load(b, 8, at, 0, IR_MEM_VOLATILE);
 	f->w1 = ir_load(b, 8, at, 8, IR_MEM_VOLATILE);
-	require(f, f->w0, f->next);
+	if (!f->maps)
+		govalue_require(f, f->w0, f->next);
 }
 
 /* ---- the new chunk
  * ------------------------------------------------------------------------------- */
+
+/* In an array of groups the chunk tells how far behind its beginning it is. */
+static ir_val with_skip(struct follow *f, ir_val bytes)
+{
+	return ir_bin(f->b, IR_OR, bytes, ir_bini(f->b, IR_SHL, OP_FIELD(f, skip), 32));
+}
 
 /* Closes it with `bytes` that are there already. */
 static void append(struct follow *f, ir_val type, ir_val bytes)
@@ -184,7 +179,7 @@ static void append(struct follow *f, ir_val type, ir_val bytes)
 
 	ir_store(b, 4, f->at, SLOT, f->slot);
 	ir_store(b, 4, f->at, TYPE, type);
-	ir_store(b, 8, f->at, BYTES, bytes);
+	ir_store(b, 8, f->at, BYTES, f->maps ? with_skip(f, bytes) : bytes);
 	set_state(f, USED,
 		  ir_bini(b, IR_ADD, ir_bin(b, IR_ADD, state(f, USED), padded(f, bytes)), DATA));
 	ir_jmp(b, f->next);
@@ -196,23 +191,67 @@ static void append_fault(struct follow *f, ir_val type)
 	append(f, ir_bini(f->b, IR_OR, type, GO_CHUNK_FAULT), ir_const(f->b, 0));
 }
 
+/* Up to `max` bytes, which there is room for at `at`. */
+static void read_to(struct follow *f, ir_val at, uint32_t max, struct ir_block *ok,
+		    struct ir_block *fault)
+{
+	struct ir *b = f->b;
+	ir_val n = ir_bound(b, ir_get(b, f->want), max);
+	ir_val r = IR_CALL(b, BPF_FUNC_probe_read_user, ir_bini(b, IR_ADD, at, DATA), n,
+			   ir_get(b, f->addr));
+
+	ir_br(b, r, fault, ok, IR_LIKELY_NO);
+}
+
+/* What is short has a place near the end of the record, too: a map is many small texts. */
+static void read_near_end(struct follow *f, struct ir_block *ok, struct ir_block *fault)
+{
+	struct ir *b = f->b;
+	struct ir_block *end = ir_block_new(b, "end");
+	ir_val at = element(f, f->rec.v, f->rec.off, state(f, USED),
+			    f->size - DATA - GO_CHUNK_MAX + 1, 1, end);
+
+	read_to(f, at, GO_CHUNK_MAX, ok, fault);
+	ir_at(b, end);
+	govalue_require(f, ir_bini(b, IR_ULE, ir_get(b, f->want), SHORT), f->next);
+	read_to(f, f->at, SHORT, ok, fault);
+}
+
+/* A group may go on in a page that the program has not touched yet, which is unreadable: what is in
+ * front of that is read. */
+static void cut_at_page(struct follow *f, struct ir_block *fault)
+{
+	struct ir *b = f->b;
+	ir_val in_page = ir_bini(b, IR_AND, ir_get(b, f->addr), PAGE - 1);
+	ir_val left = ir_bin(b, IR_SUB, ir_const(b, PAGE), in_page);
+
+	govalue_require(f, ir_bin(b, IR_ULT, left, ir_get(b, f->want)), fault);
+	ir_set(b, f->want, ir_bound(b, left, GO_CHUNK_MAX));
+}
+
 /* Reads `want` bytes at `addr` into it. */
 static void read_chunk(struct follow *f)
 {
 	struct ir *b = f->b;
 	struct ir_block *fault = ir_block_new(b, NULL), *ok = ir_block_new(b, NULL);
-	ir_val n = ir_bound(b, ir_get(b, f->want), GO_CHUNK_MAX);
-	ir_val r = IR_CALL(b, BPF_FUNC_probe_read_user, ir_bini(b, IR_ADD, f->at, DATA), n,
-			   ir_get(b, f->addr));
 
-	ir_br(b, r, fault, ok, IR_LIKELY_NO);
+	if (f->maps) {
+		struct ir_block *cut = ir_block_new(b, "cut");
+
+		read_near_end(f, ok, cut);
+		ir_at(b, cut);
+		cut_at_page(f, fault);
+		read_near_end(f, ok, fault);
+	} else {
+		read_to(f, f->at, GO_CHUNK_MAX, ok, fault);
+	}
 	ir_at(b, fault);
 	append_fault(f, ir_get(b, f->type));
 	ir_at(b, ok);
 	append(f, ir_get(b, f->type), ir_get(b, f->want));
 }
 
-static void set_target(struct follow *f, ir_val addr, ir_val want, ir_val type)
+void govalue_set_target(struct follow *f, ir_val addr, ir_val want, ir_val type)
 {
 	ir_set(f->b, f->addr, addr);
 	ir_set(f->b, f->want, ir_bound(f->b, want, GO_CHUNK_MAX));
@@ -223,16 +262,18 @@ static void follow_slice(struct follow *f, struct ir_block *read)
 {
 	struct ir *b = f->b;
 	ir_val n = ir_bound(b, f->w1, GO_CHUNK_MAX);
-	ir_val want = lesser(f, ir_bin(b, IR_MUL, n, OP_FIELD(f, each)), OP_FIELD(f, max));
+	ir_val want = govalue_lesser(f, ir_bin(b, IR_MUL, n, OP_FIELD(f, each)), OP_FIELD(f, max));
 
-	require(f, want, f->next);
-	set_target(f, f->w0, want, OP_FIELD(f, type));
+	govalue_require(f, want, f->next);
+	govalue_set_target(f, f->w0, want, OP_FIELD(f, type));
 	ir_jmp(b, read);
 }
 
 static void follow_pointer(struct follow *f, struct ir_block *read)
 {
-	set_target(f, f->w0, OP_FIELD(f, max), OP_FIELD(f, type));
+	ir_val addr = f->maps ? ir_bin(f->b, IR_ADD, f->w0, OP_FIELD(f, skip)) : f->w0;
+
+	govalue_set_target(f, addr, OP_FIELD(f, max), OP_FIELD(f, type));
 	ir_jmp(f->b, read);
 }
 
@@ -295,8 +336,8 @@ static void follow_iface(struct follow *f, struct ir_block *read)
 	ir_store(b, 8, f->at, DATA, f->w1);
 	append(f, get4(f, d, offsetof(struct gotype_dyn, type)), ir_const(b, 8));
 	ir_at(b, behind);
-	set_target(f, f->w1, get4(f, d, offsetof(struct gotype_dyn, size)),
-		   get4(f, d, offsetof(struct gotype_dyn, type)));
+	govalue_set_target(f, f->w1, get4(f, d, offsetof(struct gotype_dyn, size)),
+			   get4(f, d, offsetof(struct gotype_dyn, type)));
 	ir_jmp(b, read);
 }
 
@@ -306,10 +347,12 @@ static void add_chunk(struct follow *f)
 	struct ir_block *slice = ir_block_new(b, NULL), *other = ir_block_new(b, NULL);
 	struct ir_block *pointer = ir_block_new(b, NULL), *iface = ir_block_new(b, NULL);
 	struct ir_block *read = ir_block_new(b, "read");
+	uint32_t room = DATA + (f->maps ? SHORT : GO_CHUNK_MAX);
 	ir_val follow = OP_FIELD(f, follow);
 
-	f->at = element(f, f->rec.v, f->rec.off, state(f, USED), f->size - DATA - GO_CHUNK_MAX + 1,
-			1, f->done);
+	f->at = element(f, f->rec.v, f->rec.off, state(f, USED), f->size - room + 1, 1, f->done);
+	if (f->maps)
+		govalue_follow_groups(f, follow, read);
 	ir_br(b, ir_bini(b, IR_EQ, follow, GO_FOLLOW_SLICE), slice, other, IR_LIKELY_EVEN);
 	ir_at(b, other);
 	ir_br(b, ir_bini(b, IR_EQ, follow, GO_FOLLOW_POINTER), pointer, iface, IR_LIKELY_EVEN);
@@ -330,8 +373,10 @@ static void loop_begin(struct follow *f, struct builtin_loop *l)
 	struct ir *b = f->b;
 	struct ir_block *turn;
 
+	uint32_t turns = f->maps ? MAX_MAP_TURNS : MAX_TURNS;
+
 	if (!kernel_has(gen_kernel(f->g), FEATURE_MAY_GOTO)) {
-		builtin_loop_begin(f->g, l, ir_const(b, MAX_TURNS), MAX_TURNS);
+		builtin_loop_begin(f->g, l, ir_const(b, turns), turns);
 		return;
 	}
 	turn = ir_block_new(b, "turn");
@@ -358,6 +403,7 @@ void govalue_follow(struct gen *g, struct val rec, uint32_t size, struct gotypes
 	struct follow f = {.g = g, .b = b, .rec = rec, .size = size, .file = file};
 
 	f.data = gotypes_data(gt);
+	f.maps = f.data->maps;
 	f.block = gen_input(g)->maps.own + gotypes_maps(gt)->block;
 	f.addr = ir_cell_new(b, "addr", false);
 	f.want = ir_cell_new(b, "want", false);

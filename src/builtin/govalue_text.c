@@ -4,6 +4,7 @@
  *   {1 text [1 2 3]}           structs, slices, arrays
  *   &{1 text}                  a pointer; those further in are addresses
  *   map[len=2]  chan[len=0 cap=7]  <nil>
+ *   map[a:1 b:2 ...5 more]     a map where its elements are asked for: govalue_map_text.c
  *   *main.T(&{1})  int(5)      what an interface holds, with its type
  *   {name:text n:1}            the arguments of a function, by name
  *   [1 2 3 ...5 more]          what did not fit, or was not asked for
@@ -32,22 +33,38 @@ uint64_t goshow_word(const struct goshow *s, uint32_t off)
 	return off + 8 <= s->used ? builtin_u64(s->rec + off) : 0;
 }
 
-bool goshow_find(const struct goshow *s, uint32_t slot, struct gopart *out, uint32_t *marks)
+/* What a slot leads to is behind the slot: no chunk leads back to one in front of it. */
+bool goshow_next(const struct goshow *s, uint32_t slot, uint32_t *from, struct gochunk *out)
 {
-	uint32_t at = GO_REC_HEAD, n;
+	uint32_t at = *from ? *from : GO_REC_HEAD, n;
 
 	for (; at + GO_CHUNK_HEAD <= s->used; at += GO_CHUNK_HEAD + ALIGN_UP(n, 8u)) {
 		n = load4(s, at + 8);
 		if (n > s->used - at - GO_CHUNK_HEAD)
-			return false;
-		if (load4(s, at) != slot)
+			break;
+		if (load4(s, at) != slot || at <= slot)
 			continue;
-		*marks = load4(s, at + 4);
-		*out = (struct gopart){gotype_get(s->gt, *marks & GO_CHUNK_TYPE),
-				       at + GO_CHUNK_HEAD, n};
+		out->marks = load4(s, at + 4);
+		out->skip = load4(s, at + 12);
+		out->part = (struct gopart){gotype_get(s->gt, out->marks & GO_CHUNK_TYPE),
+					    at + GO_CHUNK_HEAD, n};
+		*from = at + GO_CHUNK_HEAD + ALIGN_UP(n, 8u);
 		return true;
 	}
+	*from = s->used;
 	return false;
+}
+
+bool goshow_find(const struct goshow *s, uint32_t slot, struct gopart *out, uint32_t *marks)
+{
+	struct gochunk c;
+	uint32_t at = 0;
+
+	if (!goshow_next(s, slot, &at, &c))
+		return false;
+	*out = c.part;
+	*marks = c.marks;
+	return true;
 }
 
 static void add(struct goshow *s, const char *text)
@@ -232,7 +249,9 @@ static void show_map(struct goshow *s, struct gopart p)
 	if (!there(s, p.off, &head))
 		return;
 	n = goshow_word(s, head.off);
-	if (n)
+	if (n && p.t->map)
+		goshow_map(s, p.t->map, head, n);
+	else if (n)
 		buf_printf(s->out, "map[len=%" PRIu64 "]", n);
 	else
 		add(s, "map[]");

@@ -21,7 +21,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { AT_GO_KIND = 0x2900, AT_GO_RUNTIME_TYPE = 0x2904, AT_GO_CLOSURE_OFFSET = 0x2907 };
+enum {
+	AT_GO_KIND = 0x2900,
+	AT_GO_KEY = 0x2901,
+	AT_GO_ELEM = 0x2902,
+	AT_GO_RUNTIME_TYPE = 0x2904,
+	AT_GO_CLOSURE_OFFSET = 0x2907
+};
+enum { GO_KIND_MAP = 21 }; /* reflect.Kind */
 enum { MAX_PEEL = 64, MAX_MEMBERS = 20000, MAX_PARAMS = 256, MAX_OPS = 256, MAX_REFS = 1 << 20 };
 enum { MAX_GO_TYPES = 1 << 17 };
 
@@ -357,6 +364,20 @@ static uint8_t go_kind(Dwarf_Die die)
 	return kind < 32 ? (uint8_t)kind : 0;
 }
 
+/* The typedef that tells a map's kind also tells what it is of. */
+static void go_map(struct dwarf *d, Dwarf_Die die, struct dwarf_type *t)
+{
+	Dwarf_Die key, elem;
+
+	for (unsigned i = 0; i < MAX_PEEL && !dwarf_hasattr(&die, AT_GO_KIND); i++)
+		if (!attr_die(&die, DW_AT_type, &die))
+			return;
+	if (!attr_die(&die, AT_GO_KEY, &key) || !attr_die(&die, AT_GO_ELEM, &elem))
+		return;
+	t->key = ref_of(d, &key);
+	t->elem = ref_of(d, &elem);
+}
+
 bool dwarf_type_get(struct dwarf *d, dwarf_ref ref, struct dwarf_type *out)
 {
 	Dwarf_Die die;
@@ -372,6 +393,8 @@ bool dwarf_type_get(struct dwarf *d, dwarf_ref ref, struct dwarf_type *out)
 	if (!die_get(d, ref, &die))
 		return false;
 	out->go_kind = go_kind(die);
+	if (out->go_kind == GO_KIND_MAP)
+		go_map(d, die, out);
 	if (!peel(d, &die, &alias))
 		return true;
 	out->self = ref_of(d, &die);

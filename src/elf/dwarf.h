@@ -57,9 +57,10 @@ struct dwarf_type { /* typedefs and qualifiers are peeled off */
 	const char *alias; /* the outermost typedef's name, "error"; or NULL */
 	const char *name;  /* without struct; of a typedef when it has none of its own; or NULL */
 	uint64_t size;
-	dwarf_ref self; /* of the peeled type */
-	dwarf_ref to;   /* PTR, ARRAY: what it points to, its element */
-	uint64_t count; /* ARRAY; 0: unknown or flexible */
+	dwarf_ref self;      /* of the peeled type */
+	dwarf_ref to;        /* PTR, ARRAY: what it points to, its element */
+	uint64_t count;      /* ARRAY; 0: unknown or flexible */
+	dwarf_ref key, elem; /* of a map of Go: what it is of; 0: not told */
 };
 
 struct dwarf_member {

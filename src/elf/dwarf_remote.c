@@ -39,6 +39,8 @@ static void serve_type(struct dwarf *d, dwarf_ref ref, struct buf *out)
 	wire_put(out, t.self, 4);
 	wire_put(out, t.to, 4);
 	wire_put(out, t.count, 8);
+	wire_put(out, t.key, 4);
+	wire_put(out, t.elem, 4);
 }
 
 static void serve_members(struct dwarf *d, dwarf_ref ref, struct arena *a, struct buf *out)
@@ -267,6 +269,8 @@ bool dwarf_remote_type(struct reader *r, struct arena *names, dwarf_ref ref, str
 	out->self = (dwarf_ref)wire_take(&w, 4);
 	out->to = (dwarf_ref)wire_take(&w, 4);
 	out->count = wire_take(&w, 8);
+	out->key = (dwarf_ref)wire_take(&w, 4);
+	out->elem = (dwarf_ref)wire_take(&w, 4);
 	if (!w.bad && out->kind <= DWARF_UNKNOWN)
 		return true;
 	*out = (struct dwarf_type){.kind = DWARF_UNKNOWN};

@@ -208,8 +208,11 @@ bool go_value_place(struct sema *s, struct probe *p, struct expr *e, struct go_p
 	n.sig = go_names(s, p, &n.dwarf, &err);
 	if (!n.sig)
 		return false;
-	n.gt = gotypes_of(sema_types(s), (struct gotype_limits){(uint32_t)c->go_max_string,
-								(uint32_t)c->go_max_elems});
+	n.gt = gotypes_of(sema_types(s),
+			  (struct gotype_limits){.string = (uint32_t)c->go_max_string,
+						 .elems = (uint32_t)c->go_max_elems,
+						 .map_elems = (uint32_t)c->go_max_map_elems,
+						 .value = (uint32_t)c->go_value_size});
 	n.file = gotypes_file(n.gt, n.dwarf, info->path, info->minor, info->types);
 	out->file = n.file;
 	return name(&n, e);

@@ -53,6 +53,7 @@ static const struct row rows[] = {
 	NUM(go_value_size, 640, 1 << 16, "it takes a number of bytes from 640 to 65536"),
 	NUM(go_max_string, 1, 512, "it takes a number of bytes from 1 to 512"),
 	NUM(go_max_elems, 1, 512, "it takes a number of elements from 1 to 512"),
+	NUM(go_max_map_elems, 0, 256, "it takes a number of elements up to 256"),
 	BOOL(print_maps_on_exit),
 	BOOL(detach_last),
 	BOOL(begin_attached),

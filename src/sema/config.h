@@ -14,17 +14,18 @@ enum ustack_unwind { UNWIND_AUTO, UNWIND_FP, UNWIND_DWARF };
 enum missing_probes { MISSING_ERROR, MISSING_WARN, MISSING_IGNORE, MISSING_ANY };
 
 struct config {
-	uint64_t max_strlen;     /* 1024: capacity of str() without a length */
-	uint64_t max_map_keys;   /* 4096 */
-	uint64_t max_probes;     /* 1024 programs */
-	uint64_t max_bpf_progs;  /* 1024 */
-	uint64_t max_cat_bytes;  /* 10240 */
-	uint64_t on_stack_limit; /* 32: objects above it go to scratch memory */
-	uint64_t perf_rb_pages;  /* 0: chosen by memory; pages of the ring buffer */
-	uint64_t log_size;       /* bytes of the verifier's log */
-	uint64_t go_value_size;  /* 1536: bytes of a Go value and all that is shown of it */
-	uint64_t go_max_string;  /* 256: bytes of a string in it */
-	uint64_t go_max_elems;   /* 16: elements of a slice or array in it */
+	uint64_t max_strlen;       /* 1024: capacity of str() without a length */
+	uint64_t max_map_keys;     /* 4096 */
+	uint64_t max_probes;       /* 1024 programs */
+	uint64_t max_bpf_progs;    /* 1024 */
+	uint64_t max_cat_bytes;    /* 10240 */
+	uint64_t on_stack_limit;   /* 32: objects above it go to scratch memory */
+	uint64_t perf_rb_pages;    /* 0: chosen by memory; pages of the ring buffer */
+	uint64_t log_size;         /* bytes of the verifier's log */
+	uint64_t go_value_size;    /* 1536: bytes of a Go value and all that is shown of it */
+	uint64_t go_max_string;    /* 256: bytes of a string in it */
+	uint64_t go_max_elems;     /* 16: elements of a slice or array in it */
+	uint64_t go_max_map_elems; /* 0: only the length; elements of a map in it */
 	enum missing_probes missing_probes;
 	enum stack_mode stack_mode;
 	enum ustack_unwind ustack_unwind;

@@ -9,10 +9,11 @@
 
 #include <string.h>
 #include "elf/go.h"
+#include "type/gotype_plan.h"
 #include "type/priv.h"
 
 enum { BYTE = 1, MAP_HEAD, CHAN_HEAD, FIRST };
-enum { MAX_TYPES = 1 << 18, MAX_OPS = 64, MAX_ELEMS_OPS = 16, MAX_DEPTH = 16, MAX_NESTING = 64 };
+enum { MAX_TYPES = 1 << 18, MAX_ELEMS_OPS = 16, MAX_DEPTH = 16, MAX_NESTING = 64 };
 enum { MAX_STEPS = 4096, FILE_SHIFT = 56, MAX_FILES = 256 };
 
 struct file {
@@ -34,19 +35,21 @@ struct gotypes {
 	VEC(struct gotype_dyn) dyns;
 	struct strmap ids; /* { file, ref } → number */
 	bool ifaces;       /* something planned leads to an interface */
+	bool map_elems;    /* or to the elements of a map */
 	struct gotypes_maps maps;
 	struct gotypes_data *data; /* not NULL: nothing is added */
 	unsigned depth;            /* types inside one another that are being entered */
 };
 
-static uint32_t add_type(struct gotypes *gt, const char *name, enum go_kind kind, uint32_t size)
+uint32_t gotype_new(struct gotypes *gt, const char *name, enum go_kind kind, uint32_t size)
 {
 	struct gotype *t;
 
 	if (gt->types.n >= MAX_TYPES)
 		return 0;
 	t = arena_new_of(gt->arena, struct gotype);
-	*t = (struct gotype){.name = name, .kind = kind, .size = size};
+	*t = (struct gotype){
+		.name = name, .kind = kind, .size = size, .number = (uint32_t)gt->types.n};
 	vec_push(gt->arena, &gt->types, t);
 	return (uint32_t)gt->types.n - 1;
 }
@@ -54,6 +57,26 @@ static uint32_t add_type(struct gotypes *gt, const char *name, enum go_kind kind
 static struct gotype *get(const struct gotypes *gt, uint32_t type)
 {
 	return gt->types.v[type < gt->types.n ? type : 0];
+}
+
+struct gotype *gotype_edit(struct gotypes *gt, uint32_t type)
+{
+	return get(gt, type);
+}
+
+struct arena *gotypes_arena(struct gotypes *gt)
+{
+	return gt->arena;
+}
+
+struct dwarf *gotypes_dwarf(struct gotypes *gt, uint32_t file)
+{
+	return gt->files.v[file].dwarf;
+}
+
+void gotypes_have_maps(struct gotypes *gt)
+{
+	gt->map_elems = true;
 }
 
 const struct gotype *gotype_get(const struct gotypes *gt, uint32_t type)
@@ -71,10 +94,10 @@ struct gotypes *gotypes_of(struct types *ts, struct gotype_limits l)
 	gt->arena = ts->arena;
 	gt->limits = l;
 	strmap_init(&gt->ids, ts->arena);
-	add_type(gt, "?", GO_UNKNOWN, 0);
-	add_type(gt, "uint8", GO_UINT8, 1);
-	add_type(gt, "map", GO_UINT64, 8);
-	add_type(gt, "chan", GO_TUPLE, 16);
+	gotype_new(gt, "?", GO_UNKNOWN, 0);
+	gotype_new(gt, "uint8", GO_UINT8, 1);
+	gotype_new(gt, "map", GO_UINT64, 8);
+	gotype_new(gt, "chan", GO_TUPLE, 16);
 	for (uint32_t i = 0; i < FIRST; i++)
 		get(gt, i)->planned = true;
 	get(gt, MAP_HEAD)->runtime = get(gt, CHAN_HEAD)->runtime = true;
@@ -296,7 +319,7 @@ uint32_t gotype_from(struct gotypes *gt, uint32_t file, dwarf_ref ref)
 	    !dwarf_type_get(gt->files.v[file].dwarf, ref, &is))
 		return id;
 	name = is.alias ? is.alias : is.name ? is.name : is.kind == DWARF_FUNC ? "func" : "?";
-	id = add_type(gt, arena_strdup(gt->arena, name), kind_of(&is), 0);
+	id = gotype_new(gt, arena_strdup(gt->arena, name), kind_of(&is), 0);
 	if (!id)
 		return 0;
 	k.p = arena_memdup(gt->arena, key, sizeof(key));
@@ -315,7 +338,7 @@ static uint32_t make_record(struct gotypes *gt, const struct gotype *like, const
 			    const uint32_t *types, const uint32_t *offsets, uint32_t n)
 {
 	struct gotype_member *m = arena_array_of(gt->arena, struct gotype_member, n + 1);
-	uint32_t id = add_type(gt, like->name, like->kind, 0);
+	uint32_t id = gotype_new(gt, like->name, like->kind, 0);
 	struct gotype *t = get(gt, id);
 
 	if (!id)
@@ -348,16 +371,9 @@ uint32_t gotype_record(struct gotypes *gt, const char *const *names, const uint3
 
 /* ---- what to follow -------------------------------------------------------------------------- */
 
-struct planning {
-	struct gotypes *gt;
-	struct gotype_op v[MAX_OPS];
-	uint32_t n;
-	uint32_t steps; /* types looked at: they may be nested without end in a broken file */
-};
-
-static void add_op(struct planning *p, struct gotype_op op)
+void goplan_op(struct planning *p, struct gotype_op op)
 {
-	if (p->n < MAX_OPS)
+	if (p->n < p->max)
 		p->v[p->n++] = op;
 }
 
@@ -383,7 +399,8 @@ static void add_slice(struct planning *p, const struct gotype *t, uint32_t off)
 
 	if (!text && !elem->size)
 		return;
-	add_op(p, (struct gotype_op){
+	goplan_op(p,
+		  (struct gotype_op){
 			  .off = off,
 			  .follow = GO_FOLLOW_SLICE,
 			  .type = text ? BYTE
@@ -394,18 +411,26 @@ static void add_slice(struct planning *p, const struct gotype *t, uint32_t off)
 				      : bytes_of(elem->size, p->gt->limits.elems)});
 }
 
-static void add_pointer(struct planning *p, uint32_t off, uint32_t to)
+void goplan_pointer(struct planning *p, uint32_t off, uint32_t to)
 {
 	const struct gotype *is = get(p->gt, to);
 
 	if (is->size)
-		add_op(p, (struct gotype_op){.off = off,
-					     .follow = GO_FOLLOW_POINTER,
-					     .type = to |
-						     (is_shown_as_address(is) ? GO_CHUNK_FLAT : 0),
-					     .each = is->size,
-					     .need = 8,
-					     .max = MIN(is->size, GO_CHUNK_MAX)});
+		goplan_op(p, (struct gotype_op){
+				     .off = off,
+				     .follow = GO_FOLLOW_POINTER,
+				     .type = to | (is_shown_as_address(is) ? GO_CHUNK_FLAT : 0),
+				     .each = is->size,
+				     .need = 8,
+				     .max = MIN(is->size, GO_CHUNK_MAX)});
+}
+
+/* What is read of the structure behind a map. */
+static uint32_t map_header(struct gotypes *gt, const struct gotype *t)
+{
+	if (gt->limits.map_elems && !t->map_sought)
+		gotype_map_enter(gt, t->number);
+	return t->header;
 }
 
 /* The slots of a value of type `t` at `off`. */
@@ -422,14 +447,16 @@ static void add_ops(struct planning *p, const struct gotype *t, uint32_t off, un
 		break;
 	case GO_INTERFACE:
 		p->gt->ifaces = true;
-		add_op(p,
-		       (struct gotype_op){.off = off,
-					  .need = 16,
-					  .follow = t->empty ? GO_FOLLOW_EFACE : GO_FOLLOW_IFACE});
+		goplan_op(p, (struct gotype_op){.off = off,
+						.need = 16,
+						.follow = t->empty ? GO_FOLLOW_EFACE
+								   : GO_FOLLOW_IFACE});
 		break;
 	case GO_MAP:
+		goplan_pointer(p, off, map_header(p->gt, t));
+		break;
 	case GO_CHAN:
-		add_pointer(p, off, t->header);
+		goplan_pointer(p, off, t->header);
 		break;
 	case GO_ARRAY:
 		for (uint32_t i = 0; i < MIN(t->count, MAX_ELEMS_OPS); i++)
@@ -444,6 +471,11 @@ static void add_ops(struct planning *p, const struct gotype *t, uint32_t off, un
 	default:
 		break;
 	}
+}
+
+void goplan_value(struct planning *p, uint32_t type, uint32_t off)
+{
+	add_ops(p, get(p->gt, type), off, 0);
 }
 
 /* Go shows what a pointer leads to when that has parts. */
@@ -464,25 +496,37 @@ uint32_t gotype_elem(struct gotypes *gt, uint32_t type)
 	return t->elem;
 }
 
-static void plan_type(struct gotypes *gt, uint32_t type, unsigned depth)
+static void plan_slots(struct gotypes *gt, uint32_t type)
 {
 	struct gotype *t = get(gt, type);
-	struct planning p = {.gt = gt};
+	struct planning p = {.gt = gt, .max = t->part ? GOPLAN_PART_OPS : GOPLAN_OPS};
 
-	if (t->planned || depth > MAX_DEPTH)
-		return;
-	t->planned = true;
-	if (t->kind == GO_POINTER && has_parts(get(gt, gotype_elem(gt, type))))
-		add_pointer(&p, 0, t->elem);
+	if (t->part)
+		gotype_map_plan(&p, t);
+	else if (t->kind == GO_POINTER && has_parts(get(gt, gotype_elem(gt, type))))
+		goplan_pointer(&p, 0, t->elem);
 	else
 		add_ops(&p, t, 0, 0);
 	t->first_op = (uint32_t)gt->ops.n;
 	t->nops = p.n;
 	for (uint32_t i = 0; i < p.n; i++)
 		vec_push(gt->arena, &gt->ops, p.v[i]);
-	for (uint32_t i = 0; i < p.n; i++)
-		if (!(p.v[i].type & GO_CHUNK_FLAT))
-			plan_type(gt, p.v[i].type & GO_CHUNK_TYPE, depth + 1);
+}
+
+static void plan_type(struct gotypes *gt, uint32_t type, unsigned depth)
+{
+	struct gotype *t = get(gt, type);
+
+	if (t->planned || depth > MAX_DEPTH)
+		return;
+	t->planned = true;
+	plan_slots(gt, type);
+	for (uint32_t i = 0; i < t->nops; i++) {
+		uint32_t to = gt->ops.v[t->first_op + i].type;
+
+		if (!(to & GO_CHUNK_FLAT))
+			plan_type(gt, to & GO_CHUNK_TYPE, depth + 1);
+	}
 }
 
 void gotype_show(struct gotypes *gt, uint32_t type)
@@ -581,6 +625,7 @@ const struct gotypes_data *gotypes_data(struct gotypes *gt)
 	gt->data->block = make_block(gt, &gt->data->block_size);
 	gt->data->ntypes = (uint32_t)gt->types.n;
 	gt->data->nops = (uint32_t)gt->ops.n;
+	gt->data->maps = gt->map_elems;
 	gt->data->keys = gt->keys.v;
 	gt->data->dyns = gt->dyns.v;
 	gt->data->ndyns = (uint32_t)gt->keys.n;

@@ -13,9 +13,10 @@
  * A captured value is a record of chunks, the root first; each tells the slot that leads to it:
  *
  *   0   u32 used │ u32 cur │ u32 elem │ u32 op          the last three are the program's own
- *   16  u32 slot │ u32 type and marks │ u32 bytes │ u32 0 │ bytes …, to a multiple of 8 │ next …
+ *   16  u32 slot │ u32 type and marks │ u32 bytes │ u32 skip │ bytes …, to a multiple of 8 │ next …
  *
- * Of a type that is not known the bytes are its key in the hash. */
+ * Of a type that is not known the bytes are its key in the hash. Several chunks may have the same
+ * slot: parts of an array of a map's groups, of which each tells how many bytes are before it. */
 #ifndef AWL_TYPE_GOTYPE_H
 #define AWL_TYPE_GOTYPE_H
 
@@ -58,6 +59,36 @@ struct gotype_member {
 	uint32_t type, offset;
 };
 
+/* How the runtime keeps a map: in groups (buckets) of 8 elements, as the debug information has it.
+ *
+ *   up to Go 1.23   buckets ─► 2^B groups                tophash [8]uint8, keys, values, overflow
+ *   from 1.24 on    dirPtr ─► directory ─► table ─► groups
+ *                                                        ctrl [8]uint8, slots [8]{ key, elem }
+ *                   dirPtr ─► one group                  or ctrl, keys, elems */
+enum {
+	GO_MAP_SLOTS = 8,
+	GO_MAP_PIECES = 6, /* of a group that is larger than a chunk */
+	GO_MAP_ELEMS_MAX = 256,
+};
+
+struct gotype_map {
+	bool tables;                  /* as from Go 1.24 on */
+	uint32_t key, elem;           /* types */
+	bool key_behind, elem_behind; /* what is kept is a pointer to it: it is large */
+	uint32_t group;               /* bytes of one */
+	/* of the elements in a group: where the first is, and from one to the next */
+	uint32_t key_off, key_step, elem_off, elem_step;
+	uint32_t over;   /* in a bucket: the pointer to the next */
+	uint32_t head;   /* bytes of the map's structure that are read */
+	uint32_t array;  /* slot in that: B and buckets; dirPtr and dirLen */
+	uint32_t table;  /* bytes of a table that are read */
+	uint32_t groups; /* slot in that: data and lengthMask */
+	uint32_t dir_type, table_type;
+	uint32_t pieces[GO_MAP_PIECES], npieces; /* types */
+};
+
+enum gotype_part { GO_PART_NONE, GO_PART_HEAD, GO_PART_DIR, GO_PART_TABLE, GO_PART_PIECE };
+
 struct gotype {
 	const char *name; /* "main.point", "*main.point", "[]int", "error"; never NULL */
 	enum go_kind kind;
@@ -71,6 +102,11 @@ struct gotype {
 	uint32_t count;  /* ARRAY */
 	const struct gotype_member *members;
 	uint32_t nmembers;
+	const struct gotype_map *map; /* MAP: NULL where only the length is shown */
+	bool map_sought;              /* it has been looked for */
+	enum gotype_part part;        /* of the structures of `map` */
+	uint32_t from;                /* PIECE: bytes of the group before it */
+	uint32_t number;              /* its own */
 	/* where it is from */
 	uint32_t file;
 	dwarf_ref ref;
@@ -80,7 +116,16 @@ struct gotype {
 
 /* ---- what programs read ---------------------------------------------------------------------- */
 
-enum gotype_follow { GO_FOLLOW_SLICE, GO_FOLLOW_POINTER, GO_FOLLOW_IFACE, GO_FOLLOW_EFACE };
+enum gotype_follow {
+	GO_FOLLOW_SLICE,
+	GO_FOLLOW_POINTER,
+	GO_FOLLOW_IFACE,
+	GO_FOLLOW_EFACE,
+	/* Arrays of a map's groups; the words of the slot are: */
+	GO_FOLLOW_BUCKETS, /* B in the second byte, the address; 2^B */
+	GO_FOLLOW_SMALL,   /* the address of the only one, 0 */
+	GO_FOLLOW_GROUPS,  /* the address, one less than there are */
+};
 
 struct gotype_head {
 	uint32_t size, first_op, nops, pad;
@@ -93,6 +138,8 @@ struct gotype_op {
 	uint32_t each; /* bytes of an element, or of all */
 	uint32_t max;  /* bytes to read at most */
 	uint32_t need; /* bytes of the slot itself */
+	/* of an array of groups: those that there must be before what is read; bytes before it */
+	uint32_t first, skip;
 };
 
 struct gotype_dyn {
@@ -117,6 +164,8 @@ struct gotypes;
 
 struct gotype_limits {
 	uint32_t string, elems; /* bytes of a string, elements of a slice or array */
+	uint32_t map_elems;     /* elements of a map; 0: only its length is shown */
+	uint32_t value;         /* bytes of a record */
 };
 
 /* The one table of `ts`, made when it is first asked for. */
@@ -146,6 +195,7 @@ struct gotype_limits gotypes_limits(const struct gotypes *gt);
 struct gotypes_data {
 	const void *block;
 	uint32_t block_size, ntypes, nops;
+	bool maps; /* elements of maps are followed: GO_FOLLOW_BUCKETS and the kinds behind it */
 	const uint64_t *keys;
 	const struct gotype_dyn *dyns;
 	uint32_t ndyns;

@@ -3,7 +3,7 @@ returned, by Go's own %v.
 
     call 17 -5|[1 2 3]|{7 text}          ret 17 true|<nil>
 
-Left out is what Go and awl show differently on purpose: maps with entries, interfaces other than errors, channels; and
+Left out is what Go and awl show differently on purpose: interfaces other than errors, channels; and
 floating point alone in registers, which probes do not see. It is in arrays, slices and behind pointers."""
 import random
 
@@ -58,8 +58,11 @@ class Maker:
 
     def type(self, depth=0, inside=False):
         r = self.r
-        pick = r.choices(["int", "bool", "string", "slice", "array", "struct", "pointer", "error", "duration", "nilmap", "named", "float"],
-                         [8, 3, 5, 3, 3, 4 if depth < 2 else 0, 0 if inside else 3, 3, 1, 1, 2, 1 if inside == "memory" else 0])[0]
+        pick = r.choices(["int", "bool", "string", "slice", "array", "struct", "pointer", "error", "duration", "map", "named", "float"],
+                         [8, 3, 5, 3, 3, 4 if depth < 2 else 0, 0 if inside else 3, 3, 1, 2 if depth < 2 else 0, 2,
+                          1 if inside == "memory" else 0])[0]
+        if pick == "map":
+            return ("map", r.choice([("int", r.choice(list(INTS))), ("string",), ("named",), ("duration",)]), self.type(depth + 1, "memory"))
         if pick == "slice":
             return ("slice", self.type(depth + 1, "memory"))
         if pick == "array":
@@ -87,8 +90,9 @@ class Maker:
             return t[1]
         if kind == "pointer":
             return "*" + self.spell(t[1])
-        return {"bool": "bool", "string": "string", "error": "error", "duration": "time.Duration", "nilmap": "map[string]int",
-                "named": "text"}[kind]
+        if kind == "map":
+            return f"map[{self.spell(t[1])}]{self.spell(t[2])}"
+        return {"bool": "bool", "string": "string", "error": "error", "duration": "time.Duration", "named": "text"}[kind]
 
     def spell_out(self, t):
         """Without names of types: as a signature has it for a program that has lost them."""
@@ -101,6 +105,8 @@ class Maker:
             return "struct{ " + "; ".join(f"F{i} {self.spell_out(f)}" for i, f in enumerate(t[2])) + " }"
         if kind == "pointer":
             return "*" + self.spell_out(t[1])
+        if kind == "map":
+            return f"map[{self.spell_out(t[1])}]{self.spell_out(t[2])}"
         return {"named": "string", "small": "int8"}.get(t[-1], self.spell(t))
 
     def value(self, t):
@@ -116,8 +122,9 @@ class Maker:
             return r.choice(['""', '"a"', '"some text"', '"' + "x" * r.randint(1, 60) + '"'])
         if kind == "duration":
             return str(r.choice([0, 999, 1500, 2000000, 1500000000, 3661000000000, -1, 60000000000]))
-        if kind == "nilmap":
-            return r.choice(["nil", "map[string]int{}"])
+        if kind == "map":
+            keys = sorted({self.value(t[1]) for _ in range(r.randint(0, 6))})  # constants: none is there twice
+            return r.choice(["nil"] + 4 * [self.spell(t) + "{" + ", ".join(f"{k}: {self.value(t[2])}" for k in keys) + "}"])
         if kind == "error":
             return r.choice(["nil", 'errors.New("boom")', 'fmt.Errorf("wrapped: %w", fs.ErrNotExist)',
                              '&fs.PathError{Op: "open", Path: "/x", Err: fs.ErrPermission}'])
