@@ -84,7 +84,7 @@ static bool module_word(struct go *go, unsigned n, uint64_t *out)
 
 bool go_module_types(struct go *go, uint64_t *out)
 {
-	return go->minor <= 26 && module_word(go, go->minor < 20 ? 35 : 37, out);
+	return go->minor <= 27 && module_word(go, go->minor < 20 ? 35 : 37, out);
 }
 
 bool go_module_funcdata(struct go *go, uint64_t *out)

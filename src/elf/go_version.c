@@ -220,13 +220,18 @@ bool go_layout(const struct go *go, struct go_layout *out)
 
 bool go_types_address(struct go *go, uint64_t *out)
 {
-	const struct image_sect *s = image_section(go->f->img, ".go.type");
+	static const char *const names[] = {".go.type", ".data.rel.ro.go.type"};
 	uint64_t size;
 
 	if (elf_sym_find(go->f, STR("runtime.types"), out, &size))
 		return true;
-	*out = s ? s->addr : 0;
-	return s != NULL || go_module_types(go, out);
+	*out = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const struct image_sect *s = image_section(go->f->img, names[i]);
+
+		*out = s && !*out ? s->addr : *out;
+	}
+	return *out || go_module_types(go, out);
 }
 
 bool go_is_movable(const struct go *go)
