@@ -16,7 +16,7 @@
  * slot, and a record is used to its end. */
 #include "builtin/govalue_follow.h"
 
-enum { MAX_TURNS = 64, MAX_MAP_TURNS = 128, USED = 0, CUR = 4, ELEM = 8, OP = 12 };
+enum { MAX_TURNS = 64, USED = 0, CUR = 4, ELEM = 8, OP = 12 };
 enum { SLOT = 0, TYPE = 4, BYTES = 8, DATA = GO_CHUNK_HEAD };
 enum {
 	SHORT = 64,  /* bytes of a text that is read also where no chunk of full size has room */
@@ -373,10 +373,8 @@ static void loop_begin(struct follow *f, struct builtin_loop *l)
 	struct ir *b = f->b;
 	struct ir_block *turn;
 
-	uint32_t turns = f->maps ? MAX_MAP_TURNS : MAX_TURNS;
-
 	if (!kernel_has(gen_kernel(f->g), FEATURE_MAY_GOTO)) {
-		builtin_loop_begin(f->g, l, ir_const(b, turns), turns);
+		builtin_loop_begin(f->g, l, ir_const(b, MAX_TURNS), MAX_TURNS);
 		return;
 	}
 	turn = ir_block_new(b, "turn");

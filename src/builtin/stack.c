@@ -293,27 +293,22 @@ static ir_val kernel_frames(struct gen *g, const struct type *t, struct val fram
 	return entry;
 }
 
-/* User stacks: at a function's entry the walk by frame pointers goes from the function to its
- * caller's caller, on most kernels. Frames are read one word further back, to make room:
+/* By frame pointers: at a function's entry the walk goes from the function to its caller's caller,
+ * on most kernels. Frames are read one word further back, to make room:
  *
  *	read          | -     | -      | ip     | frame 1 | …
  *	missed        | count | ip     | caller | frame 1 | …
  *	frame 1 is it | -     | count  | ip     | frame 1 | …
  */
-static ir_val user_frames(struct gen *g, const struct type *t, struct val frames, uint32_t limit,
-			  ir_cell n)
+static ir_val frames_at_entry(struct gen *g, const struct type *t, struct val frames,
+			      uint32_t limit, ir_cell n, ir_val caller)
 {
 	struct ir *b = gen_ir(g);
-	struct probe *p = gen_probe_of(g);
 	struct ir_block *look = ir_block_new(b, "look"), *add = ir_block_new(b, "add");
 	struct ir_block *done = ir_block_new(b, "callers");
 	ir_cell first = ir_cell_new(b, "first", false);
-	ir_val caller = 0, ip;
+	ir_val ip;
 
-	if (!p->prov->caller || !p->prov->caller(g, p, &caller)) {
-		ir_set(b, n, read_frames(g, t, frames, 8, limit));
-		return builtin_addr(g, frames, 0);
-	}
 	ir_set(b, first, ir_const(b, 1));
 	builtin_put(g, frames, 8, 24, ir_const(b, 0));
 	ir_set(b, n, read_frames(g, t, frames, 16, limit));
@@ -331,6 +326,25 @@ static ir_val user_frames(struct gen *g, const struct type *t, struct val frames
 	ir_at(b, done);
 	return ir_bin(b, IR_ADD, builtin_addr(g, frames, 0),
 		      ir_bini(b, IR_SHL, ir_bound(b, ir_get(b, first), 1), 3));
+}
+
+/* The provider tells the caller of the function that it is about, in its own space. */
+static bool is_at_entry(struct gen *g, enum space space, ir_val *caller)
+{
+	struct probe *p = gen_probe_of(g);
+
+	return p->prov->caller && p->prov->space == space && p->prov->caller(g, p, caller);
+}
+
+static ir_val user_frames(struct gen *g, const struct type *t, struct val frames, uint32_t limit,
+			  ir_cell n)
+{
+	ir_val caller;
+
+	if (is_at_entry(g, SPACE_USER, &caller))
+		return frames_at_entry(g, t, frames, limit, n, caller);
+	ir_set(gen_ir(g), n, read_frames(g, t, frames, 8, limit));
+	return builtin_addr(g, frames, 0);
 }
 
 /* By tables; by frame pointers while the process is not known. */
@@ -355,7 +369,10 @@ static ir_val stack_frames(struct gen *g, struct expr *e, struct val frames, uin
 			   ir_cell n)
 {
 	const struct call_sem *c = e->sem;
+	ir_val caller;
 
+	if (e->type->stack.kind == STACK_KERNEL && is_at_entry(g, SPACE_KERNEL, &caller))
+		return frames_at_entry(g, e->type, frames, limit, n, caller);
 	if (e->type->stack.kind == STACK_KERNEL)
 		return kernel_frames(g, e->type, frames, limit, n);
 	if (c && c->num[0])

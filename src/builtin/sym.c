@@ -169,7 +169,9 @@ static void check_kaddr(struct sema *s, struct expr *e)
 	if (!kernel_kaddr(sema_kernel(s), arena_strndup(sema_arena(s), name.p, name.n), &addr))
 		diag_help(sema_report(s, E_NAME, builtin_arg(e, 0)->span,
 				      "the kernel has no symbol %.*s", STR_ARG(name)),
-			  "see /proc/kallsyms; addresses are hidden there without CAP_SYSLOG");
+			  "see /proc/kallsyms: variables are there only in kernels with "
+			  "CONFIG_KALLSYMS_ALL, and "
+			  "addresses are hidden without CAP_SYSLOG");
 	builtin_set_const(s, e, e->type, addr);
 }
 

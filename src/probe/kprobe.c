@@ -233,6 +233,22 @@ static struct val kprobe_name_load(struct gen *g, struct probe *p, enum probe_na
 	return probe_func_load(g, name, FEATURE_KPROBE_FUNC_IP);
 }
 
+#if defined(__aarch64__)
+/* Walks go by frame pointers there, and the function has not made its frame yet. */
+static bool kprobe_caller(struct gen *g, struct probe *p, ir_val *out)
+{
+	if (by_trampoline(gen_kernel(g)))
+		return false;
+	for (size_t i = 0; i < p->ntargets; i++)
+		if (p->targets[i].addr) /* anywhere in a function */
+			return false;
+	*out = ir_load(gen_ir(g), 8, gen_ctx(g), regs_named(STR("r30")), IR_MEM_INVARIANT);
+	return true;
+}
+#else
+#define kprobe_caller NULL /* walks go by tables (ORC) */
+#endif
+
 /* ---- attaching ---- */
 
 struct multi {
@@ -497,6 +513,7 @@ const struct provider provider_kprobe = {
 	.plan = kprobe_plan,
 	.name_type = kprobe_name_type,
 	.name_load = kprobe_name_load,
+	.caller = kprobe_caller,
 	.attach = kprobe_attach,
 	.list = kprobe_list,
 	.lacks = kprobe_lacks,

@@ -157,4 +157,3 @@ def test_the_script_runs_by_itself(subject, args):
 def test_wrong_command_lines(subject, args, message):
     r = run_awl(*[a.replace("BIN", subject) for a in args], timeout=60)
     assert r.code == 1 and r.out == "" and r.err.count("\n") == 1 and message in r.err, r
-

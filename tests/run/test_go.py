@@ -9,21 +9,16 @@ import subprocess
 
 import pytest
 
+import go_program
+from go_program import needs_go, release
+
 SOURCE = pathlib.Path(__file__).parent / "targets" / "subject.go"
 
-pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="no Go toolchain")
+pytestmark = needs_go
 
 
 def build(directory, *flags, env=None, source=SOURCE):
-    program = directory / "subject"
-    subprocess.run(["go", "build", *flags, "-o", program, source], check=True, timeout=500, stdin=subprocess.DEVNULL,
-                   env=dict(os.environ, GO111MODULE="off", GOCACHE=str(directory / "cache"), **(env or {})))
-    return str(program)
-
-
-def minor():
-    """22 of Go 1.22.5."""
-    return int(re.search(r"go1\.(\d+)", subprocess.run(["go", "version"], capture_output=True, text=True).stdout)[1])
+    return go_program.build(directory, source, *flags, name="subject", env=env)
 
 
 @pytest.fixture(scope="session")
@@ -216,7 +211,7 @@ def test_who_started_a_goroutine(awl, subject):
     """Go keeps it from 1.21 on."""
     script = f'go:{subject}:"main.sleeper" {{ @[goparent] = count(); }}'
     r = awl("-e", script, "-c", f"{subject} sleep 10", timeout=120)
-    if minor() < 21:
+    if release() < 21:
         assert r.code == 1 and "Go 1.21 is the first" in r.err and "@start" in r.err, r
     else:
         assert "@[1]: 200" in r.lines, r
@@ -295,7 +290,7 @@ func main() { fmt.Println("done", C.c_adds(3, 4)) }
     ('uprobe:BIN:main.small { print(gostart); }', "goroutines are there in go and goret probes"),
 ])
 def test_what_cannot_be_done_says_why(awl, subject, script, text):
-    if "main.blank" in script and minor() >= 22:
+    if "main.blank" in script and release() >= 22:
         pytest.skip("this release tells of parameters without names")
     r = awl("-e", script.replace("BIN", subject))
     assert r.code != 0 and re.search(text, r.err), r

@@ -1,28 +1,20 @@
 """Function literals: what they have captured is among their arguments."""
-import os
 import pathlib
 import re
-import shutil
-import subprocess
 
 import pytest
+
+from go_program import build, needs_go, release
 
 SOURCE = pathlib.Path(__file__).parent / "targets" / "closures.go"
 WAYS = {"optimised": (), "not optimised": ("-gcflags=-N -l",), "position-independent": ("-buildmode=pie",)}
 
-pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="no Go toolchain")
-
-
-def release():
-    return int(re.search(r"go1\.(\d+)", subprocess.run(["go", "version"], capture_output=True, text=True).stdout)[1])
+pytestmark = needs_go
 
 
 @pytest.fixture(scope="module", params=list(WAYS))
 def closures(request, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("closures")
-    subprocess.run(["go", "build", *WAYS[request.param], "-o", directory / "program", SOURCE], check=True, timeout=500,
-                   stdin=subprocess.DEVNULL, env=dict(os.environ, GO111MODULE="off", GOCACHE=str(directory / "cache")))
-    return str(directory / "program")
+    return build(tmp_path_factory.mktemp("closures"), SOURCE, *WAYS[request.param])
 
 
 def test_what_a_function_literal_has_captured(awl, closures):

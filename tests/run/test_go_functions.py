@@ -2,17 +2,16 @@
 
 What awl marks as cut or unreadable (memory that the program has not touched yet) may stand for anything, in few lines;
 everything else is compared."""
-import os
 import pathlib
 import re
-import shutil
-import subprocess
 
 import pytest
 
 import go_functions
+import go_program
+from go_program import needs_go
 
-pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="no Go toolchain")
+pytestmark = needs_go
 
 COUNT = 250  # of each of two seeds
 STRIPPED = 100
@@ -21,9 +20,7 @@ WAYS = {"optimised": (), "not optimised": ("-gcflags=-N -l",)}
 
 def build(directory, source, *flags):
     (directory / "main.go").write_text(source)
-    subprocess.run(["go", "build", *flags, "-o", directory / "program", directory / "main.go"], check=True, timeout=500,
-                   stdin=subprocess.DEVNULL, env=dict(os.environ, GO111MODULE="off", GOCACHE=str(directory / "cache")))
-    return str(directory / "program")
+    return go_program.build(directory, directory / "main.go", *flags)
 
 
 def script(program, shapes, given=False):

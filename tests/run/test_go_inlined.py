@@ -7,11 +7,11 @@ import re
 import pytest
 from go_program import build, needs_go, release
 
-SOURCE = pathlib.Path(__file__).parent / "targets" / "inlined.go"
+SOURCE = pathlib.Path(__file__).parent / "targets" / "tracebacks.go"
 WAYS = {"optimised": (), "stripped": ("-ldflags=-s -w",), "position-independent": ("-buildmode=pie", "-ldflags=-s -w"),
         "not optimised": ("-gcflags=-l",)}
 
-pytestmark = [needs_go, pytest.mark.skipif(bool(needs_go.args[0]) or release() < 18, reason="Go 1.18 is the first to tell in this form")]
+pytestmark = [needs_go, pytest.mark.skipif(release() < 18, reason="Go 1.18 is the first to tell in this form")]
 
 
 @pytest.fixture(scope="module", params=list(WAYS))

@@ -2,27 +2,23 @@
 
 The program's call main.at(WHERE) tells where it is; nearly all of it is known, what differs from run to run is where
 a map with many labels has them."""
-import os
 import pathlib
 import re
-import shutil
 import subprocess
 
 import pytest
 
+from go_program import build, needs_go
+
 SOURCE = pathlib.Path(__file__).parent / "targets" / "labels.go"
 LONG_KEY = "long key " * 20
 
-pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="no Go toolchain")
+pytestmark = needs_go
 
 
 @pytest.fixture(scope="session")
 def labels(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("labels")
-    program = directory / "program"
-    subprocess.run(["go", "build", "-o", program, SOURCE], check=True, timeout=500, stdin=subprocess.DEVNULL,
-                   env=dict(os.environ, GO111MODULE="off", GOCACHE=str(directory / "cache")))
-    return str(program)
+    return build(tmp_path_factory.mktemp("labels"), SOURCE)
 
 
 def has_lists():

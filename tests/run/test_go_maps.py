@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 
-from test_go_values import SOURCE, WAYS, build, pytestmark, run, told  # noqa: F401
+from go_program import TARGETS, build, needs_go
+from test_go_values import WAYS, run, told
 
-MAPS = SOURCE.parent / "maps.go"
+pytestmark = needs_go
+MAPS = TARGETS / "maps.go"
 
 
 @pytest.fixture(scope="session", params=list(WAYS))

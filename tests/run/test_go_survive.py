@@ -2,25 +2,15 @@
 
 AWL_SURVIVE=10m runs it for ten minutes; without, each of the workers does everything a few times."""
 import os
-import pathlib
 import re
-import shutil
 import statistics
-import subprocess
 
-import pytest
+from go_program import build_target, needs_go
 
-TARGETS = pathlib.Path(__file__).parent / "targets"
 AMOUNT = os.environ.get("AWL_SURVIVE", "8")
 PACKAGES = ("main", "fmt", "net/http")
 
-pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="no Go toolchain")
-
-
-def build(directory, name, *flags):
-    subprocess.run(["go", "build", *flags, "-o", directory / name, TARGETS / f"{name}.go"], check=True, timeout=500,
-                   stdin=subprocess.DEVNULL, env=dict(os.environ, GO111MODULE="off", GOCACHE=str(directory / "cache")))
-    return str(directory / name)
+pytestmark = needs_go
 
 
 def per_function(r, name):
@@ -46,7 +36,7 @@ def with_returns(awl, program):
 
 def test_a_program_survives_and_every_call_is_accounted_for(awl, tmp_path):
     """entries = returns + unwound, of all functions together; those of the ten ways each as the program counts them."""
-    program = build(tmp_path, "survive")
+    program = build_target(tmp_path, "survive")
     of = lambda probe: ", ".join(f'{probe}:{program}:"{package}.*"' for package in PACKAGES)
     script = f"""config = {{ max_map_keys = 20000 }}
         {of("go")} {{ @calls[probe] = count(); }}
@@ -68,7 +58,7 @@ def test_a_program_survives_and_every_call_is_accounted_for(awl, tmp_path):
 
 def test_times_of_goroutines_that_change_threads(awl, tmp_path):
     """By the number of the call: what awl measures against what the program itself has. No time as such is asserted."""
-    program = build(tmp_path, "timers")
+    program = build_target(tmp_path, "timers")
     r = awl("-q", "-e", f'goret:{program}:"main.timed" {{ printf("awl %d %lu %d\\n", args.id, elapsed, retval); }}',
             "-c", f"{program} 600", timeout=200)
     assert r.code == 0, r

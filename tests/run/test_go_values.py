@@ -3,21 +3,14 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 
 import pytest
 
+from go_program import build, needs_go
+
 SOURCE = pathlib.Path(__file__).parent / "targets" / "values.go"
 
-pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="no Go toolchain")
-
-
-def build(directory, source, *flags):
-    program = directory / "program"
-    subprocess.run(["go", "build", *flags, "-o", program, source], check=True, timeout=500, stdin=subprocess.DEVNULL,
-                   env=dict(os.environ, GO111MODULE="off", GOCACHE=str(directory / "cache")))
-    return str(program)
-
+pytestmark = needs_go
 
 WAYS = {"optimised": (), "not optimised": ("-gcflags=-N -l",), "position-independent": ("-buildmode=pie",)}
 

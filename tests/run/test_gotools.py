@@ -1,26 +1,16 @@
 """gohttp, gosql, gogc, gosched, goheap on programs whose requests, statements and allocations are known."""
 import collections
-import os
-import pathlib
 import re
-import shutil
 import subprocess
 
 import pytest
 
 from conftest import ROOT
+from go_program import build_target, needs_go
 
-TARGETS = pathlib.Path(__file__).parent / "targets"
 TOOLS = ["gohttp", "gosql", "gogc", "gosched", "goheap"]
 
-pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="no Go toolchain")
-
-
-def build(directory, name, *flags):
-    program = directory / name
-    subprocess.run(["go", "build", *flags, "-o", program, TARGETS / f"{name}.go"], check=True, timeout=500, stdin=subprocess.DEVNULL,
-                   env=dict(os.environ, GO111MODULE="off", GOCACHE=str(directory / "cache")))
-    return str(program)
+pytestmark = needs_go
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +23,7 @@ def programs(tmp_path_factory):
             where = directory / how
             where.mkdir(exist_ok=True)
             flags = {"plain": [], "stripped": ["-ldflags=-s -w"], "pie": ["-buildmode=pie"]}[how]
-            done[name, how] = build(where, name, *flags)
+            done[name, how] = build_target(where, name, *flags)
             if how == "stripped":
                 subprocess.run(["strip", "--strip-all", done[name, how]], check=True)
         return done[name, how]

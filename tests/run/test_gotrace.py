@@ -1,15 +1,16 @@
 """gotrace: the calls of a known program as trees; every call is a line, or is counted in one."""
 import re
-import shutil
 import signal
 import subprocess
 
 import pytest
 
 from conftest import AWL, Tracer
-from test_go import build, minor
+from go_program import needs_go, release
+from test_go import build
 
-pytestmark = pytest.mark.skipif(not shutil.which("go"), reason="no Go toolchain")
+pytestmark = needs_go
+
 
 @pytest.fixture(scope="session")
 def subject(tmp_path_factory):
@@ -46,7 +47,7 @@ def test_arguments_and_results(gotrace, subject):
     texts = [c[2] for c in calls(r)]
     for text in ['main.prepareAnswer(name="answer1993", year=1993, status=200) = "answer1993-2193"', "main.small(a=-5, b=65535, c=true, d=255) = -4",
                  'main.many(a=1, b=2, c=3, d=4, e=5, f=6, g=7, h=8, i=9, j=10, k=11, s="twelve") = (11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 6)',
-                 'main.padded(n=5, pad=[1 2 3 4], s="pad") = 11', 'main.(*store).Load(s=0x', "main.floats(f=?, n=4)", "main.blank(...)" if minor() < 22 else "main.blank(a=1, ~p1=?, c=3) = 4", "main.structs(p={1 2 pt}, n=9) = {2 1 pt!}",
+                 'main.padded(n=5, pad=[1 2 3 4], s="pad") = 11', 'main.(*store).Load(s=0x', "main.floats(f=?, n=4)", "main.blank(...)" if release() < 22 else "main.blank(a=1, ~p1=?, c=3) = 4", "main.structs(p={1 2 pt}, n=9) = {2 1 pt!}",
                  "main.sliced(data=[98 121 116 101 115 0 97 110 100], m=map[len=2], ch=chan[len=0 cap=4], p=0x"]:
         assert any(t.startswith(text) for t in texts), (text, r)
     assert any(t.endswith(", id=\"\") = (0, no id)") for t in texts), r

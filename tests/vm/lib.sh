@@ -119,6 +119,7 @@ documented() {
 		-e 's/^error(\[E[0-9]+\])?: (.*(No such file or directory|there is no (file|process|hardware)|no such (hardware|file)|is no cgroup).*)/\2/p' \
 		-e 's/^error(\[E[0-9]+\])?: (there is no function bpf_.*)/\2/p' \
 		-e 's/^error(\[E[0-9]+\])?: (find library .*)/\2/p' \
+		-e 's/^error(\[E[0-9]+\])?: (the kernel has no symbol .*)/\2/p' \
 		-e 's/^error(\[E[0-9]+\])?: (tracepoint:.* has no argument .*|(struct|union) [a-z_]+ has no field .*|the name [A-Z_]+ is not known)/\2/p' \
 		"$1" | head -n 1
 }

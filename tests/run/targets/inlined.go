@@ -1,56 +1,33 @@
-// Functions that are inlined into others, several deep: each call of `deep` logs the stack as the runtime has it.
+// Functions that exist as copies in others only: add is in two, one of which needs nothing but the length
+// of its text; area and outer are in one.
 package main
 
 import (
 	"fmt"
-	"runtime"
-	"strings"
+	"os"
 )
 
-type counter struct{ n int }
+type box struct{ w, h int }
+
+var sink int
+
+func add(a int, s string) int { return a + len(s) + sink }
+
+func (b *box) area(k int) int { sink++; return b.w * b.h * k }
+
+func outer(n int) int { return add(n, "abc") * 2 }
 
 //go:noinline
-func deep(n int) int {
-	pc := make([]uintptr, 40)
-	frames := runtime.CallersFrames(pc[:runtime.Callers(1, pc)])
-	var names []string
-	for {
-		f, more := frames.Next()
-		names = append(names, f.Function)
-		if !more {
-			break
-		}
-	}
-	fmt.Println("stack", strings.Join(names, " "))
-	return n + 1
-}
-
-func leaf(n int) int           { return deep(n) + 1 }
-func middle(n int) int         { return leaf(n) + leaf(n+1) }
-func (c *counter) add(n int)   { c.n += middle(n) }
-func twice(f func(int), n int) { f(n); f(n + 1) }
+func viaOne(x int, name string) int { return add(x, name) }
 
 //go:noinline
-func outer(n int) int {
-	c := counter{n}
-	c.add(n)
-	twice(func(n int) { c.n += leaf(n) }, n)
-	return c.n
-}
-
-//go:noinline
-func recursive(n int) int {
-	if n == 0 {
-		return middle(n)
-	}
-	return recursive(n-1) + 1
-}
+func viaTwo(b *box, n int) int { return b.area(n) + outer(n) }
 
 func main() {
-	sum := outer(1)
-	defer func() { fmt.Println("sum", sum) }()
-	sum += recursive(3)
-	done := make(chan int)
-	go func() { done <- leaf(7) }()
-	sum += <-done
+	for i := 0; i < 5; i++ {
+		viaOne(i, os.Args[0])
+		viaTwo(&box{2, 3}, i+1)
+	}
+	fmt.Println("sum", sink)
+	fmt.Println("done")
 }
