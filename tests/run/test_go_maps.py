@@ -72,7 +72,8 @@ def test_maps_of_all_sizes(awl, plain, most):
     full = [len(keys) == min(n, most) for (keys, _), n in zip(have[:-1], want)]
     assert all(len(keys) <= most for keys, _ in have)
     assert all(ok for ok, n in zip(full, want) if n <= 8), list(zip(have, want))
-    assert full.count(True) * 10 >= len(full) * 8, list(zip(have, want))
+    # How keys spread over the first groups differs from run to run; up to Go 1.23, so does how far a map has grown.
+    assert full.count(True) * 2 >= len(full), list(zip(have, want))
 
 
 def test_a_structure_that_is_overwritten(awl, plain):
