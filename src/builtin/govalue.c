@@ -217,7 +217,7 @@ static struct val lower_govalue(struct gen *g, struct expr *e, struct val want)
 	else if (v->root)
 		read_root(g, rec, from, v);
 	if (t->nops)
-		govalue_follow(g, rec, v->size, gt, v->pl.file);
+		govalue_follow(g, rec, v->size, gt, v->pl.type, v->pl.file);
 	return rec;
 }
 

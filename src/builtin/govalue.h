@@ -7,8 +7,9 @@
 
 /* ---- govalue_follow.c: in the program -------------------------------------------------------- */
 
-/* The record at `rec`, of `size` bytes, has its root; what that leads to is added behind it. */
-void govalue_follow(struct gen *g, struct val rec, uint32_t size, struct gotypes *gt,
+/* The record at `rec`, of `size` bytes, has its root, of that type; what it leads to is added
+ * behind it. */
+void govalue_follow(struct gen *g, struct val rec, uint32_t size, struct gotypes *gt, uint32_t type,
 		    uint32_t file);
 
 /* ---- govalue_text.c, govalue_error.c: in user space -------------------------------------------

@@ -394,14 +394,15 @@ static void loop_end(struct follow *f, struct builtin_loop *l)
 		ir_at(f->b, l->done);
 }
 
-void govalue_follow(struct gen *g, struct val rec, uint32_t size, struct gotypes *gt, uint32_t file)
+void govalue_follow(struct gen *g, struct val rec, uint32_t size, struct gotypes *gt, uint32_t type,
+		    uint32_t file)
 {
 	struct ir *b = gen_ir(g);
 	struct builtin_loop loop;
 	struct follow f = {.g = g, .b = b, .rec = rec, .size = size, .file = file};
 
 	f.data = gotypes_data(gt);
-	f.maps = f.data->maps;
+	f.maps = gotype_leads_to_maps(gt, type);
 	f.block = gen_input(g)->maps.own + gotypes_maps(gt)->block;
 	f.addr = ir_cell_new(b, "addr", false);
 	f.want = ir_cell_new(b, "want", false);

@@ -7,6 +7,7 @@
  * limits of a record. */
 #include "type/gotype.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include "elf/go.h"
 #include "type/gotype_plan.h"
@@ -625,11 +626,40 @@ const struct gotypes_data *gotypes_data(struct gotypes *gt)
 	gt->data->block = make_block(gt, &gt->data->block_size);
 	gt->data->ntypes = (uint32_t)gt->types.n;
 	gt->data->nops = (uint32_t)gt->ops.n;
-	gt->data->maps = gt->map_elems;
 	gt->data->keys = gt->keys.v;
 	gt->data->dyns = gt->dyns.v;
 	gt->data->ndyns = (uint32_t)gt->keys.n;
 	return gt->data;
+}
+
+static bool leads_to_maps(const struct gotypes *gt, uint32_t type, bool *seen, unsigned depth)
+{
+	const struct gotype *t = get(gt, type);
+
+	if (depth > MAX_DEPTH)
+		return true;
+	if (seen[t->number])
+		return false;
+	seen[t->number] = true;
+	for (uint32_t i = 0; i < t->nops; i++) {
+		const struct gotype_op *op = &gt->ops.v[t->first_op + i];
+
+		if (op->follow != GO_FOLLOW_SLICE && op->follow != GO_FOLLOW_POINTER)
+			return true;
+		if (!(op->type & GO_CHUNK_FLAT) &&
+		    leads_to_maps(gt, op->type & GO_CHUNK_TYPE, seen, depth + 1))
+			return true;
+	}
+	return false;
+}
+
+bool gotype_leads_to_maps(const struct gotypes *gt, uint32_t type)
+{
+	bool *seen = gt->map_elems ? calloc(gt->types.n, sizeof(*seen)) : NULL;
+	bool leads = seen && leads_to_maps(gt, type, seen, 0);
+
+	free(seen);
+	return leads;
 }
 
 struct gotypes_maps *gotypes_maps(struct gotypes *gt)

@@ -195,12 +195,14 @@ struct gotype_limits gotypes_limits(const struct gotypes *gt);
 struct gotypes_data {
 	const void *block;
 	uint32_t block_size, ntypes, nops;
-	bool maps; /* elements of maps are followed: GO_FOLLOW_BUCKETS and the kinds behind it */
 	const uint64_t *keys;
 	const struct gotype_dyn *dyns;
 	uint32_t ndyns;
 };
 const struct gotypes_data *gotypes_data(struct gotypes *gt);
+/* May elements of maps be shown in a value of that type, which is planned? What an interface holds
+ * is not known: it may be one. */
+bool gotype_leads_to_maps(const struct gotypes *gt, uint32_t type);
 /* What the program itself calls a type that the debug information does not have: its name, by the
  * key that the hash would have it under. */
 bool gotype_name_of(const struct gotypes *gt, uint64_t key, struct str *out);
