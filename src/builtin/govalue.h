@@ -44,6 +44,10 @@ struct gochunk {
 };
 bool goshow_next(const struct goshow *s, uint32_t slot, uint32_t *at, struct gochunk *out);
 uint64_t goshow_word(const struct goshow *s, uint32_t off);
+/* A number whose bytes were captured; `single`: of four bytes. */
+uint64_t goshow_unsigned(const struct goshow *s, struct gopart p);
+int64_t goshow_signed(const struct goshow *s, struct gopart p);
+double goshow_float(const struct goshow *s, uint32_t off, bool single);
 /* A member of a struct; false when there is none of that name, or it was not captured whole. */
 bool goshow_member(const struct goshow *s, struct gopart p, const char *name, struct gopart *out);
 /* A type that has a text of its own in Go (time.Duration, *errors.errorString …); false: it is none

@@ -181,43 +181,23 @@ static int order_double(double x, double y)
 	return (x > y) - (x < y);
 }
 
-static double double_at(const struct goshow *s, uint32_t off, uint32_t size)
-{
-	double d;
-	float f;
-
-	memcpy(&f, s->rec + off, sizeof(f));
-	if (size == sizeof(f))
-		return (double)f;
-	memcpy(&d, s->rec + off, sizeof(d));
-	return d;
-}
-
 /* Of complex numbers the real part first. */
 static int order_floats(const struct goshow *s, struct gopart a, struct gopart b, uint32_t each)
 {
 	int r = 0;
 
 	for (uint32_t i = 0; i < a.t->size && !r; i += each)
-		r = order_double(double_at(s, a.off + i, each), double_at(s, b.off + i, each));
+		r = order_double(goshow_float(s, a.off + i, each == 4),
+				 goshow_float(s, b.off + i, each == 4));
 	return r;
-}
-
-static uint64_t number(const struct goshow *s, struct gopart p)
-{
-	uint64_t v = 0;
-
-	memcpy(&v, s->rec + p.off, MIN(p.t->size, 8u));
-	return v;
 }
 
 static int order_numbers(const struct goshow *s, struct gopart a, struct gopart b)
 {
-	uint64_t x = number(s, a), y = number(s, b);
-	unsigned shift = a.t->size < 8 ? 64 - 8 * a.t->size : 0;
+	uint64_t x = goshow_unsigned(s, a), y = goshow_unsigned(s, b);
 
 	if (a.t->kind >= GO_INT && a.t->kind <= GO_INT64) {
-		int64_t i = (int64_t)(x << shift), j = (int64_t)(y << shift);
+		int64_t i = goshow_signed(s, a), j = goshow_signed(s, b);
 
 		return (i > j) - (i < j);
 	}

@@ -75,7 +75,7 @@ static void add(struct goshow *s, const char *text)
 /* ---- numbers -----------------------------------------------------------------------------------
  */
 
-static uint64_t unsigned_at(const struct goshow *s, struct gopart p)
+uint64_t goshow_unsigned(const struct goshow *s, struct gopart p)
 {
 	uint64_t v = 0;
 
@@ -83,11 +83,11 @@ static uint64_t unsigned_at(const struct goshow *s, struct gopart p)
 	return v;
 }
 
-static int64_t signed_at(const struct goshow *s, struct gopart p)
+int64_t goshow_signed(const struct goshow *s, struct gopart p)
 {
 	unsigned shift = p.t->size < 8 ? 64 - 8 * p.t->size : 0;
 
-	return (int64_t)(unsigned_at(s, p) << shift) >> shift;
+	return (int64_t)(goshow_unsigned(s, p) << shift) >> shift;
 }
 
 /* The shortest digits that mean this number, as "d.ddde±x". */
@@ -133,7 +133,7 @@ static void add_float(struct goshow *s, double v, bool single, bool sign)
 	}
 }
 
-static double float_at(const struct goshow *s, uint32_t off, bool single)
+double goshow_float(const struct goshow *s, uint32_t off, bool single)
 {
 	double d;
 	float f;
@@ -150,8 +150,8 @@ static void show_complex(struct goshow *s, struct gopart p)
 	bool single = p.t->kind == GO_COMPLEX64;
 
 	add(s, "(");
-	add_float(s, float_at(s, p.off, single), single, false);
-	add_float(s, float_at(s, p.off + p.t->size / 2, single), single, true);
+	add_float(s, goshow_float(s, p.off, single), single, false);
+	add_float(s, goshow_float(s, p.off + p.t->size / 2, single), single, true);
 	add(s, "i)");
 }
 
@@ -370,15 +370,15 @@ static void show_kind(struct goshow *s, struct gopart p)
 		add(s, s->rec[p.off] ? "true" : "false");
 		break;
 	case GO_INT ... GO_INT64:
-		buf_addi64(s->out, signed_at(s, p));
+		buf_addi64(s->out, goshow_signed(s, p));
 		break;
 	case GO_UINT ... GO_UINTPTR:
-		buf_addu64(s->out, unsigned_at(s, p));
+		buf_addu64(s->out, goshow_unsigned(s, p));
 		break;
 	case GO_FLOAT32:
 	case GO_FLOAT64:
-		add_float(s, float_at(s, p.off, p.t->kind == GO_FLOAT32), p.t->kind == GO_FLOAT32,
-			  false);
+		add_float(s, goshow_float(s, p.off, p.t->kind == GO_FLOAT32),
+			  p.t->kind == GO_FLOAT32, false);
 		break;
 	case GO_COMPLEX64:
 	case GO_COMPLEX128:

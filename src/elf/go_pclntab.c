@@ -339,8 +339,13 @@ static bool funcdata_base(struct go *go, uint64_t *out)
 {
 	uint64_t size;
 
-	return elf_sym_find(go->f, STR("go:func.*"), out, &size) ||
-	       elf_sym_find(go->f, STR("go.func.*"), out, &size) || go_module_funcdata(go, out);
+	if (!go->funcdata_sought)
+		go->funcdata_known = elf_sym_find(go->f, STR("go:func.*"), &go->funcdata, &size) ||
+				     elf_sym_find(go->f, STR("go.func.*"), &go->funcdata, &size) ||
+				     go_module_funcdata(go, &go->funcdata);
+	go->funcdata_sought = true;
+	*out = go->funcdata;
+	return go->funcdata_known;
 }
 
 /* Word `n` of those behind the record's fixed part; UINT32_MAX: it is not in the table. */

@@ -28,6 +28,8 @@ struct go {
 	bool module_known, types_known; /* they have been looked for */
 	uint64_t module;                /* address of the moduledata; 0: not found */
 	uint64_t types;                 /* of runtime.types; 0: not found */
+	bool funcdata_sought, funcdata_known;
+	uint64_t funcdata; /* what offsets of funcdata are told from */
 };
 
 /* Bytes at a link-time address; NULL when they are not all in the file. */

@@ -225,13 +225,16 @@ bool go_types_address(struct go *go, uint64_t *out)
 
 	if (elf_sym_find(go->f, STR("runtime.types"), out, &size))
 		return true;
-	*out = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const struct image_sect *s = image_section(go->f->img, names[i]);
 
-		*out = s && !*out ? s->addr : *out;
+		if (s) {
+			*out = s->addr;
+			return true;
+		}
 	}
-	return *out || go_module_types(go, out);
+	*out = 0;
+	return go_module_types(go, out);
 }
 
 bool go_is_movable(const struct go *go)
